@@ -1,0 +1,124 @@
+//! Topics: created as the contract has them, and checked where they exist already.
+
+use std::time::Duration;
+
+use contracts::topics::{Policy, Topic};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::config::{Backbone, BackboneError, client_error};
+
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+impl Backbone {
+    /// Creates what is missing; refuses a topic of another partition count or one that may lose acknowledged records.
+    pub async fn ensure_topics(&self, topics: &[Topic]) -> Result<(), BackboneError> {
+        let admin: AdminClient<DefaultClientContext> =
+            self.client_config("stockstream-admin").create().map_err(client_error("stockstream-admin"))?;
+        let brokers = {
+            let metadata = admin
+                .inner()
+                .fetch_metadata(None, TIMEOUT)
+                .map_err(client_error("stockstream-admin"))?;
+            metadata.brokers().len() as i32
+        };
+        let replication = brokers.clamp(1, 3);
+        let new: Vec<NewTopic<'_>> = topics
+            .iter()
+            .map(|topic| {
+                let mut new =
+                    NewTopic::new(topic.name, topic.partitions as i32, TopicReplication::Fixed(replication))
+                        .set("unclean.leader.election.enable", "false");
+                if replication == 3 {
+                    new = new.set("min.insync.replicas", "2");
+                }
+                match topic.policy {
+                    Policy::Compact => new.set("cleanup.policy", "compact"),
+                    Policy::Delete => new.set("cleanup.policy", "delete"),
+                }
+            })
+            .collect();
+        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
+        for result in admin.create_topics(&new, &options).await.map_err(client_error("stockstream-admin"))? {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, code)) => {
+                    return Err(BackboneError::Topic { topic, message: format!("cannot be created: {code}") });
+                }
+            }
+        }
+        self.check_partitions(&admin, topics).await?;
+        check_settings(&admin, topics, &options).await
+    }
+
+    /// Metadata follows a creation by some milliseconds: ask until every topic has a leader for each partition.
+    async fn check_partitions(
+        &self,
+        admin: &AdminClient<DefaultClientContext>,
+        topics: &[Topic],
+    ) -> Result<(), BackboneError> {
+        let deadline = tokio::time::Instant::now() + TIMEOUT;
+        for topic in topics {
+            loop {
+                let found = {
+                    let metadata = admin
+                        .inner()
+                        .fetch_metadata(Some(topic.name), TIMEOUT)
+                        .map_err(client_error("stockstream-admin"))?;
+                    metadata
+                        .topics()
+                        .first()
+                        .map(|t| (t.partitions().len(), t.partitions().iter().all(|p| p.leader() >= 0)))
+                };
+                match found {
+                    Some((count, true)) if count == topic.partitions as usize => break,
+                    Some((count, true)) if count > 0 => {
+                        return Err(BackboneError::Topic {
+                            topic: topic.name.to_owned(),
+                            message: format!(
+                                "has {count} partitions, {} are needed; a location's partition would change: use other topics or a fresh cluster",
+                                topic.partitions
+                            ),
+                        });
+                    }
+                    _ if tokio::time::Instant::now() > deadline => {
+                        return Err(BackboneError::Topic {
+                            topic: topic.name.to_owned(),
+                            message: format!("has no leaders {} s after its creation", TIMEOUT.as_secs()),
+                        });
+                    }
+                    _ => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn check_settings(
+    admin: &AdminClient<DefaultClientContext>,
+    topics: &[Topic],
+    options: &AdminOptions,
+) -> Result<(), BackboneError> {
+    let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic.name)).collect();
+    let described =
+        admin.describe_configs(&resources, options).await.map_err(client_error("stockstream-admin"))?;
+    for (topic, result) in topics.iter().zip(described) {
+        let error = |message: String| BackboneError::Topic { topic: topic.name.to_owned(), message };
+        let resource = result.map_err(|code| error(format!("settings cannot be read: {code}")))?;
+        let value = |name: &str| resource.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
+        if value("unclean.leader.election.enable") == "true" {
+            return Err(error(
+                "unclean.leader.election.enable is true: acknowledged records can be lost; set it to false".into(),
+            ));
+        }
+        if topic.policy == Policy::Compact && value("cleanup.policy") != "compact" {
+            return Err(error(format!(
+                "cleanup.policy is `{}`: the state in it would be deleted; set it to compact",
+                value("cleanup.policy")
+            )));
+        }
+    }
+    Ok(())
+}

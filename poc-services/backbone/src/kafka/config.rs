@@ -1,0 +1,204 @@
+//! Where the cluster is, and the settings that every client shares.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+
+/// How long a cluster may take to answer the first question.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Debug, thiserror::Error)]
+pub enum BackboneError {
+    #[error(
+        "no Kafka broker answers at {address} within {} s: {cause}; check the address, that the broker runs and that its advertised listeners can be reached from here",
+        CONNECT_TIMEOUT.as_secs()
+    )]
+    Unreachable { address: String, cause: String },
+    #[error("Kafka client `{client}`: {source}")]
+    Client { client: String, source: KafkaError },
+    #[error("topic {topic}: {message}")]
+    Topic { topic: String, message: String },
+    #[error("{failed} records to Kafka were not acknowledged; the first: {first}")]
+    Delivery { failed: u64, first: String },
+    #[error("records to Kafka were not acknowledged within {waited_ms} ms, {in_flight} are still under way")]
+    FlushTimeout { waited_ms: u128, in_flight: i32 },
+    #[error("commit for group `{group}` was refused: {source}")]
+    Commit { group: String, source: KafkaError },
+}
+
+/// What a consumer does where its offset does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetReset {
+    Earliest,
+    /// Losing the place is an error: the state's offset and the log must agree.
+    Error,
+}
+
+#[derive(Clone, Debug)]
+pub struct BackboneOptions {
+    /// `host:port`, several by comma.
+    pub bootstrap: String,
+    /// Names the backbone in reports and on the screen.
+    pub label: String,
+    /// Settings of librdkafka on top of ours, such as `security.protocol`. Values are never printed.
+    pub settings: Vec<(String, String)>,
+    /// Compress batches. Not worth its cost on a loopback.
+    pub compress: bool,
+}
+
+/// A cluster that has answered. Cheap to clone; every client made from it has its own connections.
+#[derive(Clone)]
+pub struct Backbone {
+    options: Arc<BackboneOptions>,
+}
+
+impl std::fmt::Debug for Backbone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Backbone({} at {})", self.options.label, self.options.bootstrap)
+    }
+}
+
+impl Backbone {
+    /// Asks the cluster for its brokers; an error names the address and the cause that librdkafka saw.
+    pub fn connect(options: BackboneOptions) -> Result<Self, BackboneError> {
+        let backbone = Self { options: Arc::new(options) };
+        let context = SharedContext::default();
+        let consumer: BaseConsumer<SharedContext> = backbone
+            .client_config("stockstream-connect")
+            .set("group.id", "stockstream-connect")
+            .create_with_context(context.clone())
+            .map_err(|source| BackboneError::Client { client: "stockstream-connect".into(), source })?;
+        let deadline = Instant::now() + CONNECT_TIMEOUT;
+        loop {
+            match consumer.fetch_metadata(None, Duration::from_secs(1)) {
+                Ok(metadata) if !metadata.brokers().is_empty() => return Ok(backbone),
+                Ok(_) => {}
+                Err(error) if Instant::now() >= deadline => {
+                    return Err(BackboneError::Unreachable {
+                        address: backbone.options.bootstrap.clone(),
+                        cause: context.last_error().unwrap_or_else(|| error.to_string()),
+                    });
+                }
+                Err(_) => {
+                    // Only polling serves the error callback, which knows the cause.
+                    let _ = consumer.poll(Duration::from_millis(50));
+                }
+            }
+        }
+    }
+
+    pub fn label(&self) -> &str {
+        &self.options.label
+    }
+
+    pub fn bootstrap(&self) -> &str {
+        &self.options.bootstrap
+    }
+
+    pub(super) fn client_config(&self, client_id: &str) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.options.bootstrap)
+            .set("client.id", client_id)
+            .set("socket.nagle.disable", "true")
+            .set("reconnect.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("topic.metadata.refresh.interval.ms", "30000")
+            .set("allow.auto.create.topics", "false")
+            .set_log_level(RDKafkaLogLevel::Error);
+        for (key, value) in &self.options.settings {
+            config.set(key, value);
+        }
+        config
+    }
+
+    pub(super) fn producer_config(&self, client_id: &str, linger_ms: u32) -> ClientConfig {
+        let mut config = self.client_config(client_id);
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("linger.ms", linger_ms.to_string())
+            .set("partitioner", "murmur2_random")
+            .set("batch.size", "1000000")
+            .set("batch.num.messages", "10000")
+            .set("queue.buffering.max.messages", "500000")
+            .set("queue.buffering.max.kbytes", "131072")
+            // Below the session timeout: what a lost owner still has in flight dies before its partitions move.
+            .set("message.timeout.ms", "12000")
+            .set("socket.timeout.ms", "6000")
+            .set("request.timeout.ms", "5000")
+            .set("compression.type", if self.options.compress { "lz4" } else { "none" });
+        config
+    }
+
+    pub(super) fn consumer_config(&self, client_id: &str, group: &str, reset: OffsetReset) -> ClientConfig {
+        let mut config = self.client_config(client_id);
+        config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("enable.partition.eof", "false")
+            .set(
+                "auto.offset.reset",
+                match reset {
+                    OffsetReset::Earliest => "earliest",
+                    OffsetReset::Error => "error",
+                },
+            )
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", "15000")
+            .set("heartbeat.interval.ms", "2000")
+            .set("max.poll.interval.ms", "300000")
+            .set("fetch.queue.backoff.ms", "5")
+            .set("fetch.wait.max.ms", "250")
+            .set("fetch.error.backoff.ms", "100")
+            .set("max.partition.fetch.bytes", "2097152")
+            .set("queued.min.messages", "50000")
+            .set("queued.max.messages.kbytes", "32768")
+            .set("check.crcs", "true");
+        config
+    }
+}
+
+/// Keeps the last error that librdkafka reported apart from any call, which is where it names causes.
+#[derive(Clone, Default)]
+pub(super) struct SharedContext {
+    last: Arc<Mutex<Option<String>>>,
+}
+
+impl SharedContext {
+    pub(super) fn last_error(&self) -> Option<String> {
+        self.last.lock().clone()
+    }
+}
+
+impl ClientContext for SharedContext {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka client");
+        // "All brokers down" follows the cause and says less.
+        let mut last = self.last.lock();
+        if last.is_none() || !reason.contains("brokers are down") {
+            *last = Some(reason.to_owned());
+        }
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(?level, facility, message, "librdkafka");
+    }
+}
+
+impl rdkafka::consumer::ConsumerContext for SharedContext {}
+
+pub(super) fn client_error(client: &str) -> impl FnOnce(KafkaError) -> BackboneError {
+    let client = client.to_owned();
+    move |source| BackboneError::Client { client, source }
+}
+
+pub(super) fn tolerate<T>(result: KafkaResult<T>, what: &str) -> Option<T> {
+    result.map_err(|error| tracing::debug!(%error, what, "kafka")).ok()
+}

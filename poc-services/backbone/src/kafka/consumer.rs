@@ -1,0 +1,339 @@
+//! Consumers: a member of a group that decides itself when it takes and gives back partitions, and a plain reader.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
+
+use super::config::{Backbone, BackboneError, OffsetReset, SharedContext, client_error};
+
+/// One record, borrowed from the client's buffer.
+pub struct Record<'a>(BorrowedMessage<'a>);
+
+impl Record<'_> {
+    pub fn topic(&self) -> &str {
+        self.0.topic()
+    }
+
+    pub fn partition(&self) -> u32 {
+        self.0.partition() as u32
+    }
+
+    pub fn offset(&self) -> u64 {
+        self.0.offset() as u64
+    }
+
+    pub fn key(&self) -> &[u8] {
+        self.0.key().unwrap_or_default()
+    }
+
+    /// `None`: a tombstone.
+    pub fn payload(&self) -> Option<&[u8]> {
+        self.0.payload()
+    }
+
+    pub fn timestamp_ms(&self) -> Option<i64> {
+        self.0.timestamp().to_millis()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.0.headers()?.iter().find(|header| header.key == name)?.value
+    }
+
+    /// All headers, in their order.
+    pub fn headers(&self) -> Vec<(&str, &[u8])> {
+        self.0
+            .headers()
+            .map(|headers| headers.iter().map(|h| (h.key, h.value.unwrap_or_default())).collect())
+            .unwrap_or_default()
+    }
+}
+
+/// A partition of a topic.
+pub type Assignment = (String, u32);
+
+/// Where to begin in a partition that was assigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartAt {
+    /// Where the group committed, or as [`OffsetReset`] says.
+    Committed,
+    Offset(u64),
+}
+
+pub enum Event<'a> {
+    Record(Record<'a>),
+    /// The group gives these partitions: read from them after [`GroupConsumer::take`].
+    Assigned(Vec<Assignment>),
+    /// The group wants these back: finish, commit, then [`GroupConsumer::give_back`].
+    Revoked(Vec<Assignment>),
+    /// The group gave these to others already: commit nothing, [`GroupConsumer::give_back`].
+    Lost(Vec<Assignment>),
+}
+
+enum Rebalance {
+    Assigned(Vec<Assignment>),
+    Revoked(Vec<Assignment>),
+    Lost(Vec<Assignment>),
+}
+
+#[derive(Clone, Default)]
+struct GroupContext {
+    errors: SharedContext,
+    pending: Arc<Mutex<VecDeque<Rebalance>>>,
+}
+
+impl ClientContext for GroupContext {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.errors.error(error, reason);
+    }
+}
+
+fn partitions(list: &TopicPartitionList) -> Vec<Assignment> {
+    list.elements().iter().map(|e| (e.topic().to_owned(), e.partition() as u32)).collect()
+}
+
+fn list(partitions: &[Assignment]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for (topic, partition) in partitions {
+        list.add_partition(topic, *partition as i32);
+    }
+    list
+}
+
+impl ConsumerContext for GroupContext {
+    // The service answers each rebalance itself, outside of the callback, when its state is ready for it.
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let rebalance = match error {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Rebalance::Assigned(partitions(list)),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS if consumer.assignment_lost() => {
+                Rebalance::Lost(partitions(list))
+            }
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => Rebalance::Revoked(partitions(list)),
+            other => {
+                tracing::warn!(?other, "rebalance failed");
+                return;
+            }
+        };
+        self.pending.lock().push_back(rebalance);
+    }
+}
+
+/// A member of a consumer group, cooperative, with its commits in its own hands.
+pub struct GroupConsumer {
+    inner: BaseConsumer<GroupContext>,
+    context: GroupContext,
+    group: String,
+}
+
+impl GroupConsumer {
+    /// The next event, or `None` when nothing came in time.
+    pub fn poll(&self, timeout: Duration) -> Result<Option<Event<'_>>, BackboneError> {
+        let pending = self.context.pending.lock().pop_front();
+        if let Some(rebalance) = pending {
+            return Ok(Some(event(rebalance)));
+        }
+        match self.inner.poll(timeout) {
+            None => Ok(self.context.pending.lock().pop_front().map(event)),
+            Some(Ok(message)) => Ok(Some(Event::Record(Record(message)))),
+            Some(Err(error)) => {
+                if is_fatal(&error) {
+                    return Err(BackboneError::Client { client: self.group.clone(), source: error });
+                }
+                tracing::debug!(%error, group = self.group, "poll");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Begins to read partitions that were assigned.
+    pub fn take(&self, partitions: &[(Assignment, StartAt)]) -> Result<(), BackboneError> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for ((topic, partition), start) in partitions {
+            let offset = match start {
+                StartAt::Committed => Offset::Stored,
+                StartAt::Offset(offset) => Offset::Offset(*offset as i64),
+            };
+            let offset = if *start == StartAt::Committed { Offset::Invalid } else { offset };
+            list.add_partition_offset(topic, *partition as i32, offset)
+                .map_err(client_error(&self.group))?;
+        }
+        self.inner.incremental_assign(&list).map_err(client_error(&self.group))
+    }
+
+    /// Takes all of an assignment from where the group committed.
+    pub fn take_committed(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
+        let all: Vec<_> = partitions.iter().cloned().map(|p| (p, StartAt::Committed)).collect();
+        self.take(&all)
+    }
+
+    /// Stops reading partitions that were revoked or lost.
+    pub fn give_back(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
+        self.inner.incremental_unassign(&list(partitions)).map_err(client_error(&self.group))
+    }
+
+    /// Commits next offsets, checked by the coordinator against member and generation.
+    pub fn commit(&self, next: &[(Assignment, u64)], metadata: &str) -> Result<(), BackboneError> {
+        if next.is_empty() {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::with_capacity(next.len());
+        for ((topic, partition), offset) in next {
+            let mut element = list.add_partition(topic, *partition as i32);
+            element.set_offset(Offset::Offset(*offset as i64)).map_err(client_error(&self.group))?;
+            element.set_metadata(metadata);
+        }
+        self.inner
+            .commit(&list, CommitMode::Sync)
+            .map_err(|source| BackboneError::Commit { group: self.group.clone(), source })
+    }
+
+    /// What the group committed: next offset and metadata, `None` where it never did.
+    pub fn committed(&self, partitions: &[Assignment]) -> Result<Vec<Option<(u64, String)>>, BackboneError> {
+        let committed = self
+            .inner
+            .committed_offsets(list(partitions), Duration::from_secs(10))
+            .map_err(client_error(&self.group))?;
+        Ok(partitions
+            .iter()
+            .map(|(topic, partition)| {
+                let element = committed.find_partition(topic, *partition as i32)?;
+                match element.offset() {
+                    Offset::Offset(offset) => Some((offset as u64, element.metadata().to_owned())),
+                    _ => None,
+                }
+            })
+            .collect())
+    }
+
+    /// First and next offset of a partition.
+    pub fn watermarks(&self, topic: &str, partition: u32) -> Result<(u64, u64), BackboneError> {
+        watermarks(&self.inner, topic, partition)
+    }
+
+    /// Pauses or resumes reading, without leaving the group.
+    pub fn pause(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
+        self.inner.pause(&list(partitions)).map_err(client_error(&self.group))
+    }
+
+    pub fn resume(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
+        self.inner.resume(&list(partitions)).map_err(client_error(&self.group))
+    }
+
+    pub fn last_error(&self) -> Option<String> {
+        self.context.errors.last_error()
+    }
+}
+
+fn event(rebalance: Rebalance) -> Event<'static> {
+    match rebalance {
+        Rebalance::Assigned(partitions) => Event::Assigned(partitions),
+        Rebalance::Revoked(partitions) => Event::Revoked(partitions),
+        Rebalance::Lost(partitions) => Event::Lost(partitions),
+    }
+}
+
+fn is_fatal(error: &KafkaError) -> bool {
+    use rdkafka::error::RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::Fatal
+                | Code::Authentication
+                | Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::AutoOffsetReset
+                | Code::OffsetOutOfRange
+        )
+    )
+}
+
+fn watermarks<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    partition: u32,
+) -> Result<(u64, u64), BackboneError> {
+    let (low, high) = consumer
+        .fetch_watermarks(topic, partition as i32, Duration::from_secs(10))
+        .map_err(|error| BackboneError::Topic {
+            topic: format!("{topic}[{partition}]"),
+            message: error.to_string(),
+        })?;
+    Ok((low as u64, high as u64))
+}
+
+/// Reads partitions of a topic from chosen offsets, outside of any group.
+pub struct Reader {
+    inner: BaseConsumer<SharedContext>,
+    topic: String,
+}
+
+impl Reader {
+    pub fn poll(&self, timeout: Duration) -> Result<Option<Record<'_>>, BackboneError> {
+        match self.inner.poll(timeout) {
+            None => Ok(None),
+            Some(Ok(message)) => Ok(Some(Record(message))),
+            Some(Err(error)) if is_fatal(&error) => {
+                Err(BackboneError::Topic { topic: self.topic.clone(), message: error.to_string() })
+            }
+            Some(Err(error)) => {
+                tracing::debug!(%error, topic = self.topic, "poll");
+                Ok(None)
+            }
+        }
+    }
+
+    pub fn watermarks(&self, partition: u32) -> Result<(u64, u64), BackboneError> {
+        watermarks(&self.inner, &self.topic, partition)
+    }
+}
+
+impl Backbone {
+    pub fn group_consumer(
+        &self,
+        client_id: &str,
+        group: &str,
+        topics: &[&str],
+        reset: OffsetReset,
+    ) -> Result<GroupConsumer, BackboneError> {
+        let context = GroupContext::default();
+        let inner: BaseConsumer<GroupContext> = self
+            .consumer_config(client_id, group, reset)
+            .create_with_context(context.clone())
+            .map_err(client_error(client_id))?;
+        inner.subscribe(topics).map_err(client_error(client_id))?;
+        Ok(GroupConsumer { inner, context, group: group.to_owned() })
+    }
+
+    /// A reader of the given partitions from their offsets on.
+    pub fn reader(&self, client_id: &str, topic: &str, from: &[(u32, u64)]) -> Result<Reader, BackboneError> {
+        let inner: BaseConsumer<SharedContext> = self
+            .consumer_config(client_id, client_id, OffsetReset::Earliest)
+            .create_with_context(SharedContext::default())
+            .map_err(client_error(client_id))?;
+        let mut list = TopicPartitionList::with_capacity(from.len());
+        for (partition, offset) in from {
+            list.add_partition_offset(topic, *partition as i32, Offset::Offset(*offset as i64))
+                .map_err(client_error(client_id))?;
+        }
+        inner.assign(&list).map_err(client_error(client_id))?;
+        Ok(Reader { inner, topic: topic.to_owned() })
+    }
+
+    /// A reader of all partitions of a topic from the beginning.
+    pub fn reader_from_beginning(
+        &self,
+        client_id: &str,
+        topic: &str,
+        partitions: u32,
+    ) -> Result<Reader, BackboneError> {
+        let from: Vec<_> = (0..partitions).map(|partition| (partition, 0)).collect();
+        self.reader(client_id, topic, &from)
+    }
+}

@@ -1,0 +1,276 @@
+//! Producers: idempotent, acknowledged by all in-sync replicas.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header as KafkaHeader, Message as _, OwnedHeaders};
+use rdkafka::producer::{
+    BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer,
+};
+
+use super::config::{Backbone, BackboneError, client_error};
+
+/// A name and its value.
+pub type Header<'a> = (&'a str, &'a [u8]);
+
+const POLL_EVERY: u32 = 2_000;
+
+#[derive(Clone, Default)]
+struct FailureContext {
+    failed: Arc<AtomicU64>,
+    first: Arc<Mutex<Option<String>>>,
+}
+
+impl ClientContext for FailureContext {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka producer");
+    }
+}
+
+impl ProducerContext for FailureContext {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, message)) = result {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            self.first
+                .lock()
+                .get_or_insert_with(|| format!("{}[{}]: {error}", message.topic(), message.partition()));
+        }
+    }
+}
+
+/// For writers that acknowledge in flushes: per-record reports are for errors only, and a flush that ends with nothing
+/// in flight and no error proves that every record is durable.
+pub struct Producer {
+    inner: BaseProducer<FailureContext>,
+    failures: FailureContext,
+    since_poll: u32,
+    waits: u64,
+}
+
+impl Producer {
+    /// Sends one record, waiting while the client's queue is full. `partition` is explicit wherever location is the key.
+    pub fn send(
+        &mut self,
+        topic: &str,
+        partition: u32,
+        key: &[u8],
+        payload: &[u8],
+        timestamp_ms: Option<i64>,
+        headers: &[Header<'_>],
+    ) -> Result<(), BackboneError> {
+        self.since_poll += 1;
+        if self.since_poll >= POLL_EVERY {
+            self.since_poll = 0;
+            self.inner.poll(Duration::ZERO);
+        }
+        let mut record = record(topic, partition, key, payload, timestamp_ms, headers);
+        loop {
+            match self.inner.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    record = back;
+                    self.waits += 1;
+                    self.inner.poll(Duration::from_millis(5));
+                }
+                Err((source, _)) => return Err(client_error("producer")(source)),
+            }
+        }
+    }
+
+    /// Returns when all that was sent is acknowledged. An error means that some of it may or may not be in the log:
+    /// the caller starts again from its last durable position.
+    pub fn flush(&mut self, timeout: Duration) -> Result<(), BackboneError> {
+        let start = Instant::now();
+        let flushed = self.inner.flush(timeout);
+        let failed = self.failures.failed.swap(0, Ordering::Relaxed);
+        let first = self.failures.first.lock().take();
+        if failed > 0 {
+            return Err(BackboneError::Delivery { failed, first: first.unwrap_or_default() });
+        }
+        let in_flight = self.inner.in_flight_count();
+        match flushed {
+            Ok(()) if in_flight == 0 => Ok(()),
+            _ => Err(BackboneError::FlushTimeout { waited_ms: start.elapsed().as_millis(), in_flight }),
+        }
+    }
+
+    pub fn in_flight(&self) -> i32 {
+        self.inner.in_flight_count()
+    }
+
+    /// How often a send had to wait for room in the client's queue.
+    pub const fn waits(&self) -> u64 {
+        self.waits
+    }
+
+    /// Drops what is queued and in flight. The producer must not be used for state afterwards.
+    pub fn purge(&self) {
+        self.inner.purge(PurgeConfig::default().queue().inflight());
+    }
+}
+
+fn record<'a, D: rdkafka::util::IntoOpaque>(
+    topic: &'a str,
+    partition: u32,
+    key: &'a [u8],
+    payload: &'a [u8],
+    timestamp_ms: Option<i64>,
+    headers: &[Header<'_>],
+) -> BaseRecord<'a, [u8], [u8], D>
+where
+    D: Default,
+{
+    let mut record = BaseRecord::with_opaque_to(topic, D::default())
+        .partition(partition as i32)
+        .key(key)
+        .payload(payload);
+    if let Some(timestamp) = timestamp_ms {
+        record = record.timestamp(timestamp);
+    }
+    if !headers.is_empty() {
+        let mut owned = OwnedHeaders::new_with_capacity(headers.len());
+        for (key, value) in headers {
+            owned = owned.insert(KafkaHeader { key, value: Some(*value) });
+        }
+        record = record.headers(owned);
+    }
+    record
+}
+
+/// Acknowledgement of a batch of records of an [`AckProducer`].
+pub struct BatchAck {
+    /// One for each record under way, and one for the batch while it is being sent.
+    remaining: AtomicUsize,
+    error: Mutex<Option<String>>,
+    done: tokio::sync::Notify,
+}
+
+impl BatchAck {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            remaining: AtomicUsize::new(1),
+            error: Mutex::new(None),
+            done: tokio::sync::Notify::new(),
+        })
+    }
+
+    fn finish_one(&self) {
+        if self.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.done.notify_one();
+        }
+    }
+
+    /// Waits for all records of the batch. Called once, after the last send.
+    pub async fn wait(&self) -> Result<(), BackboneError> {
+        self.finish_one();
+        while self.remaining.load(Ordering::Acquire) > 0 {
+            self.done.notified().await;
+        }
+        match self.error.lock().take() {
+            Some(first) => Err(BackboneError::Delivery { failed: 1, first }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+struct AckContext;
+
+impl ClientContext for AckContext {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka producer");
+    }
+}
+
+impl ProducerContext for AckContext {
+    type DeliveryOpaque = Arc<BatchAck>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, ack: Arc<BatchAck>) {
+        if let Err((error, message)) = result {
+            ack.error
+                .lock()
+                .get_or_insert_with(|| format!("{}[{}]: {error}", message.topic(), message.partition()));
+        }
+        ack.finish_one();
+    }
+}
+
+/// For edges that answer each caller when its own records are durable. Never blocks on a full queue.
+pub struct AckProducer {
+    inner: ThreadedProducer<AckContext>,
+}
+
+impl AckProducer {
+    /// `false`: the client's queue is full, nothing was sent; the caller tells its peer to come back later.
+    pub fn try_send(
+        &self,
+        ack: &Arc<BatchAck>,
+        topic: &str,
+        partition: u32,
+        key: &[u8],
+        payload: &[u8],
+        timestamp_ms: Option<i64>,
+        headers: &[Header<'_>],
+    ) -> Result<bool, BackboneError> {
+        let mut owned = None;
+        if !headers.is_empty() {
+            let mut list = OwnedHeaders::new_with_capacity(headers.len());
+            for (key, value) in headers {
+                list = list.insert(KafkaHeader { key, value: Some(*value) });
+            }
+            owned = Some(list);
+        }
+        ack.remaining.fetch_add(1, Ordering::AcqRel);
+        let mut record = BaseRecord::with_opaque_to(topic, Arc::clone(ack))
+            .partition(partition as i32)
+            .key(key)
+            .payload(payload);
+        record.headers = owned;
+        record.timestamp = timestamp_ms;
+        match self.inner.send(record) {
+            Ok(()) => Ok(true),
+            Err((error, record)) => {
+                drop(record);
+                ack.finish_one();
+                match error {
+                    KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => Ok(false),
+                    source => Err(client_error("producer")(source)),
+                }
+            }
+        }
+    }
+
+    pub fn in_flight(&self) -> i32 {
+        self.inner.in_flight_count()
+    }
+
+    pub fn flush(&self, timeout: Duration) -> Result<(), BackboneError> {
+        self.inner.flush(timeout).map_err(client_error("producer"))
+    }
+}
+
+impl Backbone {
+    pub fn producer(&self, client_id: &str) -> Result<Producer, BackboneError> {
+        let failures = FailureContext::default();
+        let inner = self
+            .producer_config(client_id, 20)
+            .set("delivery.report.only.error", "true")
+            .create_with_context(failures.clone())
+            .map_err(client_error(client_id))?;
+        Ok(Producer { inner, failures, since_poll: 0, waits: 0 })
+    }
+
+    pub fn ack_producer(&self, client_id: &str) -> Result<AckProducer, BackboneError> {
+        let inner = self
+            .producer_config(client_id, 10)
+            .create_with_context(AckContext)
+            .map_err(client_error(client_id))?;
+        Ok(AckProducer { inner })
+    }
+}

@@ -1,0 +1,12 @@
+//! The clients: the only crate through which services speak Kafka and AMQP.
+//!
+//! Invariant: a client is configured in one place, here, so that every service has the same guarantees: idempotent
+//! producers, `acks=all`, no automatic commits. It knows no service and no embedded server; an address is all it takes.
+
+pub mod amqp;
+pub mod kafka;
+
+pub use kafka::{
+    AckProducer, Assignment, Backbone, BackboneError, BackboneOptions, BatchAck, Event, GroupConsumer, Header,
+    LagProbe, OffsetReset, PartitionLag, Producer, Reader, Record, StartAt,
+};

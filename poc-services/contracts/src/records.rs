@@ -1,0 +1,288 @@
+//! The records between services, as `proto/stockstream.proto` states them.
+//!
+//! Invariant: every message here has the same fields, numbers and types as the file; a test compiles the file
+//! and compares. The shapes, units and meanings are documented there.
+
+use prost::{Enumeration, Message};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
+#[repr(i32)]
+pub enum SourceKind {
+    Unspecified = 0,
+    Till = 1,
+    Queue = 2,
+    Reader = 3,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
+#[repr(i32)]
+pub enum MovementKind {
+    Unspecified = 0,
+    Sold = 1,
+    Returned = 2,
+    Supplied = 3,
+    Shipped = 4,
+    Received = 5,
+    Stocked = 6,
+    Stored = 7,
+    CountedFloor = 8,
+    CountedBackRoom = 9,
+    AdjustedFloor = 10,
+    AdjustedBackRoom = 11,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+pub struct MovementLine {
+    #[prost(uint32, tag = "1")]
+    pub sku: u32,
+    #[prost(enumeration = "MovementKind", tag = "2")]
+    pub kind: i32,
+    #[prost(sint64, tag = "3")]
+    pub quantity: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message)]
+pub struct Movement {
+    #[prost(string, tag = "1")]
+    pub location: String,
+    #[prost(enumeration = "SourceKind", tag = "2")]
+    pub source_kind: i32,
+    #[prost(uint32, tag = "3")]
+    pub source_unit: u32,
+    #[prost(uint32, tag = "4")]
+    pub business_day: u32,
+    #[prost(uint64, tag = "5")]
+    pub number: u64,
+    #[prost(int64, tag = "6")]
+    pub occurred_ms: i64,
+    #[prost(int64, tag = "7")]
+    pub due_ms: i64,
+    #[prost(fixed64, tag = "8")]
+    pub content_hash: u64,
+    #[prost(uint64, tag = "9")]
+    pub despatch_advice: u64,
+    #[prost(message, repeated, tag = "10")]
+    pub lines: Vec<MovementLine>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+pub struct Cell {
+    #[prost(sint64, tag = "1")]
+    pub floor: i64,
+    #[prost(sint64, tag = "2")]
+    pub back_room: i64,
+    #[prost(sint64, tag = "3")]
+    pub counted: i64,
+    #[prost(sint64, tag = "4")]
+    pub supplied: i64,
+    #[prost(sint64, tag = "5")]
+    pub received: i64,
+    #[prost(sint64, tag = "6")]
+    pub shipped: i64,
+    #[prost(sint64, tag = "7")]
+    pub sold: i64,
+    #[prost(sint64, tag = "8")]
+    pub returned: i64,
+    #[prost(sint64, tag = "9")]
+    pub adjusted: i64,
+    #[prost(sint64, tag = "10")]
+    pub stocked: i64,
+    #[prost(sint64, tag = "11")]
+    pub stored: i64,
+    #[prost(uint64, tag = "12")]
+    pub applied_offset: u64,
+    #[prost(uint32, tag = "13")]
+    pub epoch: u32,
+    #[prost(uint64, tag = "14")]
+    pub applied_count: u64,
+    #[prost(fixed64, tag = "15")]
+    pub applied_hash: u64,
+    #[prost(int64, tag = "16")]
+    pub due_ms_min: i64,
+    #[prost(int64, tag = "17")]
+    pub due_ms_max: i64,
+    #[prost(uint32, tag = "18")]
+    pub new_lines: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+pub struct NumberRange {
+    #[prost(uint64, tag = "1")]
+    pub first: u64,
+    #[prost(uint64, tag = "2")]
+    pub last: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+pub struct BusinessDayBand {
+    #[prost(uint32, tag = "1")]
+    pub business_day: u32,
+    #[prost(uint64, tag = "2")]
+    pub lowest: u64,
+    #[prost(uint64, tag = "3")]
+    pub highest: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+pub struct RecentContent {
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(fixed32, tag = "2")]
+    pub content_hash: u32,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message)]
+pub struct Window {
+    #[prost(uint32, tag = "1")]
+    pub epoch: u32,
+    #[prost(uint64, tag = "2")]
+    pub cut: u64,
+    #[prost(uint64, tag = "3")]
+    pub highest: u64,
+    #[prost(message, repeated, tag = "4")]
+    pub missing: Vec<NumberRange>,
+    #[prost(message, repeated, tag = "5")]
+    pub bands: Vec<BusinessDayBand>,
+    #[prost(message, repeated, tag = "6")]
+    pub recent: Vec<RecentContent>,
+    #[prost(uint64, tag = "7")]
+    pub duplicates: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+pub struct Completeness {
+    #[prost(uint32, tag = "1")]
+    pub epoch: u32,
+    #[prost(uint64, tag = "2")]
+    pub cut: u64,
+    #[prost(uint64, tag = "3")]
+    pub complete_up_to: u64,
+    #[prost(uint64, tag = "4")]
+    pub highest: u64,
+    #[prost(uint64, tag = "5")]
+    pub missing: u64,
+    #[prost(int64, tag = "6")]
+    pub complete_until_ms: i64,
+    #[prost(uint64, tag = "7")]
+    pub dead_letters: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message)]
+pub struct Barrier {
+    #[prost(uint32, tag = "1")]
+    pub epoch: u32,
+    #[prost(string, tag = "2")]
+    pub instance: String,
+    #[prost(int64, tag = "3")]
+    pub at_ms: i64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+pub struct Intent {
+    #[prost(uint32, tag = "1")]
+    pub epoch: u32,
+    #[prost(uint64, tag = "2")]
+    pub cut: u64,
+    #[prost(fixed64, tag = "3")]
+    pub cells_digest: u64,
+    #[prost(fixed64, tag = "4")]
+    pub windows_digest: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message)]
+pub struct Head {
+    #[prost(uint32, tag = "1")]
+    pub epoch: u32,
+    #[prost(uint64, tag = "2")]
+    pub cut: u64,
+    #[prost(sint32, tag = "3")]
+    pub leader_epoch: i32,
+    #[prost(string, tag = "4")]
+    pub topic_id: String,
+    #[prost(uint32, tag = "5")]
+    pub partitions: u32,
+    #[prost(fixed64, tag = "6")]
+    pub cells_digest: u64,
+    #[prost(fixed64, tag = "7")]
+    pub windows_digest: u64,
+    #[prost(uint64, tag = "8")]
+    pub records: u64,
+    #[prost(int64, tag = "9")]
+    pub at_ms: i64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+pub struct Partial {
+    #[prost(uint32, tag = "1")]
+    pub epoch: u32,
+    #[prost(uint64, tag = "2")]
+    pub cut: u64,
+    #[prost(sint64, tag = "3")]
+    pub floor: i64,
+    #[prost(sint64, tag = "4")]
+    pub back_room: i64,
+    #[prost(sint64, tag = "5")]
+    pub shipped: i64,
+    #[prost(sint64, tag = "6")]
+    pub received: i64,
+    #[prost(int64, tag = "7")]
+    pub due_ms_min: i64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+pub struct PartialEnd {
+    #[prost(uint32, tag = "1")]
+    pub epoch: u32,
+    #[prost(uint64, tag = "2")]
+    pub cut: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message)]
+pub struct ItemTotal {
+    #[prost(uint32, tag = "1")]
+    pub sku: u32,
+    #[prost(sint64, tag = "2")]
+    pub on_hand: i64,
+    #[prost(sint64, tag = "3")]
+    pub floor: i64,
+    #[prost(sint64, tag = "4")]
+    pub back_room: i64,
+    #[prost(sint64, tag = "5")]
+    pub in_transit: i64,
+    #[prost(uint32, tag = "6")]
+    pub uncertain_partitions: u32,
+    #[prost(message, repeated, tag = "7")]
+    pub positions: Vec<PartialPosition>,
+    #[prost(int64, tag = "8")]
+    pub due_ms_min: i64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+pub struct PartialPosition {
+    #[prost(uint32, tag = "1")]
+    pub partition: u32,
+    #[prost(uint32, tag = "2")]
+    pub epoch: u32,
+    #[prost(uint64, tag = "3")]
+    pub cut: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message)]
+pub struct Article {
+    #[prost(uint32, tag = "1")]
+    pub sku: u32,
+    #[prost(uint64, tag = "2")]
+    pub gtin: u64,
+    #[prost(string, tag = "3")]
+    pub name: String,
+    #[prost(string, tag = "4")]
+    pub department: String,
+    #[prost(uint32, tag = "5")]
+    pub department_number: u32,
+    #[prost(int64, tag = "6")]
+    pub price: i64,
+    #[prost(uint32, tag = "7")]
+    pub pack_size: u32,
+    #[prost(bool, tag = "8")]
+    pub weighed: bool,
+}

@@ -1,0 +1,231 @@
+//! The topics: name, key, partitions, policy; and the one function from a location to its partition.
+
+use crate::ids::{LocationId, SourceId, Sku};
+
+/// Topics keyed by location share this count, so that one partition orders all that happens at a location and a
+/// service reads and writes the same partition number. Changing it means new topics and a rebuild.
+pub const PARTITIONS: u32 = 6;
+
+pub const TLOG_RAW: &str = "tlog.raw";
+pub const MQ_RAW: &str = "mq.raw";
+pub const SCAN_RAW: &str = "scan.raw";
+pub const MOVEMENTS: &str = "movements";
+pub const DEAD_LETTERS: &str = "movements.dlq";
+pub const STORE_INVENTORY: &str = "store.inventory";
+pub const ITEM_PARTIALS: &str = "item.partials";
+pub const ITEM_INVENTORY: &str = "item.inventory";
+pub const CATALOGUE: &str = "catalogue";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Kept until every group has read it, and for a time.
+    Delete,
+    /// The newest record of each key is kept for ever.
+    Compact,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Topic {
+    pub name: &'static str,
+    pub key: &'static str,
+    pub record: &'static str,
+    pub partitions: u32,
+    pub policy: Policy,
+}
+
+const fn topic(
+    name: &'static str,
+    key: &'static str,
+    record: &'static str,
+    partitions: u32,
+    policy: Policy,
+) -> Topic {
+    Topic { name, key, record, partitions, policy }
+}
+
+/// All topics, in the order of the flow.
+pub const ALL: [Topic; 9] = [
+    topic(TLOG_RAW, "location", "the till's bytes", PARTITIONS, Policy::Delete),
+    topic(MQ_RAW, "location", "the queue record's bytes", PARTITIONS, Policy::Delete),
+    topic(SCAN_RAW, "location", "the EPCIS document's bytes", PARTITIONS, Policy::Delete),
+    topic(MOVEMENTS, "location", "Movement", PARTITIONS, Policy::Delete),
+    topic(DEAD_LETTERS, "location", "what could not be understood, whole", PARTITIONS, Policy::Delete),
+    topic(STORE_INVENTORY, "tag/…, see StateKey", "Cell, Window, Completeness, Barrier, Intent, Head", PARTITIONS, Policy::Compact),
+    topic(ITEM_PARTIALS, "p/PARTITION/SKU, e/PARTITION", "Partial, PartialEnd", PARTITIONS, Policy::Compact),
+    topic(ITEM_INVENTORY, "SKU", "ItemTotal", PARTITIONS, Policy::Compact),
+    topic(CATALOGUE, "SKU", "Article", 1, Policy::Compact),
+];
+
+/// Kafka's murmur2 of the key over [`PARTITIONS`], as the JVM's default partitioner does it.
+pub fn partition_of_key(key: &[u8], partitions: u32) -> u32 {
+    (murmur2::murmur2(key, murmur2::KAFKA_SEED) & 0x7fff_ffff) % partitions
+}
+
+/// The partition of everything that happens at a location.
+pub fn partition_of(location: LocationId) -> u32 {
+    let mut key = Vec::with_capacity(6);
+    push_location(&mut key, location);
+    partition_of_key(&key, PARTITIONS)
+}
+
+/// The partition of an article in `item.inventory`.
+pub fn partition_of_item(sku: Sku) -> u32 {
+    partition_of_key(sku.0.to_string().as_bytes(), PARTITIONS)
+}
+
+/// Header names of the `*.raw` topics. A raw message's Kafka timestamp is the instant when it was due to be sent.
+pub mod headers {
+    /// One of [`crate::wire::FORMATS`].
+    pub const FORMAT: &str = "format";
+    /// Wall clock milliseconds, decimal text: when our edge took it.
+    pub const RECEIVED: &str = "received-ms";
+    /// Dead letters: where the message stood, what is wrong with it (a class for machines, a sentence for people).
+    pub const DLQ_TOPIC: &str = "dlq-topic";
+    pub const DLQ_PARTITION: &str = "dlq-partition";
+    pub const DLQ_OFFSET: &str = "dlq-offset";
+    pub const DLQ_CLASS: &str = "dlq-class";
+    pub const DLQ_MESSAGE: &str = "dlq-message";
+}
+
+/// Keys of `store.inventory` and `item.partials`, as text: `c/S0042/100234`, `w/S0042/till/3`, `k/S0042/till/3`,
+/// `b/4/17`, `i/4`, `h/4`, `p/4/100234`, `e/4`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StateKey {
+    Cell { location: LocationId, sku: Sku },
+    Window(SourceId),
+    Completeness(SourceId),
+    Barrier { partition: u32, epoch: u32 },
+    Intent { partition: u32 },
+    Head { partition: u32 },
+    Partial { partition: u32, sku: Sku },
+    PartialEnd { partition: u32 },
+}
+
+impl StateKey {
+    /// Appends the key's text.
+    pub fn write(self, out: &mut Vec<u8>) {
+        use std::io::Write as _;
+        let mut put = |text: std::fmt::Arguments<'_>| out.write_fmt(text).expect("a Vec takes all bytes");
+        match self {
+            Self::Cell { location, sku } => {
+                out.extend_from_slice(b"c/");
+                push_location(out, location);
+                out.push(b'/');
+                push_decimal(out, sku.0);
+            }
+            Self::Window(source) => put(format_args!("w/{source}")),
+            Self::Completeness(source) => put(format_args!("k/{source}")),
+            Self::Barrier { partition, epoch } => put(format_args!("b/{partition}/{epoch}")),
+            Self::Intent { partition } => put(format_args!("i/{partition}")),
+            Self::Head { partition } => put(format_args!("h/{partition}")),
+            Self::Partial { partition, sku } => {
+                out.extend_from_slice(b"p/");
+                push_decimal(out, partition);
+                out.push(b'/');
+                push_decimal(out, sku.0);
+            }
+            Self::PartialEnd { partition } => put(format_args!("e/{partition}")),
+        }
+    }
+
+    pub fn to_bytes(self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(24);
+        self.write(&mut out);
+        out
+    }
+
+    /// `None` for a key that is not ours; readers skip such records.
+    pub fn parse(key: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(key).ok()?;
+        let (tag, rest) = text.split_once('/')?;
+        let pair = || rest.split_once('/');
+        match tag {
+            "c" => {
+                let (location, sku) = pair()?;
+                Some(Self::Cell { location: location.parse().ok()?, sku: Sku(sku.parse().ok()?) })
+            }
+            "w" => Some(Self::Window(rest.parse().ok()?)),
+            "k" => Some(Self::Completeness(rest.parse().ok()?)),
+            "b" => {
+                let (partition, epoch) = pair()?;
+                Some(Self::Barrier { partition: partition.parse().ok()?, epoch: epoch.parse().ok()? })
+            }
+            "i" => Some(Self::Intent { partition: rest.parse().ok()? }),
+            "h" => Some(Self::Head { partition: rest.parse().ok()? }),
+            "p" => {
+                let (partition, sku) = pair()?;
+                Some(Self::Partial { partition: partition.parse().ok()?, sku: Sku(sku.parse().ok()?) })
+            }
+            "e" => Some(Self::PartialEnd { partition: rest.parse().ok()? }),
+            _ => None,
+        }
+    }
+}
+
+/// Appends `S0042` without going through the formatter: this is on the path of every cell record.
+pub fn push_location(out: &mut Vec<u8>, location: LocationId) {
+    out.push(if location.is_store() { b'S' } else { b'W' });
+    let number = location.number();
+    if number >= 10_000 {
+        out.push(b'0' + (number / 10_000) as u8);
+    }
+    for divisor in [1000, 100, 10, 1] {
+        out.push(b'0' + (number / divisor % 10) as u8);
+    }
+}
+
+fn push_decimal(out: &mut Vec<u8>, mut value: u32) {
+    let mut digits = [0_u8; 10];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitioning_agrees_with_the_jvm_producer() {
+        // org.apache.kafka.common.utils.Utils.murmur2, from its own test.
+        for (text, hash) in [("21", -973_932_308_i32), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536)] {
+            let expected = (hash as u32 & 0x7fff_ffff) % 12;
+            assert_eq!(partition_of_key(text.as_bytes(), 12), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_state_key_reads_what_it_writes() {
+        let location = LocationId::store(42);
+        let source = SourceId::till(location, 3);
+        for key in [
+            StateKey::Cell { location, sku: Sku(100_234) },
+            StateKey::Cell { location: LocationId::warehouse(12_345), sku: Sku(0) },
+            StateKey::Window(source),
+            StateKey::Completeness(source),
+            StateKey::Barrier { partition: 4, epoch: 17 },
+            StateKey::Intent { partition: 4 },
+            StateKey::Head { partition: 0 },
+            StateKey::Partial { partition: 4, sku: Sku(u32::MAX) },
+            StateKey::PartialEnd { partition: 4 },
+        ] {
+            assert_eq!(StateKey::parse(&key.to_bytes()), Some(key));
+        }
+        assert_eq!(StateKey::parse(b"z/1"), None);
+        assert_eq!(StateKey::parse(b"\xff/1"), None);
+    }
+
+    #[test]
+    fn the_partition_of_a_location_is_that_of_its_text() {
+        for location in [LocationId::store(1), LocationId::warehouse(12), LocationId::store(12_345)] {
+            assert_eq!(partition_of(location), partition_of_key(location.to_string().as_bytes(), PARTITIONS));
+        }
+    }
+}

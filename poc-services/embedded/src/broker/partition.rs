@@ -1,0 +1,328 @@
+//! One partition: its log, who leads it, the producers' sequences and the clients that wait for records.
+//!
+//! Invariant: who leads is checked under the same lock that guards the log, so a node that has lost a partition
+//! neither appends to it nor answers from it. There is one copy: nodes share this object, nothing is replicated.
+//! It does not wait: a caller that wants to registers a [`Waiter`] and is notified.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::batch::{self, BatchHeader};
+use super::config::TopicConfig;
+use super::log::{Log, StoredBatch, TimedOffset};
+use super::memory::Memory;
+use super::producers::{Producers, Sequence};
+
+/// No node leads.
+pub const NO_LEADER: i32 = -1;
+/// Beyond so many waiters the list is searched for those whose connection has gone.
+const WAITERS_TIDY: usize = 32;
+
+/// A connection that wants to hear of new records.
+#[derive(Debug, Clone)]
+pub struct Waiter {
+    pub connection: u64,
+    pub notify: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    log: Log,
+    leader: i32,
+    leader_epoch: i32,
+    producers: Producers,
+    waiters: Vec<Waiter>,
+    is_deleted: bool,
+    /// Offset up to which the log is compacted.
+    clean_end: i64,
+}
+
+#[derive(Debug)]
+pub struct Partition {
+    pub index: i32,
+    pub replicas: Vec<i32>,
+    inner: Mutex<Inner>,
+    appended_records: AtomicU64,
+}
+
+/// Where a batch lies now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    pub base_offset: i64,
+    pub log_start: i64,
+    /// Set where the broker's clock stamps the records.
+    pub append_time_ms: Option<i64>,
+}
+
+/// What a fetch found in a partition.
+#[derive(Debug)]
+pub struct Slice {
+    pub log_start: i64,
+    pub log_end: i64,
+    pub batches: Vec<Bytes>,
+    pub bytes: usize,
+}
+
+/// How much a fetch may still take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    pub bytes: usize,
+    /// Take the first batch even if it is larger than `bytes`, so that a reader always advances.
+    pub first_batch_whole: bool,
+}
+
+/// State of a partition for metadata and statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub leader: i32,
+    pub leader_epoch: i32,
+    pub log_start: i64,
+    pub log_end: i64,
+    pub bytes: usize,
+}
+
+/// A consistent copy of the log for compaction.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub batches: Vec<StoredBatch>,
+    pub clean_end: i64,
+}
+
+impl Partition {
+    pub fn new(index: i32, replicas: Vec<i32>, leader: i32) -> Self {
+        let mut log = Log::default();
+        log.begin_epoch(0);
+        Self {
+            index,
+            replicas,
+            inner: Mutex::new(Inner {
+                log,
+                leader,
+                leader_epoch: 0,
+                producers: Producers::default(),
+                waiters: Vec::new(),
+                is_deleted: false,
+                clean_end: 0,
+            }),
+            appended_records: AtomicU64::new(0),
+        }
+    }
+
+    pub fn place(&self) -> Place {
+        let inner = self.inner.lock();
+        Place {
+            leader: inner.leader,
+            leader_epoch: inner.leader_epoch,
+            log_start: inner.log.start(),
+            log_end: inner.log.end(),
+            bytes: inner.log.bytes(),
+        }
+    }
+
+    pub fn appended_records(&self) -> u64 {
+        self.appended_records.load(Ordering::Relaxed)
+    }
+
+    /// Makes the first live replica the leader if the present one is dead or is not that replica.
+    pub fn elect(&self, is_alive: impl Fn(i32) -> bool) {
+        let leader = self.replicas.iter().copied().find(|node| is_alive(*node)).unwrap_or(NO_LEADER);
+        let mut inner = self.inner.lock();
+        if inner.leader != leader {
+            inner.leader = leader;
+            inner.leader_epoch += 1;
+            let epoch = inner.leader_epoch;
+            inner.log.begin_epoch(epoch);
+            wake(&mut inner.waiters);
+        }
+    }
+
+    /// Ends the partition: all later calls see an unknown partition. Returns the bytes set free.
+    pub fn delete(&self) -> usize {
+        let mut inner = self.inner.lock();
+        inner.is_deleted = true;
+        wake(&mut inner.waiters);
+        let end = inner.log.end();
+        inner.log.trim_to(end)
+    }
+
+    /// Appends a checked batch on behalf of `node`.
+    pub fn append(
+        &self,
+        node: i32,
+        records: &[u8],
+        header: &BatchHeader,
+        config: &TopicConfig,
+        now_ms: i64,
+        memory: &Memory,
+    ) -> Result<Appended, ResponseError> {
+        let mut inner = self.inner.lock();
+        inner.check_leader(node, -1)?;
+        let append_time_ms = config.uses_append_time.then_some(now_ms);
+        match inner.producers.check(header) {
+            Sequence::Append => {}
+            Sequence::Duplicate { base_offset } => {
+                return Ok(Appended { base_offset, log_start: inner.log.start(), append_time_ms });
+            }
+            Sequence::OutOfOrder => return Err(ResponseError::OutOfOrderSequenceNumber),
+            Sequence::Fenced => return Err(ResponseError::InvalidProducerEpoch),
+        }
+        let base_offset = inner.log.end();
+        let stamped = match append_time_ms {
+            Some(now) => batch::stamp_with_append_time(records, base_offset, inner.leader_epoch, now),
+            None => batch::stamp(records, base_offset, inner.leader_epoch),
+        };
+        let stored = StoredBatch::new(stamped, now_ms);
+        memory.take(stored.held_bytes());
+        inner.log.append(stored);
+        inner.producers.record(header, base_offset, now_ms);
+        let log_start = inner.log.start();
+        wake(&mut inner.waiters);
+        drop(inner);
+        self.appended_records.fetch_add(header.record_count as u64, Ordering::Relaxed);
+        Ok(Appended { base_offset, log_start, append_time_ms })
+    }
+
+    /// Reads whole batches from `offset` on; an empty slice where the reader has everything.
+    pub fn read(&self, node: i32, client_epoch: i32, offset: i64, limit: Limit) -> Result<Slice, ResponseError> {
+        let inner = self.inner.lock();
+        inner.check_leader(node, client_epoch)?;
+        if offset < inner.log.start() || offset > inner.log.end() {
+            return Err(ResponseError::OffsetOutOfRange);
+        }
+        let mut slice =
+            Slice { log_start: inner.log.start(), log_end: inner.log.end(), batches: Vec::new(), bytes: 0 };
+        for batch in inner.log.from_offset(offset) {
+            let fits = slice.bytes + batch.bytes.len() <= limit.bytes;
+            if !fits && !(limit.first_batch_whole && slice.batches.is_empty()) {
+                break;
+            }
+            slice.bytes += batch.bytes.len();
+            slice.batches.push(batch.bytes.clone());
+        }
+        Ok(slice)
+    }
+
+    /// Asks to be notified at the next append, election or deletion, once. `offset` is the end that the caller has
+    /// seen: if the log is beyond it already, nothing is registered and the answer is false.
+    pub fn register(&self, waiter: &Waiter, offset: i64) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.is_deleted || inner.log.end() > offset {
+            return false;
+        }
+        if inner.waiters.len() >= WAITERS_TIDY {
+            inner.waiters.retain(|known| Arc::strong_count(&known.notify) > 1);
+        }
+        if !inner.waiters.iter().any(|known| known.connection == waiter.connection) {
+            inner.waiters.push(waiter.clone());
+        }
+        true
+    }
+
+    /// Runs a query on the log as the leader.
+    pub fn query<T>(
+        &self,
+        node: i32,
+        client_epoch: i32,
+        ask: impl FnOnce(&Log, i32) -> T,
+    ) -> Result<T, ResponseError> {
+        let inner = self.inner.lock();
+        inner.check_leader(node, client_epoch)?;
+        Ok(ask(&inner.log, inner.leader_epoch))
+    }
+
+    /// As DeleteRecords: moves the start of the log; -1 stands for its end. Returns the new start and what was freed.
+    pub fn delete_records(&self, node: i32, offset: i64) -> Result<(i64, usize), ResponseError> {
+        let mut inner = self.inner.lock();
+        inner.check_leader(node, -1)?;
+        let offset = if offset == -1 { inner.log.end() } else { offset };
+        if offset < 0 || offset > inner.log.end() {
+            return Err(ResponseError::OffsetOutOfRange);
+        }
+        let freed = inner.log.trim_to(offset);
+        Ok((inner.log.start(), freed))
+    }
+
+    /// Drops what lies below `offset`; for retention, which needs no leader.
+    pub fn trim_to(&self, offset: i64) -> usize {
+        self.inner.lock().log.trim_to(offset)
+    }
+
+    /// Looks at the log for retention and statistics.
+    pub fn inspect<T>(&self, look: impl FnOnce(&Log) -> T) -> T {
+        look(&self.inner.lock().log)
+    }
+
+    /// The batches of the log if `dirty_enough(clean bytes, dirty bytes)`.
+    pub fn snapshot_if(&self, dirty_enough: impl FnOnce(usize, usize) -> bool) -> Option<Snapshot> {
+        let inner = self.inner.lock();
+        if inner.is_deleted {
+            return None;
+        }
+        let dirty: usize = inner.log.from_offset(inner.clean_end).map(StoredBatch::held_bytes).sum();
+        if dirty == 0 || !dirty_enough(inner.log.bytes() - dirty, dirty) {
+            return None;
+        }
+        Some(Snapshot { batches: inner.log.batches().iter().cloned().collect(), clean_end: inner.clean_end })
+    }
+
+    /// Puts compacted batches in place of all below `below`.
+    pub fn install(&self, below: i64, compacted: Vec<StoredBatch>, memory: &Memory) {
+        let mut inner = self.inner.lock();
+        if inner.is_deleted {
+            return;
+        }
+        let saved = inner.log.replace_prefix(below, compacted);
+        inner.clean_end = below;
+        drop(inner);
+        match usize::try_from(saved) {
+            Ok(freed) => memory.free(freed),
+            Err(_) => memory.take(saved.unsigned_abs()),
+        }
+    }
+
+    /// Forgets producers that were silent since `before_ms`.
+    pub fn expire_producers(&self, before_ms: i64) {
+        self.inner.lock().producers.expire(before_ms);
+    }
+}
+
+impl Inner {
+    fn check_leader(&self, node: i32, client_epoch: i32) -> Result<(), ResponseError> {
+        if self.is_deleted {
+            return Err(ResponseError::UnknownTopicOrPartition);
+        }
+        if self.leader != node {
+            return Err(ResponseError::NotLeaderOrFollower);
+        }
+        match client_epoch {
+            epoch if epoch >= 0 && epoch < self.leader_epoch => Err(ResponseError::FencedLeaderEpoch),
+            epoch if epoch > self.leader_epoch => Err(ResponseError::UnknownLeaderEpoch),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn wake(waiters: &mut Vec<Waiter>) {
+    for waiter in waiters.drain(..) {
+        waiter.notify.notify_one();
+    }
+}
+
+/// The special timestamps of ListOffsets.
+pub fn list_offset(log: &Log, timestamp: i64) -> Option<TimedOffset> {
+    match timestamp {
+        // Latest.
+        -1 => Some(TimedOffset { timestamp: -1, offset: log.end() }),
+        // Earliest, and earliest on local disk, which is the same without tiers.
+        -2 | -4 => Some(TimedOffset { timestamp: -1, offset: log.start() }),
+        -3 => log.find_max_time(),
+        // Latest in remote storage, of which there is none.
+        time if time < 0 => None,
+        time => log.find_time(time),
+    }
+}

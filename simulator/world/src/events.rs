@@ -1,0 +1,84 @@
+//! What a step of simulated time brings: bytes as the sources write them, and beside them the facts.
+//!
+//! Bytes and facts of a place lie in three flat buffers, so that a step costs a few allocations a place.
+
+use std::ops::Range;
+
+use contracts::ids::{LocationId, TimeMs, TransactionId};
+use ledger::Line;
+
+/// The way that a message takes into the enterprise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Channel {
+    /// A till receipt: 4690 TLOG, one transaction a message.
+    Till,
+    /// A warehouse's queue record: copybook, one transaction a message.
+    Queue,
+    /// An EPCIS document: one or more events, each a transaction.
+    Scan,
+}
+
+/// One message as its source writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub at: TimeMs,
+    pub channel: Channel,
+    /// Into [`PlaceEvents::bytes`].
+    pub bytes: Range<u32>,
+    /// Into [`PlaceEvents::transactions`].
+    pub transactions: Range<u32>,
+}
+
+/// What a transaction did, for the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    pub id: TransactionId,
+    /// Into [`PlaceEvents::lines`].
+    pub lines: Range<u32>,
+}
+
+/// All that one place brings in a step, ascending by time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlaceEvents {
+    pub messages: Vec<Message>,
+    pub transactions: Vec<Transaction>,
+    pub lines: Vec<Line>,
+    pub bytes: Vec<u8>,
+}
+
+impl PlaceEvents {
+    pub fn bytes_of(&self, message: &Message) -> &[u8] {
+        &self.bytes[message.bytes.start as usize..message.bytes.end as usize]
+    }
+
+    pub fn transactions_of(&self, message: &Message) -> &[Transaction] {
+        &self.transactions[message.transactions.start as usize..message.transactions.end as usize]
+    }
+
+    pub fn lines_of(&self, transaction: &Transaction) -> &[Line] {
+        &self.lines[transaction.lines.start as usize..transaction.lines.end as usize]
+    }
+}
+
+/// A step of simulated time: `from` inclusive, `until` exclusive.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub from: TimeMs,
+    pub until: TimeMs,
+    /// One for each place, in the order of `World::places`.
+    pub places: Vec<PlaceEvents>,
+}
+
+/// A place of Acme.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub location: LocationId,
+    /// 1, 2 or 3: which of the data centres serves it.
+    pub data_centre: u8,
+    /// Such as `north-2`: what a scenario names to reach many stores at once.
+    pub region: String,
+    /// For people: `Leeds Market Street`.
+    pub name: String,
+    /// 0 for a warehouse.
+    pub tills: u16,
+}

@@ -1,0 +1,3 @@
+//! Acme: catalogue, stores, tills, warehouses, days, people.
+
+pub mod events;
