@@ -1,1 +1,30 @@
-fn main() {}
+//! Tasks of the workspace: `cargo xtask --help`.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod architecture;
+
+#[derive(Debug, Parser)]
+#[command(about = "Tasks of the workspace")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Print which crate depends on which, beside what docs/architecture.md allows.
+    Edges,
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().task {
+        Task::Edges => {
+            for (from, to) in architecture::actual_edges()? {
+                println!("{from} -> {to}");
+            }
+            Ok(())
+        }
+    }
+}
