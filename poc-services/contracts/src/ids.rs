@@ -33,11 +33,17 @@ pub struct LocationId {
 
 impl LocationId {
     pub const fn store(number: u16) -> Self {
-        Self { kind: LocationKind::Store, number }
+        Self {
+            kind: LocationKind::Store,
+            number,
+        }
     }
 
     pub const fn warehouse(number: u16) -> Self {
-        Self { kind: LocationKind::Warehouse, number }
+        Self {
+            kind: LocationKind::Warehouse,
+            number,
+        }
     }
 
     pub const fn kind(self) -> LocationKind {
@@ -122,15 +128,27 @@ pub struct SourceId {
 
 impl SourceId {
     pub const fn till(location: LocationId, unit: u16) -> Self {
-        Self { location, kind: SourceKind::Till, unit }
+        Self {
+            location,
+            kind: SourceKind::Till,
+            unit,
+        }
     }
 
     pub const fn queue(location: LocationId) -> Self {
-        Self { location, kind: SourceKind::Queue, unit: 0 }
+        Self {
+            location,
+            kind: SourceKind::Queue,
+            unit: 0,
+        }
     }
 
     pub const fn reader(location: LocationId, unit: u16) -> Self {
-        Self { location, kind: SourceKind::Reader, unit }
+        Self {
+            location,
+            kind: SourceKind::Reader,
+            unit,
+        }
     }
 }
 
@@ -173,7 +191,11 @@ impl FromStr for SourceId {
             "reader" => SourceKind::Reader,
             _ => return Err(invalid()),
         };
-        Ok(Self { location: location.parse()?, kind, unit: unit.parse().map_err(|_| invalid())? })
+        Ok(Self {
+            location: location.parse()?,
+            kind,
+            unit: unit.parse().map_err(|_| invalid())?,
+        })
     }
 }
 
@@ -242,7 +264,11 @@ impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let (whole, thousandths) = (self.0.unsigned_abs() / 1000, self.0.unsigned_abs() % 1000);
-        if thousandths == 0 { write!(f, "{sign}{whole}") } else { write!(f, "{sign}{whole}.{thousandths:03}") }
+        if thousandths == 0 {
+            write!(f, "{sign}{whole}")
+        } else {
+            write!(f, "{sign}{whole}.{thousandths:03}")
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Invariant: depends on nothing of ours, and knows neither Kafka clients nor the world that writes these formats.
 
+pub mod hash;
 pub mod ids;
 pub mod records;
+pub mod sabotage;
 pub mod topics;
 pub mod wire;

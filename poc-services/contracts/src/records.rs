@@ -4,6 +4,7 @@
 //! and compares. The shapes, units and meanings are documented there.
 
 use prost::{Enumeration, Message};
+use serde::{Serialize, Serializer};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
 #[repr(i32)]
@@ -31,21 +32,23 @@ pub enum MovementKind {
     AdjustedBackRoom = 11,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct MovementLine {
     #[prost(uint32, tag = "1")]
     pub sku: u32,
     #[prost(enumeration = "MovementKind", tag = "2")]
+    #[serde(serialize_with = "movement_kind")]
     pub kind: i32,
     #[prost(sint64, tag = "3")]
     pub quantity: i64,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash, Message)]
+#[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct Movement {
     #[prost(string, tag = "1")]
     pub location: String,
     #[prost(enumeration = "SourceKind", tag = "2")]
+    #[serde(serialize_with = "source_kind")]
     pub source_kind: i32,
     #[prost(uint32, tag = "3")]
     pub source_unit: u32,
@@ -65,7 +68,7 @@ pub struct Movement {
     pub lines: Vec<MovementLine>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct Cell {
     #[prost(sint64, tag = "1")]
     pub floor: i64,
@@ -105,7 +108,7 @@ pub struct Cell {
     pub new_lines: u32,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct NumberRange {
     #[prost(uint64, tag = "1")]
     pub first: u64,
@@ -113,7 +116,7 @@ pub struct NumberRange {
     pub last: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct BusinessDayBand {
     #[prost(uint32, tag = "1")]
     pub business_day: u32,
@@ -123,7 +126,7 @@ pub struct BusinessDayBand {
     pub highest: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct RecentContent {
     #[prost(uint64, tag = "1")]
     pub number: u64,
@@ -131,7 +134,7 @@ pub struct RecentContent {
     pub content_hash: u32,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash, Message)]
+#[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct Window {
     #[prost(uint32, tag = "1")]
     pub epoch: u32,
@@ -149,7 +152,7 @@ pub struct Window {
     pub duplicates: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct Completeness {
     #[prost(uint32, tag = "1")]
     pub epoch: u32,
@@ -167,7 +170,7 @@ pub struct Completeness {
     pub dead_letters: u64,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash, Message)]
+#[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct Barrier {
     #[prost(uint32, tag = "1")]
     pub epoch: u32,
@@ -177,7 +180,7 @@ pub struct Barrier {
     pub at_ms: i64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct Intent {
     #[prost(uint32, tag = "1")]
     pub epoch: u32,
@@ -189,7 +192,7 @@ pub struct Intent {
     pub windows_digest: u64,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash, Message)]
+#[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct Head {
     #[prost(uint32, tag = "1")]
     pub epoch: u32,
@@ -211,7 +214,7 @@ pub struct Head {
     pub at_ms: i64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct Partial {
     #[prost(uint32, tag = "1")]
     pub epoch: u32,
@@ -229,7 +232,7 @@ pub struct Partial {
     pub due_ms_min: i64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct PartialEnd {
     #[prost(uint32, tag = "1")]
     pub epoch: u32,
@@ -237,7 +240,7 @@ pub struct PartialEnd {
     pub cut: u64,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash, Message)]
+#[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct ItemTotal {
     #[prost(uint32, tag = "1")]
     pub sku: u32,
@@ -257,7 +260,7 @@ pub struct ItemTotal {
     pub due_ms_min: i64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct PartialPosition {
     #[prost(uint32, tag = "1")]
     pub partition: u32,
@@ -267,7 +270,7 @@ pub struct PartialPosition {
     pub cut: u64,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash, Message)]
+#[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct Article {
     #[prost(uint32, tag = "1")]
     pub sku: u32,
@@ -285,4 +288,21 @@ pub struct Article {
     pub pack_size: u32,
     #[prost(bool, tag = "8")]
     pub weighed: bool,
+}
+
+/// For people: the name as the .proto file has it.
+fn source_kind<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
+    match SourceKind::try_from(*value) {
+        Ok(SourceKind::Till) => serializer.serialize_str("TILL"),
+        Ok(SourceKind::Queue) => serializer.serialize_str("QUEUE"),
+        Ok(SourceKind::Reader) => serializer.serialize_str("READER"),
+        Ok(SourceKind::Unspecified) | Err(_) => serializer.serialize_i32(*value),
+    }
+}
+
+fn movement_kind<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
+    match MovementKind::try_from(*value) {
+        Ok(kind) => serializer.collect_str(&format_args!("{kind:?}")),
+        Err(_) => serializer.serialize_i32(*value),
+    }
 }

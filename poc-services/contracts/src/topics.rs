@@ -1,6 +1,6 @@
 //! The topics: name, key, partitions, policy; and the one function from a location to its partition.
 
-use crate::ids::{LocationId, SourceId, Sku};
+use crate::ids::{LocationId, Sku, SourceId};
 
 /// Topics keyed by location share this count, so that one partition orders all that happens at a location and a
 /// service reads and writes the same partition number. Changing it means new topics and a rebuild.
@@ -40,18 +40,60 @@ const fn topic(
     partitions: u32,
     policy: Policy,
 ) -> Topic {
-    Topic { name, key, record, partitions, policy }
+    Topic {
+        name,
+        key,
+        record,
+        partitions,
+        policy,
+    }
 }
 
 /// All topics, in the order of the flow.
 pub const ALL: [Topic; 9] = [
-    topic(TLOG_RAW, "location", "the till's bytes", PARTITIONS, Policy::Delete),
-    topic(MQ_RAW, "location", "the queue record's bytes", PARTITIONS, Policy::Delete),
-    topic(SCAN_RAW, "location", "the EPCIS document's bytes", PARTITIONS, Policy::Delete),
+    topic(
+        TLOG_RAW,
+        "location",
+        "the till's bytes",
+        PARTITIONS,
+        Policy::Delete,
+    ),
+    topic(
+        MQ_RAW,
+        "location",
+        "the queue record's bytes",
+        PARTITIONS,
+        Policy::Delete,
+    ),
+    topic(
+        SCAN_RAW,
+        "location",
+        "the EPCIS document's bytes",
+        PARTITIONS,
+        Policy::Delete,
+    ),
     topic(MOVEMENTS, "location", "Movement", PARTITIONS, Policy::Delete),
-    topic(DEAD_LETTERS, "location", "what could not be understood, whole", PARTITIONS, Policy::Delete),
-    topic(STORE_INVENTORY, "tag/…, see StateKey", "Cell, Window, Completeness, Barrier, Intent, Head", PARTITIONS, Policy::Compact),
-    topic(ITEM_PARTIALS, "p/PARTITION/SKU, e/PARTITION", "Partial, PartialEnd", PARTITIONS, Policy::Compact),
+    topic(
+        DEAD_LETTERS,
+        "location",
+        "what could not be understood, whole",
+        PARTITIONS,
+        Policy::Delete,
+    ),
+    topic(
+        STORE_INVENTORY,
+        "tag/…, see StateKey",
+        "Cell, Window, Completeness, Barrier, Intent, Head",
+        PARTITIONS,
+        Policy::Compact,
+    ),
+    topic(
+        ITEM_PARTIALS,
+        "p/PARTITION/SKU, e/PARTITION",
+        "Partial, PartialEnd",
+        PARTITIONS,
+        Policy::Compact,
+    ),
     topic(ITEM_INVENTORY, "SKU", "ItemTotal", PARTITIONS, Policy::Compact),
     topic(CATALOGUE, "SKU", "Article", 1, Policy::Compact),
 ];
@@ -142,21 +184,36 @@ impl StateKey {
         match tag {
             "c" => {
                 let (location, sku) = pair()?;
-                Some(Self::Cell { location: location.parse().ok()?, sku: Sku(sku.parse().ok()?) })
+                Some(Self::Cell {
+                    location: location.parse().ok()?,
+                    sku: Sku(sku.parse().ok()?),
+                })
             }
             "w" => Some(Self::Window(rest.parse().ok()?)),
             "k" => Some(Self::Completeness(rest.parse().ok()?)),
             "b" => {
                 let (partition, epoch) = pair()?;
-                Some(Self::Barrier { partition: partition.parse().ok()?, epoch: epoch.parse().ok()? })
+                Some(Self::Barrier {
+                    partition: partition.parse().ok()?,
+                    epoch: epoch.parse().ok()?,
+                })
             }
-            "i" => Some(Self::Intent { partition: rest.parse().ok()? }),
-            "h" => Some(Self::Head { partition: rest.parse().ok()? }),
+            "i" => Some(Self::Intent {
+                partition: rest.parse().ok()?,
+            }),
+            "h" => Some(Self::Head {
+                partition: rest.parse().ok()?,
+            }),
             "p" => {
                 let (partition, sku) = pair()?;
-                Some(Self::Partial { partition: partition.parse().ok()?, sku: Sku(sku.parse().ok()?) })
+                Some(Self::Partial {
+                    partition: partition.parse().ok()?,
+                    sku: Sku(sku.parse().ok()?),
+                })
             }
-            "e" => Some(Self::PartialEnd { partition: rest.parse().ok()? }),
+            "e" => Some(Self::PartialEnd {
+                partition: rest.parse().ok()?,
+            }),
             _ => None,
         }
     }
@@ -195,7 +252,11 @@ mod tests {
     #[test]
     fn partitioning_agrees_with_the_jvm_producer() {
         // org.apache.kafka.common.utils.Utils.murmur2, from its own test.
-        for (text, hash) in [("21", -973_932_308_i32), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536)] {
+        for (text, hash) in [
+            ("21", -973_932_308_i32),
+            ("foobar", -790_332_482),
+            ("a-little-bit-long-string", -985_981_536),
+        ] {
             let expected = (hash as u32 & 0x7fff_ffff) % 12;
             assert_eq!(partition_of_key(text.as_bytes(), 12), expected, "{text}");
         }
@@ -206,14 +267,26 @@ mod tests {
         let location = LocationId::store(42);
         let source = SourceId::till(location, 3);
         for key in [
-            StateKey::Cell { location, sku: Sku(100_234) },
-            StateKey::Cell { location: LocationId::warehouse(12_345), sku: Sku(0) },
+            StateKey::Cell {
+                location,
+                sku: Sku(100_234),
+            },
+            StateKey::Cell {
+                location: LocationId::warehouse(12_345),
+                sku: Sku(0),
+            },
             StateKey::Window(source),
             StateKey::Completeness(source),
-            StateKey::Barrier { partition: 4, epoch: 17 },
+            StateKey::Barrier {
+                partition: 4,
+                epoch: 17,
+            },
             StateKey::Intent { partition: 4 },
             StateKey::Head { partition: 0 },
-            StateKey::Partial { partition: 4, sku: Sku(u32::MAX) },
+            StateKey::Partial {
+                partition: 4,
+                sku: Sku(u32::MAX),
+            },
             StateKey::PartialEnd { partition: 4 },
         ] {
             assert_eq!(StateKey::parse(&key.to_bytes()), Some(key));
@@ -224,8 +297,15 @@ mod tests {
 
     #[test]
     fn the_partition_of_a_location_is_that_of_its_text() {
-        for location in [LocationId::store(1), LocationId::warehouse(12), LocationId::store(12_345)] {
-            assert_eq!(partition_of(location), partition_of_key(location.to_string().as_bytes(), PARTITIONS));
+        for location in [
+            LocationId::store(1),
+            LocationId::warehouse(12),
+            LocationId::store(12_345),
+        ] {
+            assert_eq!(
+                partition_of(location),
+                partition_of_key(location.to_string().as_bytes(), PARTITIONS)
+            );
         }
     }
 }

@@ -1,0 +1,175 @@
+//! EPCIS 2.0 documents (JSON-LD) of handhelds and back doors: ObjectEvents with quantity lists, as
+//! `docs/formats/epcis.md` lays them out.
+//!
+//! An event is one transaction. Its natural identity, reader and running number, and what the standard has no field
+//! for travel as prefixed extensions: `stockstream:reader`, `stockstream:number`, and of a count
+//! `stockstream:variance`, the counted less the book quantity of each class.
+//!
+//! Invariant: no floats (quantities are read and written as decimal text with up to three decimals), no panic on any
+//! bytes, sizes bounded. Only the four steps that move stock are read; another refuses the document, because whether
+//! it moves stock would be a guess.
+
+mod number;
+mod read;
+mod write;
+
+pub use read::{DOCUMENT_BYTES_MAX, EVENTS_MAX, LINES_MAX, ParseError, parse};
+pub use write::DocumentWriter;
+
+use std::ops::Range;
+
+use crate::ids::{Gtin, LocationId, Quantity, TimeMs};
+
+/// JSON-LD context of the standard.
+pub const CONTEXT: &str = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld";
+/// What the prefix `stockstream` stands for.
+pub const EXTENSION_NAMESPACE: &str = "https://stockstream.example/epcis/";
+
+/// Business steps of the standard's Core Business Vocabulary that move stock here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BizStep {
+    /// A delivery at the door: in transit → back room.
+    Receiving,
+    /// Back room → floor.
+    Stocking,
+    /// Floor → back room.
+    Storing,
+    /// A full count of a sub-location.
+    StockTaking,
+}
+
+impl BizStep {
+    pub const ALL: [Self; 4] = [Self::Receiving, Self::Stocking, Self::Storing, Self::StockTaking];
+
+    /// The bare word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Receiving => "receiving",
+            Self::Stocking => "stocking",
+            Self::Storing => "storing",
+            Self::StockTaking => "stock_taking",
+        }
+    }
+
+    const fn disposition(self) -> &'static str {
+        match self {
+            Self::Receiving => "in_progress",
+            Self::Stocking | Self::StockTaking => "sellable_accessible",
+            Self::Storing => "sellable_not_accessible",
+        }
+    }
+}
+
+/// Where in a place: the GLN's extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SubLocation {
+    Floor,
+    BackRoom,
+    Door,
+}
+
+impl SubLocation {
+    pub const ALL: [Self; 3] = [Self::Floor, Self::BackRoom, Self::Door];
+
+    const fn extension(self) -> u8 {
+        match self {
+            Self::Floor => 1,
+            Self::BackRoom => 2,
+            Self::Door => 3,
+        }
+    }
+
+    const fn from_extension(extension: u64) -> Option<Self> {
+        match extension {
+            1 => Some(Self::Floor),
+            2 => Some(Self::BackRoom),
+            3 => Some(Self::Door),
+            _ => None,
+        }
+    }
+}
+
+/// One article of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScanLine {
+    pub gtin: Gtin,
+    /// Moved or counted, not negative.
+    pub quantity: Quantity,
+    /// Of a count: what the books of the place said, signed. Otherwise not written, and zero.
+    pub book: Quantity,
+}
+
+impl ScanLine {
+    pub const fn moved(gtin: Gtin, quantity: Quantity) -> Self {
+        Self {
+            gtin,
+            quantity,
+            book: Quantity(0),
+        }
+    }
+
+    pub const fn counted(gtin: Gtin, counted: Quantity, book: Quantity) -> Self {
+        Self {
+            gtin,
+            quantity: counted,
+            book,
+        }
+    }
+
+    pub const fn variance(&self) -> Quantity {
+        Quantity(self.quantity.0 - self.book.0)
+    }
+}
+
+/// One event to write.
+#[derive(Clone, Copy, Debug)]
+pub struct ScanEvent<'a> {
+    pub reader: u16,
+    /// Of the reader, 1 up, not wrapping.
+    pub running_number: u64,
+    pub location: LocationId,
+    pub at: TimeMs,
+    pub step: BizStep,
+    /// Of a delivery.
+    pub despatch_advice: Option<u64>,
+    /// Where it was read: the door of a delivery, the shelf or back room of a move or count.
+    pub sub_location: SubLocation,
+    /// A class once at most in a count.
+    pub lines: &'a [ScanLine],
+}
+
+/// An event, read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub reader: u16,
+    pub running_number: u64,
+    pub location: LocationId,
+    pub at: TimeMs,
+    pub step: BizStep,
+    pub despatch_advice: Option<u64>,
+    pub sub_location: SubLocation,
+    first_line: u32,
+    end_line: u32,
+}
+
+/// A document, read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Document {
+    pub events: Vec<Event>,
+    lines: Vec<ScanLine>,
+}
+
+impl Document {
+    /// The lines of one of this document's events.
+    pub fn lines(&self, event: &Event) -> &[ScanLine] {
+        let range: Range<usize> = event.first_line as usize..event.end_line as usize;
+        self.lines.get(range).unwrap_or_default()
+    }
+}
+
+/// The sample company prefix of GS1's own documents, 7 digits; five digits of place follow, then the check digit.
+const COMPANY_PREFIX: u64 = 614_141;
+const GLN_PREFIX: u64 = COMPANY_PREFIX * 100_000;
+const LOCATION_URI: &str = "https://id.gs1.org/414/";
+const GTIN_URI: &str = "https://id.gs1.org/01/";
+const DESPATCH_ADVICE_URI: &str = "urn:epcglobal:cbv:bt:";
