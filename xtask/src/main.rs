@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod architecture;
+mod bench;
 
 #[derive(Debug, Parser)]
 #[command(about = "Tasks of the workspace")]
@@ -16,10 +17,13 @@ struct Cli {
 enum Task {
     /// Print which crate depends on which, beside what docs/architecture.md allows.
     Edges,
+    /// Measure the figures that the documentation quotes.
+    Bench(bench::Bench),
 }
 
 fn main() -> Result<()> {
     match Cli::parse().task {
+        Task::Bench(bench) => bench.run(),
         Task::Edges => {
             for (from, to) in architecture::actual_edges()? {
                 println!("{from} -> {to}");

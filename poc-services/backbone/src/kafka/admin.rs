@@ -122,3 +122,38 @@ async fn check_settings(
     }
     Ok(())
 }
+
+impl Backbone {
+    /// Deletes topics, those that are missing not being an error, and waits until they are gone.
+    pub async fn delete_topics(&self, topics: &[Topic]) -> Result<(), BackboneError> {
+        let admin: AdminClient<DefaultClientContext> =
+            self.client_config("stockstream-admin").create().map_err(client_error("stockstream-admin"))?;
+        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
+        let names: Vec<&str> = topics.iter().map(|topic| topic.name).collect();
+        for result in admin.delete_topics(&names, &options).await.map_err(client_error("stockstream-admin"))? {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {}
+                Err((topic, code)) => {
+                    return Err(BackboneError::Topic { topic, message: format!("cannot be deleted: {code}") });
+                }
+            }
+        }
+        let deadline = tokio::time::Instant::now() + TIMEOUT;
+        loop {
+            let left = {
+                let metadata = admin
+                    .inner()
+                    .fetch_metadata(None, TIMEOUT)
+                    .map_err(client_error("stockstream-admin"))?;
+                metadata.topics().iter().find(|t| names.contains(&t.name())).map(|t| t.name().to_owned())
+            };
+            match left {
+                None => return Ok(()),
+                Some(topic) if tokio::time::Instant::now() > deadline => {
+                    return Err(BackboneError::Topic { topic, message: "is still there after its deletion".into() });
+                }
+                Some(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+}

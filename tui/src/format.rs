@@ -1,0 +1,78 @@
+//! Numbers, times and shares as text, in one place for screen, headless lines and reports.
+
+use std::time::Duration;
+
+use contracts::ids::TimeMs;
+
+/// `12 345 678`, with a thin separator that every terminal has.
+pub fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `2m05s`, `12.3s`.
+pub fn duration(value: Duration) -> String {
+    let seconds = value.as_secs();
+    if seconds >= 3600 {
+        format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60)
+    } else if seconds >= 60 {
+        format!("{}m{:02}s", seconds / 60, seconds % 60)
+    } else {
+        format!("{:.1}s", value.as_secs_f64())
+    }
+}
+
+/// `2026-03-14 09:26:53` of a simulated time.
+pub fn clock(at: TimeMs) -> String {
+    let Ok(time) = time::OffsetDateTime::from_unix_timestamp(at.0.div_euclid(1000)) else { return "–".into() };
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
+        time.year(),
+        u8::from(time.month()),
+        time.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    )
+}
+
+/// `99.98 %`, rounded down so that 100 % means all; `–` of nothing.
+pub fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "–".into();
+    }
+    let hundredths = u128::from(part) * 10_000 / u128::from(whole);
+    if hundredths == 10_000 { "100 %".into() } else { format!("{}.{:02} %", hundredths / 100, hundredths % 100) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(1_000), "1,000");
+        assert_eq!(count(12_345_678), "12,345,678");
+    }
+
+    #[test]
+    fn a_share_is_rounded_down_so_that_hundred_percent_means_all() {
+        assert_eq!(percent(999_999, 1_000_000), "99.99 %");
+        assert_eq!(percent(1_000_000, 1_000_000), "100 %");
+        assert_eq!(percent(0, 0), "–");
+    }
+
+    #[test]
+    fn simulated_time_prints_as_date_and_time() {
+        assert_eq!(clock(TimeMs(1_773_480_413_000)), "2026-03-14 09:26:53");
+    }
+}

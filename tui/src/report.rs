@@ -1,0 +1,197 @@
+//! The report: one JSON file that holds what a run was, did and proved. Text and screens are views of the same figures.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::snapshot::{ExpectationView, FreshnessView, VerdictView};
+
+/// Raised when a field changes its meaning or goes away.
+pub const SCHEMA_VERSION: u32 = 1;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub schema_version: u32,
+    pub run: Run,
+    pub offered: Amounts,
+    pub handled: Amounts,
+    pub pacing: Pacing,
+    pub freshness_ms: FreshnessView,
+    /// Largest lag seen, in transactions, by the part that it lies in front of.
+    pub lag: BTreeMap<String, u64>,
+    pub audit: AuditView,
+    pub dead_letters: DeadLetters,
+    pub expectations: Vec<ExpectationView>,
+    pub resources: Resources,
+    pub warnings: Vec<String>,
+    pub verdict: VerdictView,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Run {
+    pub scenario: String,
+    /// SHA-256 of the scenario's text.
+    pub scenario_sha256: String,
+    pub seed: u64,
+    pub scale: String,
+    pub commit: String,
+    pub version: String,
+    pub cores: u32,
+    pub backbone: String,
+    pub queue: String,
+    pub started_at_ms: i64,
+    pub wall_seconds: f64,
+    pub simulated_seconds: f64,
+    pub stores: u32,
+    pub warehouses: u32,
+    pub cells: u64,
+    pub sabotage: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Amounts {
+    pub transactions: u64,
+    pub lines: u64,
+    pub by_source: BTreeMap<String, Amount>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Amount {
+    pub transactions: u64,
+    pub lines: u64,
+}
+
+/// Whether the generator kept its schedule.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Pacing {
+    /// `open-loop` or `unthrottled`.
+    pub mode: String,
+    pub offered_transactions_per_s: f64,
+    pub achieved_transactions_per_s: f64,
+    /// From due to released by the generator.
+    pub late_ms_p99: u64,
+    pub late_ms_max: u64,
+    pub kept: bool,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct AuditView {
+    pub cells_compared: u64,
+    pub cells_diverging: u64,
+    pub items_compared: u64,
+    pub items_diverging: u64,
+    pub transactions_lost: u64,
+    pub transactions_doubled: u64,
+    pub transactions_altered: u64,
+    pub books_difference: i64,
+    pub in_transit_difference: i64,
+    pub undecodable_records: u64,
+    pub stale_records: u64,
+    pub negative_cells: u64,
+    /// The first 100.
+    pub diverging: Vec<DivergingCell>,
+    /// The first 100, such as `S0042/till/3#20526/118`.
+    pub lost: Vec<String>,
+    pub doubled: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct DivergingCell {
+    pub location: String,
+    pub sku: u32,
+    /// Thousandths on hand.
+    pub truth: i64,
+    pub view: i64,
+    pub kind: String,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct DeadLetters {
+    pub total: u64,
+    pub by_class: BTreeMap<String, u64>,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Resources {
+    pub cpu_seconds: f64,
+    pub cpu_seconds_per_million_transactions: Option<f64>,
+    pub rss_mib_max: u64,
+    /// Threads alive at the end, by name.
+    pub cpu_seconds_by_thread: BTreeMap<String, f64>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the report cannot be written to {}: {source}; name a file in a folder that exists and has room", path.display())]
+pub struct WriteError {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+impl Report {
+    pub fn write(&self, path: &Path) -> Result<(), WriteError> {
+        let error = |source| WriteError { path: path.to_owned(), source };
+        let mut text = serde_json::to_vec_pretty(self).map_err(|e| error(e.into()))?;
+        text.push(b'\n');
+        let mut file = std::fs::File::create(path).map_err(error)?;
+        file.write_all(&text).map_err(error)?;
+        // A full disk often says so only here.
+        file.sync_all().or_else(|e| if e.kind() == std::io::ErrorKind::InvalidInput { Ok(()) } else { Err(e) }).map_err(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_an_error_that_names_the_file() {
+        let full = Path::new("/dev/full");
+        if !full.exists() {
+            return;
+        }
+        let report = sample();
+        let error = report.write(full).expect_err("the device is full").to_string();
+        assert!(error.contains("/dev/full") && error.contains("room"), "{error}");
+    }
+
+    fn sample() -> Report {
+        Report {
+            schema_version: SCHEMA_VERSION,
+            run: Run {
+                scenario: "test".into(),
+                scenario_sha256: String::new(),
+                seed: 1,
+                scale: "1/1".into(),
+                commit: String::new(),
+                version: String::new(),
+                cores: 2,
+                backbone: "embedded".into(),
+                queue: "embedded".into(),
+                started_at_ms: 0,
+                wall_seconds: 0.0,
+                simulated_seconds: 0.0,
+                stores: 1,
+                warehouses: 1,
+                cells: 1,
+                sabotage: None,
+            },
+            offered: Amounts::default(),
+            handled: Amounts::default(),
+            pacing: Pacing::default(),
+            freshness_ms: FreshnessView::default(),
+            lag: BTreeMap::new(),
+            audit: AuditView::default(),
+            dead_letters: DeadLetters::default(),
+            expectations: Vec::new(),
+            resources: Resources::default(),
+            warnings: Vec::new(),
+            verdict: VerdictView {
+                outcome: crate::snapshot::Outcome::Pass,
+                reasons: Vec::new(),
+                diverging: Vec::new(),
+            },
+        }
+    }
+}
