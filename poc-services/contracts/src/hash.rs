@@ -1,7 +1,7 @@
 //! A stable 64-bit hash of content: the same on every machine and in every version.
 //!
-//! Words of eight bytes are folded with a multiplication each (FNV-1a over words instead of bytes, which is eight times
-//! the speed), the rest and the length as one more word; the finaliser is SplitMix64's. It tells a repeat from another
+//! Words of eight bytes, little-endian, are folded as FNV-1a folds bytes, and rotated by 29 (eight times the speed); the
+//! rest of the bytes, filled with zeros, and the length are two words more; the finaliser is SplitMix64's. It tells a repeat from another
 //! content; it is no protection against somebody who wants two contents to look alike.
 
 const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
@@ -55,8 +55,8 @@ mod tests {
 
     #[test]
     fn the_hash_never_changes() {
-        assert_eq!(content_hash(b""), 0x7afc_40b1_f5a5_9f5c);
-        assert_eq!(content_hash(b"stockstream"), 0x6b42_23b3_d5ac_ea4e);
+        assert_eq!(content_hash(b""), 0x2baa_581c_0d9c_ee6b);
+        assert_eq!(content_hash(b"stockstream"), 0xe9a1_e9f8_489b_e667);
     }
 
     #[test]

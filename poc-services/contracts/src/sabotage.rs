@@ -45,6 +45,7 @@ pub struct InvalidSabotage {
 }
 
 impl Sabotage {
+    #[must_use]
     pub const fn with_seed(self, seed: u64) -> Self {
         Self { seed, ..self }
     }

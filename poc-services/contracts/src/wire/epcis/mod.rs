@@ -9,11 +9,12 @@
 //! bytes, sizes bounded. Only the four steps that move stock are read; another refuses the document, because whether
 //! it moves stock would be a guess.
 
+mod identifier;
 mod number;
 mod read;
 mod write;
 
-pub use read::{DOCUMENT_BYTES_MAX, EVENTS_MAX, LINES_MAX, ParseError, parse};
+pub use read::{DOCUMENT_BYTES_MAX, EVENTS_MAX, EventFault, ParseError, parse};
 pub use write::DocumentWriter;
 
 use std::ops::Range;

@@ -76,7 +76,7 @@ impl<'a> DocumentWriter<'a> {
                 r#"{"stockstream:class":""#,
                 r#"","stockstream:quantity":"#,
                 "",
-                |line| line.variance(),
+                super::ScanLine::variance,
             );
         }
         self.text(r#","stockstream:reader":"#);

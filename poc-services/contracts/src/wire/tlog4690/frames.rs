@@ -9,7 +9,7 @@
 //! start, and what follows is rubbish between receipts if not.
 //!
 //! A receipt that lacks its end is broken off where the next plausible start stands (a header record with a date that
-//! exists), so the rest of the batch is not lost. Invariant: every byte of the batch is in exactly one range, of a
+//! exists; a receipt has one header record, its first), so the rest of the batch is not lost. Invariant: every byte of the batch is in exactly one range, of a
 //! receipt or of an error; the cost is linear in the batch.
 
 use std::ops::Range;
@@ -82,7 +82,7 @@ impl Iterator for Frames<'_> {
                     return Some(Ok(start..end));
                 }
                 doubtful_end = Some(end);
-            } else if self.batch[at - 1] != 0x2c && is_plausible_start(rest) {
+            } else if is_plausible_start(rest) {
                 break;
             }
             at += 1;

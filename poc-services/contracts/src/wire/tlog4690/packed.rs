@@ -10,7 +10,7 @@ const PAIRS: [u8; 100] = {
     let mut pairs = [0; 100];
     let mut value = 0;
     while value < 100 {
-        pairs[value] = ((value / 10) << 4 | value % 10) as u8;
+        pairs[value] = (((value / 10) << 4) | (value % 10)) as u8;
         value += 1;
     }
     pairs
@@ -79,26 +79,30 @@ const VALUES: [u8; 256] = {
     values
 };
 
-/// An empty field is `Some(None)`: it stands for "not given".
-pub(super) fn read(field: &[u8]) -> Option<Option<i64>> {
+/// Bytes that are no packed number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotPacked;
+
+/// `None` is an empty field: not given.
+pub(super) fn read(field: &[u8]) -> Result<Option<i64>, NotPacked> {
     let [first, rest @ ..] = field else {
-        return Some(None);
+        return Ok(None);
     };
     let (mut value, negative, rest) = match (first >> 4, first & 0x0f) {
         (0..=9, 0..=9) => (u64::from(VALUES[usize::from(*first)]), false, rest),
         (0xf, digit @ 0..=9) => (u64::from(digit), false, rest),
         (0xd, digit @ 0..=9) => (u64::from(digit), true, rest),
         (0xf, 0xd) if !rest.is_empty() => (0, true, rest),
-        _ => return None,
+        _ => return Err(NotPacked),
     };
     for byte in rest {
         let pair = VALUES[usize::from(*byte)];
         if pair == 255 || value > DIGITS_MAX / 100 {
-            return None;
+            return Err(NotPacked);
         }
         value = value * 100 + u64::from(pair);
     }
-    Some(Some(if negative { -(value as i64) } else { value as i64 }))
+    Ok(Some(if negative { -(value as i64) } else { value as i64 }))
 }
 
 /// A field of digits alone, as the header's fixed fields are.
@@ -130,13 +134,13 @@ mod tests {
             let mut out = Vec::new();
             push_signed(&mut out, value);
             assert_eq!(out, bytes, "{value}");
-            assert_eq!(read(bytes), Some(Some(value)));
+            assert_eq!(read(bytes), Ok(Some(value)));
         }
     }
 
     #[test]
     fn what_is_no_packed_number_is_told_from_an_empty_field() {
-        assert_eq!(read(&[]), Some(None));
+        assert_eq!(read(&[]), Ok(None));
         for bad in [
             &[0xfd][..],
             &[0xa1],
@@ -146,7 +150,7 @@ mod tests {
             &[0x99; 10],
             &[0x41, 0x42, 0x43, 0x4f],
         ] {
-            assert_eq!(read(bad), None, "{bad:x?}");
+            assert_eq!(read(bad), Err(NotPacked), "{bad:x?}");
         }
     }
 }

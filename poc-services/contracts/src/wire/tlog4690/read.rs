@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{
     END, Header, Item, ItemKind, Kept, KeptKind, Measure, NEXT_RECORD, QUOTE, RECEIPT_BYTES_MAX, RETURN_FLAG,
     Receipt, SEPARATOR, Tender, TenderKind, WEIGHED_FLAG,
-    packed::{read as packed, read_fixed},
+    packed::{NotPacked, read as packed, read_fixed},
 };
 use crate::ids::{Money, Quantity, TimeMs};
 use crate::wire::QUANTITY_MAX;
@@ -159,14 +159,14 @@ impl Receipt {
         fields.next_field();
         let (offset, void) = fields.next_field();
         match packed(void) {
-            Some(None | Some(0)) => {}
-            Some(Some(voided)) => {
+            Ok(None | Some(0)) => {}
+            Ok(Some(voided)) => {
                 return Err(ParseError::VoidsTransaction {
                     number: self.header.number,
                     voided,
                 });
             }
-            None => return Err(unreadable("VoidTrc", offset)),
+            Err(NotPacked) => return Err(unreadable("VoidTrc", offset)),
         }
         self.keep_trailing(0x00, fields.rest());
         Ok(following(&record, end))
@@ -175,24 +175,15 @@ impl Receipt {
     fn read_item(&mut self, receipt: &[u8], record: Range<usize>) -> Result<(), ParseError> {
         let mut fields = Fields::of(receipt, &record);
         fields.next_field();
-        let item_code = fields.required("ItemCode")?;
+        let offset = fields.at;
+        let item_code = fields.deciding("ItemCode")?.ok_or(ParseError::Item {
+            field: "ItemCode",
+            offset,
+        })?;
         let extended_price = fields.money();
         let department = fields.number();
         let coupon_family = fields.number();
-        let (offset, text) = fields.next_field();
-        let first = match packed(text) {
-            Some(None) => 0,
-            Some(Some(word)) => u32::try_from(word).map_err(|_| ParseError::Item {
-                field: "INDICAT1",
-                offset,
-            })?,
-            None => {
-                return Err(ParseError::Item {
-                    field: "INDICAT1",
-                    offset,
-                });
-            }
-        };
+        let first = fields.deciding("INDICAT1")?.unwrap_or(0);
         let indicators = [
             first & !RETURN_FLAG,
             fields.number(),
@@ -200,20 +191,7 @@ impl Receipt {
             fields.number(),
         ];
         let ordinal = fields.number();
-        let (offset, text) = fields.next_field();
-        let voids = match packed(text) {
-            Some(None) => None,
-            Some(Some(voided)) => Some(u16::try_from(voided).map_err(|_| ParseError::Item {
-                field: "VoidedOrdinalNumber",
-                offset,
-            })?),
-            None => {
-                return Err(ParseError::Item {
-                    field: "VoidedOrdinalNumber",
-                    offset,
-                });
-            }
-        };
+        let voids = fields.deciding("VoidedOrdinalNumber")?;
         self.keep_trailing(0x01, fields.rest());
         self.items.push(Item {
             item_code,
@@ -242,22 +220,15 @@ impl Receipt {
             fields.next_field();
         }
         let unit_price = fields.money();
-        let (offset, text) = fields.next_field();
-        let amount = packed(text).ok_or(ParseError::Item {
-            field: "QtyOrWgtOrVol",
-            offset,
-        })?;
-        let (flags_offset, text) = fields.next_field();
-        let flags = packed(text).ok_or(ParseError::Item {
-            field: "INDICAT1 of the extension",
-            offset: flags_offset,
-        })?;
+        let offset = fields.at;
+        let amount = fields.deciding::<i64>("QtyOrWgtOrVol")?;
+        let flags = fields.deciding::<u32>("INDICAT1 of the extension")?;
         self.keep_trailing(0x02, fields.rest());
         let Some(item) = self.items.last_mut() else {
             return Err(ParseError::Extension { offset: record.start });
         };
         item.unit_price = unit_price;
-        let weighed = flags.unwrap_or(0) & i64::from(WEIGHED_FLAG) != 0;
+        let weighed = flags.unwrap_or(0) & WEIGHED_FLAG != 0;
         let thousandths = match (amount, weighed) {
             // An extension for a price alone.
             (None, false) => return Ok(()),
@@ -408,20 +379,22 @@ impl<'a> Fields<'a> {
     }
 
     fn optional_number<T: TryFrom<i64>>(&mut self) -> Option<T> {
-        packed(self.next_field().1)
-            .flatten()
-            .and_then(|value| T::try_from(value).ok())
+        let value = packed(self.next_field().1).ok()??;
+        T::try_from(value).ok()
     }
 
     fn money(&mut self) -> Money {
         Money(self.number())
     }
 
-    fn required(&mut self, field: &'static str) -> Result<u64, ParseError> {
+    /// A field that decides about stock: what cannot be read refuses the receipt.
+    fn deciding<T: TryFrom<i64>>(&mut self, field: &'static str) -> Result<Option<T>, ParseError> {
         let (offset, text) = self.next_field();
-        packed(text)
-            .flatten()
-            .and_then(|value| u64::try_from(value).ok())
-            .ok_or(ParseError::Item { field, offset })
+        let unreadable = ParseError::Item { field, offset };
+        match packed(text) {
+            Ok(None) => Ok(None),
+            Ok(Some(value)) => T::try_from(value).map(Some).map_err(|_| unreadable),
+            Err(NotPacked) => Err(unreadable),
+        }
     }
 }
