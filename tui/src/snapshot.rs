@@ -208,12 +208,16 @@ pub struct Snapshot {
     pub handled: Flow,
     pub stages: Vec<StageView>,
     /// Stores in the order of their numbers.
+    #[serde(skip)]
     pub stores: Arc<[PlaceView]>,
     pub stores_offline: u32,
     pub freshness: FreshnessView,
     /// Samples of the last two minutes, one a second, newest last: p99 freshness, diverging cells, handled per second.
+    #[serde(skip)]
     pub freshness_history: Arc<[u64]>,
+    #[serde(skip)]
     pub diverging_history: Arc<[u64]>,
+    #[serde(skip)]
     pub handled_history: Arc<[u64]>,
     pub proof: ProofView,
     pub resources: ResourcesView,

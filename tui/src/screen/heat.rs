@@ -1,0 +1,99 @@
+//! All stores, a character each where there is room; otherwise a character stands for several and shows the worst.
+//!
+//! ```text
+//! ┌ 2,300 stores, a character for 4 ───────┐
+//! │■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■ │
+//! │■■■■■■oooooooo■■■■■■■■■■■■■■■■■■■■■■■■■ │
+//! └ ■ equal ▒ behind × far behind o offline┘
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Paragraph};
+
+use super::model::Model;
+use super::theme::{Role, Theme};
+use crate::format::count;
+use crate::snapshot::{PlaceState, PlaceView};
+
+/// From so many differing cells on, a store counts as far behind.
+const FAR: u32 = 50;
+
+/// Glyph, role and how bad it is.
+pub fn look(state: PlaceState) -> (&'static str, Role, u8) {
+    match state {
+        PlaceState::Equal => ("■", Role::Good, 0),
+        PlaceState::NeverSeen => ("·", Role::Muted, 1),
+        PlaceState::Diverging(cells) if cells < FAR => ("▒", Role::Warn, 2),
+        PlaceState::Diverging(_) => ("×", Role::Bad, 3),
+        PlaceState::Offline(_) => ("o", Role::Accent, 4),
+    }
+}
+
+pub fn legend(theme: Theme) -> Line<'static> {
+    let entries = [
+        (PlaceState::Equal, "equal "),
+        (PlaceState::Diverging(1), "behind "),
+        (PlaceState::Diverging(FAR), "far behind "),
+        (PlaceState::Offline(0), "offline "),
+        (PlaceState::NeverSeen, "not seen "),
+    ];
+    let mut spans = Vec::new();
+    for (state, name) in entries {
+        let (glyph, role, _) = look(state);
+        spans.push(Span::styled(format!(" {glyph} "), theme.style(role)));
+        spans.push(Span::raw(name));
+    }
+    Line::from(spans)
+}
+
+/// Stores that one character stands for, so that all of them fit.
+pub fn stores_per_character(stores: usize, area: Rect) -> usize {
+    let room = usize::from(area.width) * usize::from(area.height);
+    if room == 0 { 1 } else { stores.div_ceil(room).max(1) }
+}
+
+pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
+    let stores = &model.snapshot.stores;
+    let inner = Block::bordered().inner(area);
+    let each = stores_per_character(stores.len(), inner);
+    let title = if each == 1 {
+        format!(" {} stores, a character each ", count(stores.len() as u64))
+    } else {
+        format!(" {} stores, a character for {each}, the worst shown ", count(stores.len() as u64))
+    };
+    let block = Block::bordered()
+        .border_style(model.theme.style(Role::Muted))
+        .title(Span::styled(title, model.theme.style(Role::Strong)))
+        .title_bottom(legend(model.theme));
+    let width = usize::from(inner.width).max(1);
+    let worst: Vec<&PlaceView> = stores
+        .chunks(each)
+        .filter_map(|chunk| chunk.iter().max_by_key(|store| look(store.state).2))
+        .collect();
+    let lines: Vec<Line<'_>> = worst
+        .chunks(width)
+        .map(|row| {
+            // Runs of one look make one span: a row of equal stores costs one.
+            let mut spans: Vec<Span<'_>> = Vec::new();
+            let mut run = String::new();
+            let mut role = None;
+            for store in row {
+                let (glyph, this, _) = look(store.state);
+                if role != Some(this) {
+                    if let Some(role) = role {
+                        spans.push(Span::styled(std::mem::take(&mut run), model.theme.style(role)));
+                    }
+                    role = Some(this);
+                }
+                run.push_str(glyph);
+            }
+            if let Some(role) = role {
+                spans.push(Span::styled(run, model.theme.style(role)));
+            }
+            Line::from(spans)
+        })
+        .collect();
+    frame.render_widget(Paragraph::new(lines).block(block), area);
+}

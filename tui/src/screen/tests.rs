@@ -1,0 +1,299 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::ids::{LocationId, TimeMs};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::style::Color;
+
+use super::model::{Model, Msg, Overlay, View, update};
+use super::theme::Theme;
+use super::view;
+use crate::snapshot::{
+    Command, ExpectationView, Flow, FreshnessView, LocationIdView, Outcome, PaceView, Phase, PlaceState, PlaceView,
+    ProofView, ResourcesView, ServiceState, Snapshot, StageView, VerdictView,
+};
+
+fn stores(state: impl Fn(u16) -> PlaceState) -> Arc<[PlaceView]> {
+    (1..=2300)
+        .map(|number| PlaceView {
+            location: LocationIdView(LocationId::store(number)),
+            region: format!("north-{}", number / 300 + 1).into(),
+            name: format!("Market Street {number}").into(),
+            state: state(number),
+        })
+        .collect()
+}
+
+fn flow(per_second: f64) -> Flow {
+    Flow {
+        transactions: 812_345,
+        lines: 8_320_111,
+        transactions_per_s: per_second,
+        lines_per_s: per_second * 10.25,
+    }
+}
+
+fn stage(name: &'static str, lag: Option<u64>) -> StageView {
+    StageView {
+        name,
+        state: ServiceState::Up,
+        flow: flow(16_667.0),
+        lag,
+        lag_seconds: lag.map(|lag| lag as f64 / 16_667.0),
+        note: String::new(),
+    }
+}
+
+fn running() -> Snapshot {
+    Snapshot {
+        scenario: "first-look".into(),
+        title: "First look".into(),
+        seed: 42,
+        backbone: "embedded stand-in, no Kafka figures".into(),
+        phase: Phase::Running,
+        elapsed: Duration::from_secs(65),
+        simulated: TimeMs(1_773_480_413_000),
+        pace: PaceView::Rate(16_667.0),
+        say: "A million transactions a minute: 290 times Acme's day of today.".into(),
+        step: 3,
+        steps: 7,
+        offered: flow(16_667.0),
+        handled: flow(16_640.0),
+        stages: vec![
+            stage("tills", None),
+            stage("queue", None),
+            stage("scans", None),
+            stage("store-gateway", Some(120)),
+            stage("mq-source", Some(3)),
+            stage("normaliser", Some(1_900)),
+            stage("inventory", Some(4_100)),
+            stage("articles", None),
+        ],
+        stores: stores(|_| PlaceState::Equal),
+        stores_offline: 0,
+        freshness: FreshnessView { p50: 180, p90: 240, p99: 310, p999: 420, max: 512, count: 8_000_000 },
+        freshness_history: (0..60).map(|i| 250 + i % 7 * 20).collect(),
+        diverging_history: (0..60).map(|i| 1000 - i * 10).collect(),
+        handled_history: (0..60).map(|_| 16_667).collect(),
+        proof: ProofView {
+            cells_compared: 1_150_000,
+            cells_diverging: 3_211,
+            in_transit_view: 12_000_000,
+            in_transit_truth: 12_004_000,
+            duplicates_dropped: 12,
+            ..ProofView::default()
+        },
+        resources: ResourcesView { rss_mib: 812, rss_mib_max: 840, cores_used: 1.32, cpu_seconds: 70.0, cores: 2, broker_mib: 300 },
+        expectations: vec![
+            ExpectationView { text: "converged within 20 s".into(), met: Some(true), detail: "after 3.1 s".into() },
+            ExpectationView { text: "freshness p99 below 400 ms".into(), met: None, detail: String::new() },
+        ],
+        verdict: None,
+        alert: None,
+    }
+}
+
+fn starting() -> Snapshot {
+    let mut snapshot = running();
+    snapshot.phase = Phase::Starting;
+    snapshot.say = "".into();
+    snapshot.steps = 0;
+    for stage in &mut snapshot.stages {
+        stage.state = ServiceState::Starting;
+        stage.flow = Flow::default();
+        stage.lag = None;
+        stage.lag_seconds = None;
+    }
+    snapshot.stores = stores(|_| PlaceState::NeverSeen);
+    snapshot.freshness = FreshnessView::default();
+    snapshot.freshness_history = Arc::new([]);
+    snapshot.diverging_history = Arc::new([]);
+    snapshot.proof = ProofView::default();
+    snapshot
+}
+
+fn region_offline() -> Snapshot {
+    let mut snapshot = running();
+    snapshot.stores = stores(|number| match number {
+        600..=899 => PlaceState::Offline(212),
+        1500 => PlaceState::Diverging(3),
+        1501 => PlaceState::Diverging(90),
+        _ => PlaceState::Equal,
+    });
+    snapshot.stores_offline = 300;
+    snapshot.stages[6].state = ServiceState::Stopped;
+    snapshot
+}
+
+fn ended(outcome: Outcome) -> Snapshot {
+    let mut snapshot = running();
+    snapshot.phase = Phase::Verdict;
+    let red = outcome == Outcome::Fail;
+    snapshot.proof.cells_diverging = if red { 2 } else { 0 };
+    snapshot.proof.transactions_lost = u64::from(red);
+    snapshot.verdict = Some(VerdictView {
+        outcome,
+        reasons: vec![if red {
+            "1 transaction lost, 2 cells differ from the truth".into()
+        } else {
+            "every cell equals the truth; nothing lost, nothing counted twice".into()
+        }],
+        diverging: if red { vec!["S0042/100234: truth 12, view 13, lost".into()] } else { Vec::new() },
+    });
+    snapshot
+}
+
+fn model(snapshot: Snapshot) -> Model {
+    let mut model = Model::new(Arc::new(starting()), Theme::Colour);
+    update(&mut model, Msg::Snapshot(Arc::new(snapshot)));
+    model
+}
+
+fn draw(model: &Model, width: u16, height: u16) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test backend");
+    terminal.draw(|frame| drop(view(model, frame))).expect("drawing to memory");
+    terminal.backend().buffer().clone()
+}
+
+fn text(buffer: &Buffer) -> String {
+    let width = usize::from(buffer.area.width);
+    let rows: Vec<String> = buffer
+        .content
+        .chunks(width)
+        .map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>().trim_end().to_owned())
+        .collect();
+    rows.join("\n")
+}
+
+fn key(model: &mut Model, code: KeyCode) -> Option<Command> {
+    update(model, Msg::Key(KeyEvent::new(code, KeyModifiers::NONE)))
+}
+
+#[test]
+fn every_view_looks_as_recorded_at_every_size() {
+    for (name, snapshot) in [
+        ("starting", starting()),
+        ("running", running()),
+        ("region_offline", region_offline()),
+        ("pass", ended(Outcome::Pass)),
+        ("fail", ended(Outcome::Fail)),
+    ] {
+        for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+            let mut model = model(snapshot.clone());
+            insta::assert_snapshot!(format!("{name}_{width}x{height}_first"), text(&draw(&model, width, height)));
+            if width == 200 || name == "starting" {
+                continue;
+            }
+            model.overlay = None;
+            for (view, label) in View::ALL {
+                model.view = view;
+                insta::assert_snapshot!(format!("{name}_{width}x{height}_{label}"), text(&draw(&model, width, height)));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_help_lists_every_key() {
+    let mut model = model(running());
+    key(&mut model, KeyCode::Char('?'));
+    insta::assert_snapshot!("help_80x24", text(&draw(&model, 80, 24)));
+    key(&mut model, KeyCode::Esc);
+    assert_eq!(model.overlay, None);
+    assert!(!model.leave, "Esc never quits");
+}
+
+#[test]
+fn a_small_window_says_what_it_needs() {
+    let shown = text(&draw(&model(running()), 60, 20));
+    assert!(shown.contains("60 × 20") && shown.contains("80 × 24"), "{shown}");
+}
+
+#[test]
+fn the_mono_theme_sets_no_colour_anywhere() {
+    for snapshot in [running(), region_offline(), ended(Outcome::Fail)] {
+        let mut model = model(snapshot);
+        model.theme = Theme::from_no_color(Some("1"));
+        for (view, _) in View::ALL {
+            model.view = view;
+            let buffer = draw(&model, 120, 40);
+            assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+        }
+    }
+}
+
+#[test]
+fn states_differ_by_glyph_and_not_only_by_colour() {
+    let states = [PlaceState::Equal, PlaceState::NeverSeen, PlaceState::Diverging(1), PlaceState::Diverging(999), PlaceState::Offline(1)];
+    let mut glyphs: Vec<_> = states.iter().map(|state| super::heat::look(*state).0).collect();
+    glyphs.sort_unstable();
+    glyphs.dedup();
+    assert_eq!(glyphs.len(), states.len());
+}
+
+#[test]
+fn a_character_for_several_stores_shows_the_worst_of_them() {
+    let mut snapshot = running();
+    snapshot.stores = stores(|number| if number == 2 { PlaceState::Offline(1) } else { PlaceState::Equal });
+    let shown = text(&draw(&model(snapshot), 80, 24));
+    assert!(shown.contains("│o■"), "{shown}");
+}
+
+#[test]
+fn a_frozen_screen_keeps_its_figures_until_the_verdict() {
+    let mut model = model(running());
+    key(&mut model, KeyCode::Char('f'));
+    update(&mut model, Msg::Snapshot(Arc::new(region_offline())));
+    assert_eq!(model.snapshot.stores_offline, 0);
+    update(&mut model, Msg::Snapshot(Arc::new(ended(Outcome::Pass))));
+    assert_eq!(model.snapshot.phase, Phase::Verdict);
+    assert_eq!(model.overlay, Some(Overlay::Verdict));
+}
+
+#[test]
+fn quitting_asks_the_stage_first_and_leaves_at_the_second_press() {
+    let mut model = model(running());
+    assert_eq!(key(&mut model, KeyCode::Char('q')), Some(Command::Quit));
+    assert!(!model.leave);
+    assert_eq!(key(&mut model, KeyCode::Char('q')), Some(Command::Quit));
+    assert!(model.leave);
+}
+
+#[test]
+fn space_plus_and_minus_ask_the_stage() {
+    let mut model = model(running());
+    assert_eq!(key(&mut model, KeyCode::Char(' ')), Some(Command::TogglePause));
+    assert_eq!(key(&mut model, KeyCode::Char('+')), Some(Command::Faster));
+    assert_eq!(key(&mut model, KeyCode::Char('-')), Some(Command::Slower));
+}
+
+#[test]
+fn the_filter_finds_stores_by_number_region_and_name() {
+    let mut model = model(running());
+    key(&mut model, KeyCode::Char('/'));
+    for letter in "s0042".chars() {
+        assert_eq!(key(&mut model, KeyCode::Char(letter)), None);
+    }
+    key(&mut model, KeyCode::Enter);
+    assert_eq!(model.listed().len(), 1);
+    assert!(!model.leave, "letters of a filter are no commands");
+    key(&mut model, KeyCode::Char('/'));
+    key(&mut model, KeyCode::Esc);
+    assert_eq!(model.listed().len(), 2300);
+}
+
+#[test]
+fn the_cursor_stays_inside_the_list() {
+    let mut model = model(running());
+    model.view = View::Stores;
+    key(&mut model, KeyCode::Up);
+    assert_eq!(model.cursor, 0);
+    key(&mut model, KeyCode::Char('G'));
+    key(&mut model, KeyCode::Down);
+    assert_eq!(model.cursor, 2299);
+    key(&mut model, KeyCode::PageUp);
+    assert_eq!(model.cursor, 2299 - model.page);
+}
