@@ -57,7 +57,9 @@ impl TrueCell {
 
     /// What the totals say on hand should be.
     pub const fn on_hand_by_totals(&self) -> i64 {
-        self.counted + self.supplied + self.received + self.returned + self.adjusted - self.shipped - self.sold
+        self.counted + self.supplied + self.received + self.returned + self.adjusted
+            - self.shipped
+            - self.sold
     }
 
     fn apply(&mut self, line: &Line, hash: u64) {
@@ -190,8 +192,11 @@ impl Ledger {
                 })
             })
             .collect();
-        let mut index: Vec<_> =
-            assortments.iter().enumerate().map(|(position, a)| (a.location, position)).collect();
+        let mut index: Vec<_> = assortments
+            .iter()
+            .enumerate()
+            .map(|(position, a)| (a.location, position))
+            .collect();
         index.sort_unstable();
         Self { places, index }
     }
@@ -202,15 +207,22 @@ impl Ledger {
 
     /// The place at a position in the order given to [`Ledger::new`].
     pub fn place(&self, position: usize) -> MutexGuard<'_, PlaceLedger> {
-        self.places[position].lock().unwrap_or_else(PoisonError::into_inner)
+        self.places[position]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn position(&self, location: LocationId) -> Option<usize> {
-        let found = self.index.binary_search_by_key(&location, |(location, _)| *location).ok()?;
+        let found = self
+            .index
+            .binary_search_by_key(&location, |(location, _)| *location)
+            .ok()?;
         Some(self.index[found].1)
     }
 
     pub fn cells(&self) -> usize {
-        (0..self.places()).map(|position| self.place(position).cells.len()).sum()
+        (0..self.places())
+            .map(|position| self.place(position).cells.len())
+            .sum()
     }
 }

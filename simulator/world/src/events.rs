@@ -82,3 +82,55 @@ pub struct Place {
     /// 0 for a warehouse.
     pub tills: u16,
 }
+
+/// Where a message begins in the buffers of its place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    bytes: u32,
+    transactions: u32,
+}
+
+impl PlaceEvents {
+    /// Room for so many receipts of a usual size.
+    pub(crate) fn reserve(&mut self, receipts: usize) {
+        self.messages.reserve(receipts);
+        self.transactions.reserve(receipts);
+        self.lines.reserve(receipts * 11);
+        self.bytes.reserve(receipts * 460);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.messages.clear();
+        self.transactions.clear();
+        self.lines.clear();
+        self.bytes.clear();
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            bytes: self.bytes.len() as u32,
+            transactions: self.transactions.len() as u32,
+        }
+    }
+
+    /// Makes the lines since the last transaction one more, and tells their count.
+    pub(crate) fn transaction(&mut self, id: TransactionId) -> usize {
+        let start = self.transactions.last().map_or(0, |last| last.lines.end);
+        let end = self.lines.len() as u32;
+        self.transactions.push(Transaction {
+            id,
+            lines: start..end,
+        });
+        (end - start) as usize
+    }
+
+    /// Makes what was written since the mark a message.
+    pub(crate) fn close(&mut self, mark: Mark, at: TimeMs, channel: Channel) {
+        self.messages.push(Message {
+            at,
+            channel,
+            bytes: mark.bytes..self.bytes.len() as u32,
+            transactions: mark.transactions..self.transactions.len() as u32,
+        });
+    }
+}
