@@ -260,6 +260,14 @@ pub fn parse(record: &[u8]) -> Result<MoveRecord, ParseError> {
     })?;
     let code = digits(bytes, "INV-MOVE-TYPE", 30, 33)? as u16;
     let (move_type, takes_out) = MoveType::from_code(code).ok_or(ParseError::MoveType { code })?;
+    // Ten digits leave the first of eleven nibbles over: what stands there is not in the picture.
+    if bytes[33] > 0x0f && bytes[33..39] != [BLANK; 6] {
+        return Err(ParseError::Packed {
+            field: "INV-QTY",
+            offset: 33,
+            blank: false,
+        });
+    }
     let quantity = Quantity(packed(bytes, "INV-QTY", 33, 39)?);
     if quantity.0 != 0 && takes_out != (quantity.0 < 0) {
         return Err(ParseError::Sign { code, quantity });
