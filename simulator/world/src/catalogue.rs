@@ -347,14 +347,10 @@ fn article(index: u32, department: &Department, stream: &mut Stream) -> (Item, A
     let brand: &str = LastName(EN).fake_with_rng(stream.generator());
     let manner = MANNERS[stream.below(MANNERS.len() as u32) as usize];
     let noun = department.nouns[stream.below(department.nouns.len() as u32) as usize];
-    let size = if weighed {
-        "per kg"
-    } else {
-        ["200 g", "400 g", "500 g", "1 kg", "6 pack"][stream.below(5) as usize]
-    };
+    let unit = if weighed { " per kg" } else { "" };
     (
         item,
-        named(&item, format!("{brand} {manner} {noun} {size}"), department),
+        named(&item, format!("{brand} {manner} {noun}{unit}"), department),
     )
 }
 

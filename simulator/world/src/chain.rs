@@ -4,7 +4,7 @@
 
 use contracts::ids::LocationId;
 use fake::Fake;
-use fake::faker::address::raw::{CityName, StreetName};
+use fake::faker::address::raw::CityName;
 use fake::locales::EN;
 
 use crate::config::{TILLS, WorldConfig};
@@ -14,6 +14,21 @@ use crate::shape::LISTING_EXPONENT;
 
 const ZONES: [&str; 9] = [
     "north", "central", "south", "east", "west", "coast", "hills", "lakes", "islands",
+];
+
+const STREETS: [&str; 12] = [
+    "Bridge Street",
+    "Castle Street",
+    "Church Street",
+    "Harbour Road",
+    "High Street",
+    "King Street",
+    "London Road",
+    "Market Street",
+    "Mill Lane",
+    "Park Road",
+    "Station Road",
+    "Victoria Road",
 ];
 
 /// A store before it trades.
@@ -62,7 +77,7 @@ pub(crate) fn places(config: &WorldConfig, stores: &[StorePlan]) -> Vec<Place> {
         let mut names = Stream::new(config.seed, "store name", u64::from(plan.number));
         let (data_centre, region) = region(config, plan.warehouse);
         let city: String = CityName(EN).fake_with_rng(names.generator());
-        let street: String = StreetName(EN).fake_with_rng(names.generator());
+        let street = STREETS[names.below(STREETS.len() as u32) as usize];
         Place {
             location: LocationId::store(plan.number),
             data_centre,

@@ -9,6 +9,9 @@ use crate::catalogue::Item;
 use crate::events::{Channel, PlaceEvents};
 use crate::tally::Counts;
 
+/// Documents stay far below what a broker takes in one message.
+const EVENTS_A_DOCUMENT: usize = 4;
+
 /// What is done with the things that are scanned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Handling {
@@ -46,6 +49,16 @@ impl Handling {
             Self::Storing | Self::CountBackRoom => SubLocation::BackRoom,
         }
     }
+
+    fn class(self, item: &Item, line: &ScanLine) -> epcis::ScanLine {
+        let (quantity, book) = (i64::from(line.quantity), i64::from(line.book));
+        match self.step() {
+            BizStep::StockTaking => {
+                epcis::ScanLine::counted(item.gtin, Quantity(book + quantity), Quantity(book))
+            }
+            _ => epcis::ScanLine::moved(item.gtin, Quantity(quantity)),
+        }
+    }
 }
 
 /// One SKU of a scan, in thousandths.
@@ -58,7 +71,7 @@ pub(crate) struct ScanLine {
     pub book: i32,
 }
 
-/// The lines of a document in the making, and a buffer for the writer.
+/// What was scanned, and a buffer for the writer.
 #[derive(Debug, Default)]
 pub(crate) struct ScanLines {
     pub lines: Vec<ScanLine>,
@@ -98,7 +111,7 @@ pub(crate) struct Reader<'a> {
     pub number: &'a mut u64,
 }
 
-/// Writes the lines as one document, with as many events as they need. `item` is what lies in a slot.
+/// Writes the lines as events of so many lines at most, four events a document. `item` is what lies in a slot.
 pub(crate) fn write<'a>(
     reader: &mut Reader<'_>,
     at: TimeMs,
@@ -109,53 +122,49 @@ pub(crate) fn write<'a>(
     out: &mut PlaceEvents,
 ) -> Counts {
     let mut counts = Counts::default();
-    let mark = out.mark();
-    // The writer holds the bytes, while lines and transactions grow beside them.
-    let mut bytes = std::mem::take(&mut out.bytes);
-    let mut document = DocumentWriter::begin(&mut bytes, at);
-    for lines in scan.lines.chunks(lines_max) {
-        *reader.number += 1;
-        scan.classes.clear();
-        for line in lines {
-            let item = item(line.slot);
-            let quantity = i64::from(line.quantity);
-            let book = Quantity(i64::from(line.book));
-            scan.classes.push(match handling.step() {
-                BizStep::StockTaking => {
-                    epcis::ScanLine::counted(item.gtin, Quantity(book.0 + quantity), book)
-                }
-                _ => epcis::ScanLine::moved(item.gtin, Quantity(quantity)),
+    for of_document in scan.lines.chunks(lines_max * EVENTS_A_DOCUMENT) {
+        let mark = out.mark();
+        // The writer holds the bytes, while lines and transactions grow beside them.
+        let mut bytes = std::mem::take(&mut out.bytes);
+        let mut document = DocumentWriter::begin(&mut bytes, at);
+        for lines in of_document.chunks(lines_max) {
+            *reader.number += 1;
+            scan.classes.clear();
+            for line in lines {
+                let item = item(line.slot);
+                scan.classes.push(handling.class(item, line));
+                let (kind, quantity) = (handling.movement(), i64::from(line.quantity));
+                out.lines.push(Line {
+                    sku: Sku(item.sku),
+                    slot: line.slot,
+                    kind,
+                    quantity,
+                });
+            }
+            document.event(&ScanEvent {
+                reader: reader.unit,
+                running_number: *reader.number,
+                location: reader.location,
+                at,
+                step: handling.step(),
+                despatch_advice: match handling {
+                    Handling::Receiving { despatch_advice } => Some(despatch_advice),
+                    _ => None,
+                },
+                sub_location: handling.sub_location(),
+                lines: &scan.classes,
             });
-            out.lines.push(Line {
-                sku: Sku(item.sku),
-                slot: line.slot,
-                kind: handling.movement(),
-                quantity,
-            });
+            let source = SourceId::reader(reader.location, reader.unit);
+            let id = TransactionId {
+                source,
+                business_day: BusinessDay(0),
+                number: *reader.number,
+            };
+            counts.add(out.transaction(id));
         }
-        document.event(&ScanEvent {
-            reader: reader.unit,
-            running_number: *reader.number,
-            location: reader.location,
-            at,
-            step: handling.step(),
-            despatch_advice: match handling {
-                Handling::Receiving { despatch_advice } => Some(despatch_advice),
-                _ => None,
-            },
-            sub_location: handling.sub_location(),
-            lines: &scan.classes,
-        });
-        let source = SourceId::reader(reader.location, reader.unit);
-        let id = TransactionId {
-            source,
-            business_day: BusinessDay(0),
-            number: *reader.number,
-        };
-        counts.add(out.transaction(id));
+        document.finish();
+        out.bytes = bytes;
+        out.close(mark, at, Channel::Scan);
     }
-    document.finish();
-    out.bytes = bytes;
-    out.close(mark, at, Channel::Scan);
     counts
 }

@@ -45,8 +45,10 @@ const UNITS: [(u32, f64); 10] = [
     (12, 0.0015),
 ];
 const VOIDED: u32 = 0;
-/// Mean units of a line that is not voided.
-pub const UNITS_A_LINE: f64 = 1.316;
+/// Share of lines that are weighed. The measurement counts them as one unit, so that of pieces fewer are single.
+pub const WEIGHED_SHARE: f64 = 0.083;
+/// Mean units of a line of pieces that is not voided; with those weighed, 1.316.
+pub const UNITS_A_LINE: f64 = 1.345;
 /// Mean of a weighed line, in thousandths of a kilogram.
 pub const WEIGHT_A_LINE: f64 = 737.0;
 
@@ -87,7 +89,6 @@ impl Shape {
             }
             probability *= (size as f64 + BASKET_SHAPE) / (size as f64 + 1.0) * continued;
         }
-        let shares: Vec<f64> = UNITS.iter().map(|(_, share)| *share).collect();
         // Weights: lognormal, median 650 g, in steps of five grams.
         let mut weights = [0; 256];
         for (index, weight) in weights.iter_mut().enumerate() {
@@ -96,7 +97,7 @@ impl Shape {
         }
         Self {
             basket: AliasTable::new(&sizes),
-            units: AliasTable::new(&shares),
+            units: AliasTable::new(&piece_shares()),
             weights,
         }
     }
@@ -120,6 +121,15 @@ impl Shape {
     pub fn weight(&self, bits: u32) -> i32 {
         self.weights[(bits >> 24) as usize]
     }
+}
+
+/// Shares of [`UNITS`] among pieces: as measured, less the weighed lines that count as one unit there.
+fn piece_shares() -> [f64; 10] {
+    UNITS.map(|(units, share)| match units {
+        VOIDED => share,
+        1 => (share - WEIGHED_SHARE * (1.0 - UNITS[0].1)) / (1.0 - WEIGHED_SHARE),
+        _ => share / (1.0 - WEIGHED_SHARE),
+    })
 }
 
 /// Share of the day's baskets that an hour brings, as a factor of a mean hour.
@@ -152,13 +162,17 @@ mod tests {
             .sum::<f64>()
             / f64::from(count);
         assert!((mean - LINES_A_BASKET).abs() < 0.1, "{mean}");
-        let (weight, sum) = UNITS
+        let shares = piece_shares();
+        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        let units: f64 = UNITS
             .iter()
-            .filter(|(units, _)| *units != VOIDED)
-            .fold((0.0, 0.0), |(weight, sum), (units, share)| {
-                (weight + share, sum + share * f64::from(*units))
-            });
-        assert!((sum / weight - UNITS_A_LINE).abs() < 0.005, "{}", sum / weight);
+            .zip(shares)
+            .map(|((units, _), share)| f64::from(*units) * share)
+            .sum();
+        assert!(
+            (units / (1.0 - shares[0]) - UNITS_A_LINE).abs() < 0.005,
+            "{units}"
+        );
         let weighed = shape.weights.iter().map(|w| f64::from(*w)).sum::<f64>() / 256.0;
         assert!((weighed - WEIGHT_A_LINE).abs() < 10.0, "{weighed}");
         assert!(shape.weights[0] >= 50);

@@ -127,7 +127,7 @@ impl Store {
         }
     }
 
-    /// Writes what was scanned as one document, by one reader.
+    /// Writes what was scanned, by one reader.
     fn scan(
         &mut self,
         scene: &Scene,

@@ -1,0 +1,88 @@
+//! Same configuration, same bytes: on any number of threads, and as they were when these digests were taken.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{STEPS_A_DAY, small, walk};
+use sha2::{Digest as _, Sha256};
+use world::{DigestBuilder, World, digest, file_name, message_end};
+
+fn digests(stores: u16, days: u32) -> Vec<String> {
+    [1, 2, 8]
+        .map(|threads| {
+            let mut world = World::new(small(stores)).expect("valid");
+            digest(&mut world, days * STEPS_A_DAY, threads)
+        })
+        .to_vec()
+}
+
+#[test]
+fn twenty_stores_in_a_day_write_the_same_on_one_two_and_eight_threads() {
+    let golden = "6eeb483f763b6a4e80ed24b7d39ec0e84ed04eb59bf3d30f0b7562897b575b09";
+    assert_eq!(digests(20, 1), [golden; 3]);
+}
+
+#[test]
+fn three_stores_in_two_days_write_the_same_on_one_two_and_eight_threads() {
+    let golden = "47d4693e70cd4479d6f69a38cfe5d393f1071f31c6b994041d57ba314f82136f";
+    assert_eq!(digests(3, 2), [golden; 3]);
+}
+
+#[test]
+fn the_digest_is_that_of_the_sorted_list_of_files() {
+    let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let mut world = World::new(small(3)).expect("valid");
+    let locations: Vec<_> = world.places().iter().map(|place| place.location).collect();
+    walk(&mut world, 200, |_, place, events| {
+        for message in &events.messages {
+            let file = files
+                .entry(file_name(locations[place], message.channel))
+                .or_default();
+            file.extend_from_slice(events.bytes_of(message));
+            file.extend_from_slice(message_end(message.channel));
+        }
+    });
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+    let expected = [
+        "mq/W0001.bin",
+        "scans/S0001.jsonld",
+        "scans/S0002.jsonld",
+        "scans/S0003.jsonld",
+    ];
+    assert_eq!(names[..4], expected);
+    assert_eq!(
+        names[4..],
+        ["tlog/S0001.tlog", "tlog/S0002.tlog", "tlog/S0003.tlog"]
+    );
+    let mut list: Vec<String> = files
+        .iter()
+        .map(|(name, bytes)| format!("{}  {name}\n", sha256(bytes)))
+        .collect();
+    list.sort();
+    let again = digest(&mut World::new(small(3)).expect("valid"), 200, 1);
+    assert_eq!(again, sha256(list.concat().as_bytes()));
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+#[test]
+fn another_seed_writes_something_else() {
+    let of_seed = |seed| {
+        let config = world::WorldConfig { seed, ..small(3) };
+        digest(&mut World::new(config).expect("valid"), 12, 1)
+    };
+    assert_eq!(of_seed(1), of_seed(1));
+    assert_ne!(of_seed(1), of_seed(2));
+}
+
+#[test]
+fn nothing_written_is_the_digest_of_no_files() {
+    let world = World::new(small(3)).expect("valid");
+    let nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    assert_eq!(DigestBuilder::new(world.places()).finish(), nothing);
+}

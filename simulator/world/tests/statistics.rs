@@ -1,0 +1,177 @@
+//! What people do has the measured shape: Complete Journey (dunnhumby, 2017), the aggregates only.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{STEPS_A_DAY, walk};
+use contracts::records::MovementKind;
+use world::events::Channel;
+use world::{World, WorldConfig};
+
+/// Measured share of baskets with so many lines or fewer.
+const BASKET_SIZES: [(usize, f64); 10] = [
+    (1, 0.142),
+    (2, 0.268),
+    (3, 0.365),
+    (4, 0.441),
+    (5, 0.502),
+    (10, 0.694),
+    (13, 0.75),
+    (26, 0.90),
+    (37, 0.95),
+    (60, 0.99),
+];
+const HOURS: [f64; 24] = [
+    0.80, 0.39, 0.49, 0.19, 0.14, 0.19, 0.64, 1.25, 1.94, 2.83, 4.27, 5.91, 6.64, 6.76, 7.07, 7.70, 9.00,
+    10.10, 9.49, 8.06, 6.58, 4.89, 3.07, 1.60,
+];
+const WEEKDAYS: [f64; 7] = [14.00, 13.36, 13.12, 13.24, 13.63, 15.96, 16.68];
+/// Measured share of lines of the best sellers.
+const LORENZ: [(f64, f64); 6] = [
+    (0.001, 12.1),
+    (0.01, 31.2),
+    (0.05, 57.2),
+    (0.10, 71.8),
+    (0.20, 85.8),
+    (0.50, 96.8),
+];
+
+/// What is counted over a week.
+#[derive(Default)]
+struct Week {
+    baskets_by_size: BTreeMap<usize, u64>,
+    baskets_by_hour: [u64; 24],
+    baskets_by_weekday: [u64; 7],
+    lines_by_sku: BTreeMap<u32, u64>,
+    /// Of the first store.
+    lines_by_sku_in_a_store: BTreeMap<u32, u64>,
+    lines: u64,
+    single: u64,
+    baskets: u64,
+    returns: u64,
+}
+
+fn a_week() -> (Week, World) {
+    let config = WorldConfig {
+        seed: 20_260_316,
+        stores: 60,
+        warehouses: 2,
+        data_centres: 1,
+        transactions_per_day: 15_000,
+        ..WorldConfig::default()
+    };
+    let mut world = World::new(config).expect("valid");
+    let weighed: BTreeMap<u32, bool> = world
+        .articles()
+        .iter()
+        .map(|article| (article.sku, article.weighed))
+        .collect();
+    let start = world.config().start.0;
+    let mut week = Week::default();
+    walk(&mut world, 7 * STEPS_A_DAY, |_, place, events| {
+        for message in events
+            .messages
+            .iter()
+            .filter(|message| message.channel == Channel::Till)
+        {
+            let lines = events.lines_of(&events.transactions_of(message)[0]);
+            let sold = lines.iter().filter(|line| line.kind == MovementKind::Sold);
+            let size = sold.clone().count();
+            week.baskets += 1;
+            week.baskets_by_hour[(message.at.0 / 3_600_000 % 24) as usize] += 1;
+            week.baskets_by_weekday[((message.at.0 - start) / 86_400_000) as usize] += 1;
+            week.returns += u64::from(lines.iter().any(|line| line.kind == MovementKind::Returned));
+            if size > 0 {
+                *week.baskets_by_size.entry(size).or_default() += 1;
+            }
+            for line in sold {
+                week.lines += 1;
+                week.single += u64::from(weighed[&line.sku.0] || line.quantity == 1000);
+                *week.lines_by_sku.entry(line.sku.0).or_default() += 1;
+                if place == 0 {
+                    *week.lines_by_sku_in_a_store.entry(line.sku.0).or_default() += 1;
+                }
+            }
+        }
+    });
+    (week, world)
+}
+
+/// Per cent of lines that the best sellers make, of so many SKUs.
+fn share_of_best(lines_by_sku: &BTreeMap<u32, u64>, count: usize) -> f64 {
+    let mut lines: Vec<u64> = lines_by_sku.values().copied().collect();
+    lines.sort_unstable_by(|a, b| b.cmp(a));
+    100.0 * lines.iter().take(count).sum::<u64>() as f64 / lines.iter().sum::<u64>() as f64
+}
+
+#[test]
+fn a_week_of_a_million_lines_has_the_measured_shape() {
+    let (week, world) = a_week();
+    assert!(week.lines > 1_000_000, "{}", week.lines);
+
+    let baskets: u64 = week.baskets_by_size.values().sum();
+    let distance = BASKET_SIZES
+        .map(|(size, measured)| {
+            let up_to: u64 = week.baskets_by_size.range(..=size).map(|(_, count)| count).sum();
+            (up_to as f64 / baskets as f64 - measured).abs()
+        })
+        .into_iter()
+        .fold(0.0, f64::max);
+    println!("baskets: {baskets}, Kolmogorov-Smirnov distance {distance:.4}");
+    assert!(distance <= 0.03, "{distance}");
+    let mean = week.lines as f64 / baskets as f64;
+    assert!((mean - 10.25).abs() < 0.3, "{mean}");
+
+    let single = week.single as f64 / week.lines as f64;
+    println!("mean {mean:.3}, one unit a line {single:.4}");
+    assert!((single - 0.795).abs() <= 0.02, "{single}");
+
+    for (hour, (count, share)) in week.baskets_by_hour.iter().zip(HOURS).enumerate() {
+        let made = 100.0 * *count as f64 / week.baskets as f64;
+        assert!((made - share).abs() <= 0.5, "hour {hour}: {made}");
+    }
+    for (weekday, (count, share)) in week.baskets_by_weekday.iter().zip(WEEKDAYS).enumerate() {
+        let made = 100.0 * *count as f64 / week.baskets as f64;
+        assert!((made - share).abs() <= 0.5, "weekday {weekday}: {made}");
+    }
+    assert!(
+        (week.baskets as f64 / 105_000.0 - 1.0).abs() < 0.01,
+        "{}",
+        week.baskets
+    );
+
+    let skus = world.articles().len() as f64;
+    for (top, measured) in LORENZ {
+        let made = share_of_best(&week.lines_by_sku, (skus * top) as usize);
+        println!("top {top}: {made:.1} {measured}");
+        assert!((made - measured).abs() <= 3.0, "top {top}: {made}");
+    }
+    let in_a_store = share_of_best(&week.lines_by_sku_in_a_store, 100);
+    println!("top fifth in a store: {in_a_store:.1}");
+    assert!((in_a_store - 62.0).abs() <= 6.0, "{in_a_store}");
+
+    let returns = 100.0 * week.returns as f64 / week.baskets as f64;
+    assert!((returns - 1.0).abs() < 0.3, "{returns}");
+}
+
+#[test]
+fn stores_of_usual_size_bring_the_usual_share_of_queue_records_and_scans() {
+    let config = WorldConfig {
+        stores: 24,
+        warehouses: 1,
+        data_centres: 1,
+        transactions_per_day: 24 * 2_174,
+        ..WorldConfig::default()
+    };
+    let mut world = World::new(config).expect("valid");
+    walk(&mut world, 2 * STEPS_A_DAY, |_, _, _| {});
+    let split = world.split();
+    let of_receipts =
+        |counts: world::Counts| 100.0 * counts.transactions as f64 / split.till.transactions as f64;
+    let (queue, scan) = (of_receipts(split.queue), of_receipts(split.scan));
+    println!("queue {queue:.1} %, scans {scan:.1} %");
+    assert!((5.0..10.0).contains(&queue), "{queue}");
+    assert!((2.0..4.0).contains(&scan), "{scan}");
+    assert!(split.lost_sales > 0);
+}
