@@ -5,7 +5,8 @@ use std::fmt;
 use serde_saphyr::Error as YamlError;
 
 use crate::check::Problem;
-use crate::locate::{Position, locate};
+use crate::locate::{Position, Tree, locate};
+use crate::schema::keys_below;
 
 /// Says file, line, column, shows the line, and tells what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,9 +56,44 @@ pub(crate) fn from_rule(file: &str, yaml: &str, problem: Problem) -> ScenarioErr
 
 /// A file that is no YAML, or not of the scenario's types.
 pub(crate) fn from_yaml(file: &str, yaml: &str, error: &YamlError) -> ScenarioError {
+    if let Some((position, word)) = word_without_value(yaml) {
+        let message = format!("`{word}` needs a value");
+        return build(file, yaml, position, message, format!("write `{{{word}: …}}`"));
+    }
     let (message, help) = explain(error);
     let position = error.location().map_or(Position::TOP, Position::of);
     build(file, yaml, position, message, help)
+}
+
+/// A choice that takes a value and stands alone, as in `load: speed`. YAML's types find that only behind it.
+fn word_without_value(yaml: &str) -> Option<(Position, String)> {
+    let top = Tree::read(yaml)?;
+    let steps = top.key("steps").map_or(&[][..], Tree::items);
+    let actions = || steps.iter().filter_map(|step| step.key("do"));
+    let selectors = actions().flat_map(|action| {
+        ["stores_offline", "stores_online"]
+            .into_iter()
+            .filter_map(|which| action.key(which))
+    });
+    let stops_and_loads = ["load", "stop"].into_iter().filter_map(|key| top.key(key));
+    let takes_value = [
+        "speed",
+        "rate",
+        "duration",
+        "transactions",
+        "stores_offline",
+        "stores_online",
+        "stop_service",
+        "start_service",
+        "names",
+        "region",
+        "count",
+    ];
+    stops_and_loads
+        .chain(actions())
+        .chain(selectors)
+        .filter_map(|choice| Some((choice.position(), choice.text()?.to_owned())))
+        .find(|(_, word)| takes_value.contains(&word.as_str()))
 }
 
 fn build(file: &str, yaml: &str, position: Position, message: String, help: String) -> ScenarioError {
@@ -80,10 +116,9 @@ fn build(file: &str, yaml: &str, position: Position, message: String, help: Stri
 
 fn explain(error: &YamlError) -> (String, String) {
     match error.without_snippet() {
-        YamlError::SerdeUnknownField { field, expected, .. } => (
-            format!("unknown key `{field}`"),
-            instead(field, expected, "keys here"),
-        ),
+        YamlError::SerdeUnknownField { field, expected, .. } => {
+            (format!("unknown key `{field}`"), other_key(field, expected))
+        }
         YamlError::SerdeUnknownVariant {
             variant, expected, ..
         } => (
@@ -107,6 +142,18 @@ fn explain(error: &YamlError) -> (String, String) {
             "write a value, or remove the key".to_owned(),
         ),
         YamlError::Message { msg, .. } => (msg.clone(), String::new()),
+        YamlError::Unexpected { expected, .. } => {
+            (format!("expected {}", plain_type(expected)), String::new())
+        }
+        YamlError::ExpectedMappingEndAfterEnumVariantValue { .. } => (
+            "only one of the choices can stand here".to_owned(),
+            "keep the one before, or make two steps".to_owned(),
+        ),
+        YamlError::UnexpectedValueForUnitEnumVariant { .. } => (
+            "this word takes no value".to_owned(),
+            "write it alone, such as `do: pause`".to_owned(),
+        ),
+        YamlError::Eof { .. } => ("the file is empty, or ends too early".to_owned(), String::new()),
         other => {
             let text = other.render();
             // The position is shown in one way, whatever the error.
@@ -124,9 +171,30 @@ fn plain_type(name: &str) -> &str {
         "u32" => "a whole number, 0 to 4294967295",
         "u64" => "a whole number, 0 or more",
         "i64" => "a whole number",
-        "f64" => "a number",
-        "bool" => "true or false",
+        "bool" | "boolean" => "true or false",
+        "f64" | "floating point" => "a number",
+        "string scalar" => "a word",
+        "mapping start" => "keys with values",
+        "sequence start" => "a list, each item behind a `-`",
         other => other,
+    }
+}
+
+/// What was meant by an unknown key: one of those that stand here, or one that belongs under another key.
+fn other_key(field: &str, here: &[&'static str]) -> String {
+    let likeness = |name: &str| strsim::jaro_winkler(&field.to_lowercase(), name);
+    let best_here = here.iter().map(|name| likeness(name)).fold(0.0, f64::max);
+    let elsewhere = keys_below()
+        .into_iter()
+        .max_by(|a, b| likeness(&a.1).total_cmp(&likeness(&b.1)));
+    match elsewhere {
+        Some((parent, key)) if likeness(&key) > best_here.max(0.85) => {
+            format!(
+                "did you mean `{key}`? It belongs under `{parent}` (keys here: {})",
+                here.join(", ")
+            )
+        }
+        _ => instead(field, here, "keys here"),
     }
 }
 

@@ -1,6 +1,4 @@
-//! How long a scenario lasts and how much it moves, before it runs. Estimates from mean figures; the run has the truth.
-
-use std::fmt;
+//! How long a scenario lasts on the presenter's watch, before it runs. Estimates from mean figures; the run has the truth.
 
 use crate::curve;
 use crate::load::{Load, Rate, Speed};
@@ -8,8 +6,6 @@ use crate::scenario::{Scenario, Stop};
 use crate::step::Action;
 use crate::time::SimOffset;
 
-/// Lines of a mean receipt.
-const LINES_A_RECEIPT: f64 = 10.25;
 /// What this system takes on two cores without a bound of its own; only for estimates of unthrottled runs.
 const UNTHROTTLED_PER_SECOND: f64 = 80_000.0;
 /// Cells of opening stock that go in a second on two cores; only for estimates.
@@ -24,31 +20,6 @@ pub struct WallEstimate {
     pub steps: Vec<(usize, f64)>,
     /// Seconds until the sources fall silent.
     pub end_s: f64,
-}
-
-/// What a run is going to bring. Places, articles and steps are exact, the rest are estimates.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Totals {
-    pub stores: u64,
-    pub warehouses: u64,
-    pub data_centres: u64,
-    pub skus: u64,
-    /// Stores have 3 to 12 tills.
-    pub tills_min: u64,
-    pub tills_max: u64,
-    /// Cells with stock, about: what the audit compares.
-    pub cells: u64,
-    pub steps: u64,
-    pub expectations: u64,
-    pub transactions_per_day: u64,
-    /// Simulated time from the first sale to the last.
-    pub simulated: SimOffset,
-    /// Seconds on the presenter's watch, opening stock included.
-    pub wall_s: f64,
-    /// Till receipts.
-    pub receipts: u64,
-    /// Lines of them.
-    pub receipt_lines: u64,
 }
 
 /// How transactions flow between two steps.
@@ -115,7 +86,7 @@ fn span_s(scenario: &Scenario, pace: Pace, from_ms: u64, until_ms: u64) -> f64 {
 }
 
 /// When the sources fall silent.
-fn end(scenario: &Scenario) -> SimOffset {
+pub(crate) fn end(scenario: &Scenario) -> SimOffset {
     match scenario.stop {
         Stop::Duration(duration) => duration,
         Stop::Transactions(count) => {
@@ -126,89 +97,57 @@ fn end(scenario: &Scenario) -> SimOffset {
     }
 }
 
-fn cells(scenario: &Scenario) -> u64 {
+/// Cells with stock, about.
+pub(crate) fn cells(scenario: &Scenario) -> u64 {
     let world = &scenario.world;
     u64::from(world.stores) * u64::from(world.assortment)
         + u64::from(world.warehouses) * u64::from(world.skus)
 }
 
-impl Scenario {
-    /// What a run is going to bring.
-    pub fn expected_totals(&self) -> Totals {
-        let world = &self.world;
-        let simulated = end(self);
-        let receipts = match &self.script {
-            Some(script) => script.events.len() as f64 * script.send.times() as f64,
-            None => curve::receipts(world.transactions_per_day, world.start, 0, simulated.ms),
-        };
-        let lines = if self.script.is_some() {
-            1.0
-        } else {
-            LINES_A_RECEIPT
-        };
-        let stores = u64::from(world.stores);
-        let in_steps: usize = self.steps.iter().map(|step| step.expect.len()).sum();
-        Totals {
-            stores,
-            warehouses: world.warehouses.into(),
-            data_centres: world.data_centres.into(),
-            skus: world.skus.into(),
-            tills_min: stores * 3,
-            tills_max: stores * 12,
-            cells: cells(self),
-            steps: self.steps.len() as u64,
-            expectations: (in_steps + self.expect.len()) as u64,
-            transactions_per_day: world.transactions_per_day.into(),
-            simulated,
-            wall_s: wall_estimate(self).end_s,
-            receipts: receipts.round() as u64,
-            receipt_lines: (receipts * lines).round() as u64,
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse;
 
-/// Several lines for `check`, estimates marked as such.
-impl fmt::Display for Totals {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "  world      {} stores, {} warehouses, {} data centres, {} SKUs; about {} cells",
-            grouped(self.stores),
-            self.warehouses,
-            self.data_centres,
-            grouped(self.skus),
-            grouped(self.cells)
-        )?;
-        writeln!(
-            f,
-            "  timeline   {} steps, {} expectations",
-            self.steps, self.expectations
-        )?;
-        writeln!(
-            f,
-            "  simulated  {} of a chain with {} receipts a day (estimate)",
-            SimOffset::from_ms(self.simulated.ms.next_multiple_of(1000)),
-            grouped(self.transactions_per_day)
-        )?;
-        writeln!(
-            f,
-            "  till       {} receipts, {} lines (estimate)",
-            grouped(self.receipts),
-            grouped(self.receipt_lines)
-        )?;
-        write!(f, "  wall time  {:.0} s and the drain (estimate)", self.wall_s)
+    fn estimate(text: &str) -> WallEstimate {
+        wall_estimate(&parse("test.yaml", &format!("title: T\n{text}")).unwrap())
     }
-}
 
-/// `5,000,000`
-fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
+    #[test]
+    fn at_a_speed_wall_time_is_simulated_time_over_it() {
+        let found = estimate(
+            "opening: false\nload: {speed: 60}\nstop: {duration: 2h}\nsteps:\n- {at: 1h, say: a, do: {speed: 120}}\n",
+        );
+        assert_eq!(
+            found,
+            WallEstimate {
+                trading_s: 0.0,
+                steps: vec![(0, 60.0)],
+                end_s: 90.0
+            }
+        );
     }
-    text
+
+    #[test]
+    fn at_a_rate_wall_time_is_receipts_over_it() {
+        let found =
+            estimate("opening: false\nload: {rate: {per_minute: 1000000}}\nstop: {transactions: 500000}\n");
+        assert!((found.end_s - 30.0).abs() < 0.01, "{found:?}");
+    }
+
+    #[test]
+    fn trading_waits_for_the_opening_stock_and_the_first_steps_do_not() {
+        let found = estimate(
+            "load: {speed: 1}\nstop: {duration: 10s}\nsteps:\n- {at: 0s, say: a}\n- {at: 0s, say: b}\n- {at: 1s, say: c}\n",
+        );
+        let steps = vec![(0, 0.0), (1, 0.0), (2, 12.0)];
+        assert_eq!(
+            found,
+            WallEstimate {
+                trading_s: 11.0,
+                steps,
+                end_s: 21.0
+            }
+        );
+    }
 }

@@ -28,10 +28,11 @@ mod shipped;
 mod step;
 mod time;
 mod timeline;
+mod totals;
 mod world;
 
 pub use error::ScenarioError;
-pub use estimate::{Totals, WallEstimate, wall_estimate};
+pub use estimate::{WallEstimate, wall_estimate};
 pub use expectation::Expectation;
 pub use load::{Load, Rate, Speed};
 pub use names::{ItemNumber, ServiceName, StoreNumber};
@@ -41,6 +42,7 @@ pub use shipped::{DEFAULT, SHIPPED, Shipped, nearest, shipped};
 pub use step::{Action, Selector, Step};
 pub use time::{SimOffset, WallTime};
 pub use timeline::Timeline;
+pub use totals::Totals;
 pub use world::{Start, WorldSpec};
 
 use sha2::{Digest, Sha256};
@@ -49,7 +51,7 @@ use sha2::{Digest, Sha256};
 pub fn parse(name: &str, yaml: &str) -> Result<Scenario, ScenarioError> {
     let mut scenario: Scenario =
         serde_saphyr::from_str(yaml).map_err(|error| error::from_yaml(name, yaml, &error))?;
-    scenario.name = stem(name).to_owned();
+    stem(name).clone_into(&mut scenario.name);
     match check::first_problem(&scenario) {
         None => Ok(scenario),
         Some(problem) => Err(error::from_rule(name, yaml, problem)),

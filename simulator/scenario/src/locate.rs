@@ -37,32 +37,68 @@ impl Position {
 
 /// The position of the value at `path`, or of the nearest value above it that is written in the text.
 pub(crate) fn locate(yaml: &str, path: &[Part]) -> Position {
-    let Ok(top) = serde_saphyr::from_str::<Spanned<Node>>(yaml) else {
+    let Some(top) = Tree::read(yaml) else {
         return Position::TOP;
     };
     let mut found = &top;
     for part in path {
-        let inner = match (part, &found.value) {
-            (Part::Key(key), Node::Mapping(entries)) => entries
-                .iter()
-                .find(|(name, _)| name == key)
-                .map(|(_, value)| value),
-            (Part::Index(index), Node::Sequence(items)) => items.get(*index),
-            _ => None,
+        let inner = match part {
+            Part::Key(key) => found.key(key),
+            Part::Index(index) => found.items().get(*index),
         };
         match inner {
             Some(inner) => found = inner,
             None => break,
         }
     }
-    Position::of(found.referenced)
+    found.position()
 }
 
-/// Any YAML, reduced to its shape.
+/// Any YAML, as far as errors need it.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Tree(Spanned<Node>);
+
 enum Node {
-    Scalar,
-    Sequence(Vec<Spanned<Node>>),
-    Mapping(Vec<(String, Spanned<Node>)>),
+    Text(String),
+    Other,
+    Sequence(Vec<Tree>),
+    Mapping(Vec<(String, Tree)>),
+}
+
+impl Tree {
+    /// `None` for what is no YAML.
+    pub(crate) fn read(yaml: &str) -> Option<Self> {
+        serde_saphyr::from_str(yaml).ok()
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        Position::of(self.0.referenced)
+    }
+
+    pub(crate) fn key(&self, key: &str) -> Option<&Self> {
+        match &self.0.value {
+            Node::Mapping(entries) => entries
+                .iter()
+                .find(|(name, _)| name == key)
+                .map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn items(&self) -> &[Self] {
+        match &self.0.value {
+            Node::Sequence(items) => items,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.0.value {
+            Node::Text(text) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -81,39 +117,39 @@ impl<'de> de::Visitor<'de> for NodeVisitor {
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Node, E> {
-        Ok(Node::Scalar)
+        Ok(Node::Other)
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Node, E> {
-        Ok(Node::Scalar)
+        Ok(Node::Other)
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<Node, E> {
-        Ok(Node::Scalar)
+        Ok(Node::Other)
     }
 
     fn visit_i128<E>(self, _: i128) -> Result<Node, E> {
-        Ok(Node::Scalar)
+        Ok(Node::Other)
     }
 
     fn visit_u128<E>(self, _: u128) -> Result<Node, E> {
-        Ok(Node::Scalar)
+        Ok(Node::Other)
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
-        Ok(Node::Scalar)
+        Ok(Node::Other)
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Node, E> {
-        Ok(Node::Scalar)
+    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
+        Ok(Node::Text(text.to_owned()))
     }
 
     fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Scalar)
+        Ok(Node::Other)
     }
 
     fn visit_none<E>(self) -> Result<Node, E> {
-        Ok(Node::Scalar)
+        Ok(Node::Other)
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {

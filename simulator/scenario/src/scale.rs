@@ -1,5 +1,6 @@
-//! The same scenario in a smaller world, for trying out and for tests.
+//! The same scenario in a smaller world or at another pace, as the command line asks.
 
+use crate::expectation::Expectation;
 use crate::load::{Load, Rate};
 use crate::names::StoreNumber;
 use crate::scenario::{Scenario, Stop};
@@ -39,6 +40,29 @@ impl Scenario {
         }
         self
     }
+
+    /// At this pace from beginning to end: steps change it no more, and unthrottled makes no claim of latency.
+    #[must_use]
+    pub fn with_load(mut self, load: Load) -> Self {
+        self.load = load;
+        for step in &mut self.steps {
+            step.action = step
+                .action
+                .take()
+                .filter(|action| !matches!(action, Action::Rate(_) | Action::Speed(_)));
+        }
+        if load == Load::Unthrottled {
+            let all = self
+                .steps
+                .iter_mut()
+                .map(|step| &mut step.expect)
+                .chain([&mut self.expect]);
+            for expect in all {
+                expect.retain(|expectation| !matches!(expectation, Expectation::FreshnessP99Below { .. }));
+            }
+        }
+        self
+    }
 }
 
 fn divide(value: u64, by: u32) -> u64 {
@@ -64,5 +88,92 @@ fn scaled_selector(which: &Selector, one_in: u32, stores: u16, stores_per_wareho
             kept.dedup();
             Selector::Names(kept)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{SHIPPED, check, parse};
+
+    fn shipped() -> Vec<Scenario> {
+        SHIPPED
+            .iter()
+            .map(|shipped| parse(shipped.name, shipped.yaml).unwrap())
+            .collect()
+    }
+
+    fn first_look() -> Scenario {
+        shipped().remove(0)
+    }
+
+    #[test]
+    fn a_hundredth_has_a_hundredth_of_places_and_rates_and_the_same_timeline() {
+        let small = first_look().scale(100);
+        assert_eq!(
+            (
+                small.world.stores,
+                small.world.warehouses,
+                small.world.data_centres
+            ),
+            (23, 1, 1)
+        );
+        assert_eq!((small.world.skus, small.world.assortment), (5_000, 500));
+        assert_eq!(small.world.transactions_per_day, 50_000);
+        let rates: Vec<_> = small
+            .steps
+            .iter()
+            .filter_map(|step| step.action.clone())
+            .collect();
+        assert_eq!(rates[0], Action::Rate(Rate::PerMinute(600)));
+        assert_eq!(rates[2], Action::Rate(Rate::PerMinute(10_000)));
+        assert_eq!(rates[3], Action::StoresOffline(Selector::Count(1)));
+        assert_eq!(small.stop, first_look().stop);
+    }
+
+    #[test]
+    fn every_scale_of_every_shipped_scenario_keeps_the_rules() {
+        for one_in in [0, 1, 2, 3, 7, 10, 23, 100, 1_000, 2_300, 50_000, u32::MAX] {
+            for scenario in shipped() {
+                let name = scenario.name.clone();
+                assert_eq!(
+                    check::first_problem(&scenario.scale(one_in)),
+                    None,
+                    "{name} 1/{one_in}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn one_in_one_changes_nothing_and_a_script_is_small_already() {
+        for scenario in shipped() {
+            assert_eq!(scenario.clone().scale(1), scenario);
+        }
+        let script = parse("ibm-controlled", crate::shipped("ibm-controlled").unwrap()).unwrap();
+        assert_eq!(script.clone().scale(100), script);
+    }
+
+    #[test]
+    fn a_named_store_becomes_one_that_exists() {
+        let names = Selector::Names(vec![StoreNumber(42), StoreNumber(19), StoreNumber(2_300)]);
+        assert_eq!(
+            scaled_selector(&names, 100, 23, 192),
+            Selector::Names(vec![StoreNumber(19), StoreNumber(23)])
+        );
+    }
+
+    #[test]
+    fn a_pace_from_outside_rules_from_beginning_to_end() {
+        let fast = first_look().with_load(Load::Unthrottled);
+        assert_eq!(fast.load, Load::Unthrottled);
+        assert!(
+            !fast
+                .steps
+                .iter()
+                .any(|step| matches!(step.action, Some(Action::Rate(_) | Action::Speed(_))))
+        );
+        assert_eq!(fast.steps.iter().filter(|step| step.action.is_some()).count(), 4);
+        assert_eq!(check::first_problem(&fast), None);
     }
 }

@@ -103,7 +103,7 @@ impl Default for Services {
     }
 }
 
-/// Exactly these events, one after the other, and no shoppers, no deliveries.
+/// Exactly these events, one after the other, from empty shelves, and no shoppers, no deliveries.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Script {

@@ -24,10 +24,10 @@ pub struct WorldSpec {
     /// Articles that a store lists, about; warehouses hold all.
     #[schemars(range(min = 1, max = 60_000))]
     pub assortment: u32,
-    /// Till receipts on a mean day of the week. Queue records and scans come on top.
+    /// Till receipts on a mean day of the week; 0 with a script. Queue records and scans come on top.
     #[schemars(range(max = 100_000_000))]
     pub transactions_per_day: u32,
-    /// Local date and time of the first sale: `2026-03-13`, which means 06:00, or `2026-03-13 10:00`.
+    /// Local date and time of the first sale: `2026-03-13`, which means 06:00, or `2026-03-13 10:00`. In steps of 5 minutes.
     pub start: Start,
 }
 
