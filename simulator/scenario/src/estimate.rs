@@ -30,7 +30,7 @@ enum Pace {
     Unthrottled,
 }
 
-/// When each step is due on the presenter's watch.
+/// When each step is due on the presenter's watch. A pause counts as nothing: it ends when what it waits for is there.
 pub fn wall_estimate(scenario: &Scenario) -> WallEstimate {
     let trading_s = if scenario.opening {
         cells(scenario) as f64 / OPENING_CELLS_PER_SECOND

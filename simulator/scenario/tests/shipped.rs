@@ -7,7 +7,7 @@ use scenario::{
 };
 
 fn read(name: &str) -> Scenario {
-    parse(name, shipped(name).unwrap()).unwrap_or_else(|error| panic!("{error}"))
+    parse(name, shipped(name).expect("a shipped name")).unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn the_controlled_events_add_up_to_what_is_expected() {
         match expectation {
             Expectation::ItemStock { item, on_hand } => assert_eq!(sum(None, item.0), *on_hand),
             Expectation::StoreStock { store, item, on_hand } => {
-                assert_eq!(sum(Some(store.0), item.0), *on_hand)
+                assert_eq!(sum(Some(store.0), item.0), *on_hand);
             }
             _ => continue,
         }
