@@ -291,6 +291,7 @@ pub struct Article {
 }
 
 /// For people: the name as the .proto file has it.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 fn source_kind<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
     match SourceKind::try_from(*value) {
         Ok(SourceKind::Till) => serializer.serialize_str("TILL"),
@@ -300,6 +301,7 @@ fn source_kind<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Er
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 fn movement_kind<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
     match MovementKind::try_from(*value) {
         Ok(kind) => serializer.collect_str(&format_args!("{kind:?}")),

@@ -1,5 +1,7 @@
 //! Queue records: golden bytes, every sign, every refusal, write ∘ read = id, and COBOL's own view of what we write.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod support;
 
 use std::fmt::Write as _;

@@ -1,5 +1,7 @@
 //! The `.proto` file is the contract: the derived types must say the same, field by field.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use prost::Message;
 use prost_types::field_descriptor_proto::{Label, Type};
 

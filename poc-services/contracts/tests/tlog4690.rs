@@ -1,5 +1,7 @@
 //! 4690 receipts: golden bytes, tolerance of readers, framing, and write ∘ read = id.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod support;
 
 use contracts::ids::{Money, Quantity, TimeMs};

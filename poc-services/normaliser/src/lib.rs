@@ -1,1 +1,21 @@
-//! normaliser
+//! The normaliser: what sources wrote (`tlog.raw`, `mq.raw`, `scan.raw`) becomes movements of stock (`movements`).
+//!
+//! [`Normaliser::normalise`] is a pure function of one raw message and the catalogue; [`run`] moves messages through it.
+//!
+//! Invariants: business day and number are passed on as the source wrote them, nothing is unwrapped and nothing is
+//! deduplicated here; a message becomes movements as a whole or goes to `movements.dlq` as a whole, never both and
+//! never neither; what was read is committed after what was made of it is acknowledged. So after a crash some
+//! movements come twice, and none is missing.
+
+mod catalogue;
+mod counters;
+mod encode;
+mod feed;
+mod normalise;
+mod service;
+
+pub use catalogue::Catalogue;
+pub use counters::{Counters, Phase, Snapshot};
+pub use encode::encode_movement;
+pub use normalise::{BusinessClock, Normalised, Normaliser, RawMessage, RawTopic, Rejection, Transaction};
+pub use service::{Config, GROUP, NormaliserError, Summary, run};

@@ -1,0 +1,140 @@
+//! What the service has done so far, for whoever watches it.
+//!
+//! Counts only grow over the life of the value, also when the service is started again with it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::RawTopic;
+
+/// What the service is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    #[default]
+    Stopped,
+    /// The catalogue is empty: nothing can be understood before it has articles.
+    WaitingForCatalogue,
+    Running,
+    /// Kafka did not acknowledge: starting again from the last commit.
+    Recovering,
+}
+
+/// Written by the service, read by anyone.
+#[derive(Debug, Default)]
+pub struct Counters {
+    messages: [AtomicU64; 3],
+    bytes: AtomicU64,
+    transactions: AtomicU64,
+    lines: AtomicU64,
+    dead_letters: Mutex<BTreeMap<&'static str, u64>>,
+    sabotaged: AtomicU64,
+    articles: AtomicU64,
+    recoveries: AtomicU64,
+    refused_commits: AtomicU64,
+    phase: AtomicU8,
+}
+
+/// The counts at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    pub till_messages: u64,
+    pub queue_messages: u64,
+    pub scan_messages: u64,
+    pub bytes: u64,
+    pub transactions: u64,
+    pub lines: u64,
+    /// By class.
+    pub dead_letters: BTreeMap<&'static str, u64>,
+    pub sabotaged: u64,
+    /// Known now.
+    pub articles: u64,
+    pub recoveries: u64,
+    pub refused_commits: u64,
+    pub phase: Phase,
+}
+
+impl Snapshot {
+    pub const fn messages(&self) -> u64 {
+        self.till_messages + self.queue_messages + self.scan_messages
+    }
+
+    pub fn dead_letters_total(&self) -> u64 {
+        self.dead_letters.values().sum()
+    }
+}
+
+impl Counters {
+    pub fn snapshot(&self) -> Snapshot {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Snapshot {
+            till_messages: get(&self.messages[RawTopic::Till.index()]),
+            queue_messages: get(&self.messages[RawTopic::Queue.index()]),
+            scan_messages: get(&self.messages[RawTopic::Scan.index()]),
+            bytes: get(&self.bytes),
+            transactions: get(&self.transactions),
+            lines: get(&self.lines),
+            dead_letters: self
+                .dead_letters
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+            sabotaged: get(&self.sabotaged),
+            articles: get(&self.articles),
+            recoveries: get(&self.recoveries),
+            refused_commits: get(&self.refused_commits),
+            phase: match self.phase.load(Ordering::Relaxed) {
+                1 => Phase::WaitingForCatalogue,
+                2 => Phase::Running,
+                3 => Phase::Recovering,
+                _ => Phase::Stopped,
+            },
+        }
+    }
+
+    pub(crate) fn message(&self, topic: RawTopic, bytes: usize) {
+        self.messages[topic.index()].fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn made(&self, transactions: usize, lines: usize) {
+        self.transactions
+            .fetch_add(transactions as u64, Ordering::Relaxed);
+        self.lines.fetch_add(lines as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn dead_letter(&self, class: &'static str) {
+        *self
+            .dead_letters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(class)
+            .or_default() += 1;
+    }
+
+    pub(crate) fn sabotaged(&self) {
+        self.sabotaged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn articles(&self, articles: usize) {
+        self.articles.store(articles as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn recovery(&self) {
+        self.recoveries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refused_commit(&self) {
+        self.refused_commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn phase(&self, phase: Phase) {
+        let number = match phase {
+            Phase::Stopped => 0,
+            Phase::WaitingForCatalogue => 1,
+            Phase::Running => 2,
+            Phase::Recovering => 3,
+        };
+        self.phase.store(number, Ordering::Relaxed);
+    }
+}

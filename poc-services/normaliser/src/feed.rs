@@ -1,0 +1,124 @@
+//! Keeps the catalogue up to its topic.
+//!
+//! Invariant: after [`CatalogueFeed::fill`] every record that was in the topic when it began is in the catalogue.
+
+use std::time::{Duration, Instant};
+
+use backbone::{Backbone, BackboneError, Reader};
+use contracts::topics;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Catalogue, Counters, Phase};
+
+/// An unknown article asks for the topic's end at most this often: a flood of unknown ones must not wait each time.
+const CATCH_UP_EVERY: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(50);
+const SAY_EVERY: Duration = Duration::from_secs(5);
+/// The topic has one partition, so that its records have one order.
+const PARTITION: u32 = 0;
+
+pub(crate) struct CatalogueFeed {
+    reader: Reader,
+    /// The offset behind the last record that was read.
+    next: u64,
+    caught_up: Option<Instant>,
+}
+
+impl CatalogueFeed {
+    pub(crate) fn open(backbone: &Backbone, client_id: &str) -> Result<Self, BackboneError> {
+        let reader =
+            backbone.reader_from_beginning(&format!("{client_id}-catalogue"), topics::CATALOGUE, 1)?;
+        Ok(Self {
+            reader,
+            next: 0,
+            caught_up: None,
+        })
+    }
+
+    /// Reads the topic to its end; waits, visibly, while it is empty. `false`: cancelled before that.
+    pub(crate) fn fill(
+        &mut self,
+        catalogue: &mut Catalogue,
+        counters: &Counters,
+        cancel: &CancellationToken,
+    ) -> Result<bool, BackboneError> {
+        let mut said = Instant::now();
+        counters.phase(Phase::WaitingForCatalogue);
+        let (_, mut end) = self.reader.watermarks(PARTITION)?;
+        while !cancel.is_cancelled() {
+            let read = self.read(catalogue, counters, POLL)?;
+            if self.next >= end && !read {
+                // A topic that is being filled has grown meanwhile.
+                (_, end) = self.reader.watermarks(PARTITION)?;
+                if self.next >= end && !catalogue.is_empty() {
+                    tracing::info!(articles = catalogue.len(), "catalogue read");
+                    return Ok(true);
+                }
+            }
+            if said.elapsed() >= SAY_EVERY {
+                said = Instant::now();
+                tracing::warn!(
+                    topic = topics::CATALOGUE,
+                    read = self.next,
+                    end,
+                    articles = catalogue.len(),
+                    "waiting for the catalogue: without it no article is known"
+                );
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes in what has come, without waiting. Whether there was anything.
+    pub(crate) fn tail(
+        &mut self,
+        catalogue: &mut Catalogue,
+        counters: &Counters,
+    ) -> Result<bool, BackboneError> {
+        self.read(catalogue, counters, Duration::ZERO)
+    }
+
+    /// Reads up to the topic's end of now, if it was not asked for a moment ago. Whether there was anything.
+    pub(crate) fn catch_up(
+        &mut self,
+        catalogue: &mut Catalogue,
+        counters: &Counters,
+    ) -> Result<bool, BackboneError> {
+        if self.caught_up.is_some_and(|at| at.elapsed() < CATCH_UP_EVERY) {
+            return Ok(false);
+        }
+        let (_, end) = self.reader.watermarks(PARTITION)?;
+        let deadline = Instant::now() + CATCH_UP_EVERY;
+        let mut any = false;
+        while self.next < end && Instant::now() < deadline {
+            any |= self.read(catalogue, counters, POLL)?;
+        }
+        self.caught_up = Some(Instant::now());
+        Ok(any)
+    }
+
+    fn read(
+        &mut self,
+        catalogue: &mut Catalogue,
+        counters: &Counters,
+        wait: Duration,
+    ) -> Result<bool, BackboneError> {
+        let mut any = false;
+        let mut wait = wait;
+        while let Some(record) = self.reader.poll(wait)? {
+            wait = Duration::ZERO;
+            any = true;
+            self.next = record.offset() + 1;
+            if !catalogue.apply(record.key(), record.payload()) {
+                tracing::warn!(
+                    offset = record.offset(),
+                    "a record of the catalogue is no article: left out"
+                );
+            }
+        }
+        if any {
+            counters.articles(catalogue.len());
+        }
+        Ok(any)
+    }
+}

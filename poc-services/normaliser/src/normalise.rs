@@ -1,0 +1,375 @@
+//! One raw message → its transactions, each with its lines. Pure: no clock, no IO.
+//!
+//! Invariant: the lines of a transaction stand in the order of the source's lines that move stock, one for one, because
+//! the index of a line is part of its identity. After an error nothing of the message is in the output.
+
+use std::ops::Range;
+
+use contracts::hash::{ContentHash, content_hash};
+use contracts::ids::{BusinessDay, LocationId, Quantity, SourceId, TimeMs, TransactionId};
+use contracts::records::{MovementKind, MovementLine};
+use contracts::topics;
+use contracts::wire::copybook::{self, MoveType};
+use contracts::wire::epcis::{self, BizStep, ScanLine, SubLocation};
+use contracts::wire::tlog4690::{ItemKind, Receipt};
+use contracts::wire::{FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS};
+
+use crate::Catalogue;
+
+/// Where a raw message came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RawTopic {
+    Till,
+    Queue,
+    Scan,
+}
+
+impl RawTopic {
+    pub const ALL: [Self; 3] = [Self::Till, Self::Queue, Self::Scan];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Till => topics::TLOG_RAW,
+            Self::Queue => topics::MQ_RAW,
+            Self::Scan => topics::SCAN_RAW,
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|topic| topic.name() == name)
+    }
+
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// What stands in this topic where no header says otherwise.
+    const fn format(self) -> &'static str {
+        match self {
+            Self::Till => FORMAT_4690,
+            Self::Queue => FORMAT_COPYBOOK_037,
+            Self::Scan => FORMAT_EPCIS,
+        }
+    }
+}
+
+/// A message of a `*.raw` topic.
+#[derive(Clone, Copy, Debug)]
+pub struct RawMessage<'a> {
+    pub topic: RawTopic,
+    pub key: &'a [u8],
+    pub payload: &'a [u8],
+    /// Header `format`.
+    pub format: Option<&'a [u8]>,
+}
+
+/// Why a message goes to the dead letters.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{class}: {message}")]
+pub struct Rejection {
+    /// For machines; the set of classes is small and fixed.
+    pub class: &'static str,
+    /// For people: what is wrong, and where.
+    pub message: String,
+}
+
+/// A transaction of the message that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    pub id: TransactionId,
+    pub occurred: TimeMs,
+    /// Of what the source wrote: tells a repeat from another content under the same number.
+    pub content_hash: u64,
+    /// 0: none.
+    pub despatch_advice: u64,
+    /// Into [`Normalised::lines`].
+    pub lines: Range<usize>,
+}
+
+/// What came out of a message. Used again from one to the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Normalised {
+    pub transactions: Vec<Transaction>,
+    pub lines: Vec<MovementLine>,
+}
+
+impl Normalised {
+    fn clear(&mut self) {
+        self.transactions.clear();
+        self.lines.clear();
+    }
+
+    pub fn lines_of(&self, transaction: &Transaction) -> &[MovementLine] {
+        &self.lines[transaction.lines.clone()]
+    }
+}
+
+/// When a business day begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BusinessClock {
+    /// What is sold before this hour belongs to the day before.
+    pub cut_over_hour: u8,
+    /// Local time less UTC.
+    pub utc_offset_minutes: i16,
+}
+
+impl Default for BusinessClock {
+    fn default() -> Self {
+        Self {
+            cut_over_hour: 4,
+            utc_offset_minutes: 0,
+        }
+    }
+}
+
+impl BusinessClock {
+    /// The local date of the instant less the cut-over hour; the first day for what lies before 1970.
+    pub fn day_of(self, at: TimeMs) -> BusinessDay {
+        let shift = i64::from(self.utc_offset_minutes) * 60_000 - i64::from(self.cut_over_hour) * 3_600_000;
+        let days = at.0.saturating_add(shift).div_euclid(86_400_000);
+        BusinessDay(u32::try_from(days.max(0)).unwrap_or(u32::MAX))
+    }
+}
+
+/// The pure core, with the buffers that it uses again.
+#[derive(Debug, Default)]
+pub struct Normaliser {
+    clock: BusinessClock,
+    receipt: Receipt,
+}
+
+impl Normaliser {
+    pub fn new(clock: BusinessClock) -> Self {
+        Self {
+            clock,
+            receipt: Receipt::default(),
+        }
+    }
+
+    /// Fills `out` with the message's transactions, or leaves it empty and says why.
+    pub fn normalise(
+        &mut self,
+        raw: &RawMessage<'_>,
+        catalogue: &Catalogue,
+        out: &mut Normalised,
+    ) -> Result<(), Rejection> {
+        out.clear();
+        let result = self.read(raw, catalogue, out);
+        if result.is_err() {
+            out.clear();
+        }
+        result
+    }
+
+    fn read(
+        &mut self,
+        raw: &RawMessage<'_>,
+        catalogue: &Catalogue,
+        out: &mut Normalised,
+    ) -> Result<(), Rejection> {
+        let location = std::str::from_utf8(raw.key)
+            .ok()
+            .and_then(|key| key.parse::<LocationId>().ok());
+        let Some(location) = location else {
+            return Err(Rejection {
+                class: "bad-key",
+                message: format!("the key `{}` names no location", raw.key.escape_ascii()),
+            });
+        };
+        let format = raw.format.unwrap_or(raw.topic.format().as_bytes());
+        if format == FORMAT_4690.as_bytes() {
+            self.read_receipt(location, raw.payload, catalogue, out)
+        } else if format == FORMAT_COPYBOOK_037.as_bytes() {
+            read_queue_record(location, raw.payload, catalogue, out)
+        } else if format == FORMAT_EPCIS.as_bytes() {
+            read_document(location, raw.payload, catalogue, out)
+        } else {
+            let shown: Vec<u8> = format.iter().copied().take(40).collect();
+            Err(Rejection {
+                class: "unknown-format",
+                message: format!("the format `{}` is not known", shown.escape_ascii()),
+            })
+        }
+    }
+
+    fn read_receipt(
+        &mut self,
+        location: LocationId,
+        payload: &[u8],
+        catalogue: &Catalogue,
+        out: &mut Normalised,
+    ) -> Result<(), Rejection> {
+        self.receipt.read(payload).map_err(|error| Rejection {
+            class: error.class(),
+            message: error.to_string(),
+        })?;
+        for line in self.receipt.stock_lines() {
+            let sku = catalogue
+                .sku_of(line.item_code)
+                .ok_or_else(|| unknown_item(line.item_code))?;
+            let kind = match line.kind {
+                ItemKind::Sale => MovementKind::Sold,
+                ItemKind::Return => MovementKind::Returned,
+            };
+            out.lines.push(movement_line(sku.0, kind, line.quantity));
+        }
+        let header = &self.receipt.header;
+        out.transactions.push(Transaction {
+            id: TransactionId {
+                source: SourceId::till(location, header.terminal),
+                business_day: self.clock.day_of(header.at),
+                number: u64::from(header.number),
+            },
+            occurred: header.at,
+            content_hash: content_hash(payload),
+            despatch_advice: 0,
+            lines: 0..out.lines.len(),
+        });
+        Ok(())
+    }
+}
+
+fn read_queue_record(
+    location: LocationId,
+    payload: &[u8],
+    catalogue: &Catalogue,
+    out: &mut Normalised,
+) -> Result<(), Rejection> {
+    let record = copybook::parse(payload).map_err(|error| Rejection {
+        class: error.class(),
+        message: error.to_string(),
+    })?;
+    check_location(location, record.place)?;
+    let sku = catalogue
+        .sku_of(record.gtin.value())
+        .ok_or_else(|| unknown_item(record.gtin.value()))?;
+    if sku != record.sku {
+        return Err(Rejection {
+            class: "item-conflict",
+            message: format!(
+                "the record has SKU {} with GTIN {}, which is SKU {sku} in the catalogue",
+                record.sku, record.gtin
+            ),
+        });
+    }
+    let (kind, quantity) = match record.move_type {
+        MoveType::Supplied => (MovementKind::Supplied, record.quantity),
+        MoveType::Shipped => (MovementKind::Shipped, Quantity(-record.quantity.0)),
+        MoveType::Adjusted => (MovementKind::AdjustedBackRoom, record.quantity),
+        MoveType::CountVariance => (MovementKind::CountedBackRoom, record.quantity),
+        MoveType::Sold => {
+            return Err(Rejection {
+                class: "unsupported-move-type",
+                message: "INV-MOVE-TYPE 251: sales are taken from the tills' logs, a warehouse has none"
+                    .into(),
+            });
+        }
+    };
+    out.lines.push(movement_line(sku.0, kind, quantity));
+    out.transactions.push(Transaction {
+        id: TransactionId {
+            source: SourceId::queue(location),
+            business_day: BusinessDay(0),
+            number: u64::from(record.sequence),
+        },
+        occurred: record.at,
+        content_hash: content_hash(payload),
+        despatch_advice: record.despatch_advice.unwrap_or(0),
+        lines: 0..1,
+    });
+    Ok(())
+}
+
+fn read_document(
+    location: LocationId,
+    payload: &[u8],
+    catalogue: &Catalogue,
+    out: &mut Normalised,
+) -> Result<(), Rejection> {
+    let document = epcis::parse(payload).map_err(|error| Rejection {
+        class: error.class(),
+        message: error.to_string(),
+    })?;
+    for event in &document.events {
+        check_location(location, event.location)?;
+        let first = out.lines.len();
+        let lines = document.lines(event);
+        for line in lines {
+            let gtin = line.gtin.value();
+            let sku = catalogue.sku_of(gtin).ok_or_else(|| unknown_item(gtin))?;
+            let (kind, quantity) = match (event.step, event.sub_location) {
+                (BizStep::Receiving, _) => (MovementKind::Received, line.quantity),
+                (BizStep::Stocking, _) => (MovementKind::Stocked, line.quantity),
+                (BizStep::Storing, _) => (MovementKind::Stored, line.quantity),
+                (BizStep::StockTaking, SubLocation::Floor) => (MovementKind::CountedFloor, line.variance()),
+                (BizStep::StockTaking, _) => (MovementKind::CountedBackRoom, line.variance()),
+            };
+            out.lines.push(movement_line(sku.0, kind, quantity));
+        }
+        out.transactions.push(Transaction {
+            id: TransactionId {
+                source: SourceId::reader(location, event.reader),
+                business_day: BusinessDay(0),
+                number: event.running_number,
+            },
+            occurred: event.at,
+            content_hash: event_hash(event, lines),
+            despatch_advice: event.despatch_advice.unwrap_or(0),
+            lines: first..out.lines.len(),
+        });
+    }
+    Ok(())
+}
+
+/// Over what the event says, not its text: an edge may write the same event again with other spaces or field order.
+fn event_hash(event: &epcis::Event, lines: &[ScanLine]) -> u64 {
+    let mut hash = ContentHash::default();
+    for word in [
+        u64::from(event.location.copybook_number()),
+        u64::from(event.reader),
+        event.running_number,
+        event.at.0 as u64,
+        event.step as u64,
+        event.sub_location as u64,
+        event.despatch_advice.unwrap_or(0),
+        lines.len() as u64,
+    ] {
+        hash.word(word);
+    }
+    for line in lines {
+        hash.word(line.gtin.value());
+        hash.word(line.quantity.0 as u64);
+        hash.word(line.book.0 as u64);
+    }
+    hash.finish()
+}
+
+const fn movement_line(sku: u32, kind: MovementKind, quantity: Quantity) -> MovementLine {
+    MovementLine {
+        sku,
+        kind: kind as i32,
+        quantity: quantity.0,
+    }
+}
+
+fn unknown_item(gtin: u64) -> Rejection {
+    Rejection {
+        class: Rejection::UNKNOWN_ITEM,
+        message: format!("GTIN {gtin:014} is not in the catalogue: add the article, then send this again"),
+    }
+}
+
+fn check_location(key: LocationId, named: LocationId) -> Result<(), Rejection> {
+    if key == named {
+        return Ok(());
+    }
+    Err(Rejection {
+        class: "wrong-location",
+        message: format!("the message came from {key} but moves stock of {named}"),
+    })
+}
+
+impl Rejection {
+    /// The one class that an article that is new in the catalogue can heal.
+    pub const UNKNOWN_ITEM: &'static str = "unknown-item";
+}

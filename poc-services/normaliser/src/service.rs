@@ -1,0 +1,403 @@
+//! The loop: poll, normalise, produce; every so often flush, then commit.
+//!
+//! Invariant: an offset is committed only after all that its messages became is acknowledged. When Kafka does not
+//! acknowledge, clients are made anew and reading goes on from the last commit: some movements come twice, which the
+//! inventory service tells by their identity, and none is missing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backbone::{
+    Assignment, Backbone, BackboneError, Event, GroupConsumer, Header, OffsetReset, Producer, Record,
+};
+use contracts::records::MovementLine;
+use contracts::sabotage::{Sabotage, SabotageClass, SabotageStage};
+use contracts::topics::{self, PARTITIONS, headers, partition_of, partition_of_key};
+use tokio_util::sync::CancellationToken;
+
+use crate::feed::CatalogueFeed;
+use crate::{
+    BusinessClock, Catalogue, Counters, Normalised, Normaliser, Phase, RawMessage, RawTopic, Rejection,
+    Snapshot, encode_movement,
+};
+
+/// The consumer group.
+pub const GROUP: &str = "normaliser";
+
+const POLL: Duration = Duration::from_millis(20);
+const BATCH_MESSAGES: usize = 1000;
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(15);
+const TAIL_EVERY: Duration = Duration::from_millis(500);
+const RECOVERY_PAUSE: Duration = Duration::from_millis(500);
+const NAP: Duration = Duration::from_millis(20);
+
+/// What one instance needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Unique among the instances of a group.
+    pub client_id: String,
+    pub group: String,
+    pub clock: BusinessClock,
+    /// From produced to committed: what a crash makes again at most.
+    pub flush_every: Duration,
+    /// Only obeyed if it names this service.
+    pub sabotage: Option<Sabotage>,
+    pub counters: Arc<Counters>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            client_id: GROUP.to_owned(),
+            group: GROUP.to_owned(),
+            clock: BusinessClock::default(),
+            flush_every: Duration::from_millis(200),
+            sabotage: None,
+            counters: Arc::default(),
+        }
+    }
+}
+
+/// What an instance did in its life, with what its counters held before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    pub counts: Snapshot,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum NormaliserError {
+    #[error("normaliser: {source}")]
+    Backbone {
+        #[from]
+        source: BackboneError,
+    },
+}
+
+/// Runs until cancelled, then flushes, commits and leaves its group. Blocks: give it a thread of its own.
+///
+/// An error is one that starting again does not mend, such as a refused authentication; what the cluster fails to
+/// acknowledge in time is tried again from the last commit, and counted.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a service is moved to its thread whole"
+)]
+pub fn run(
+    config: Config,
+    backbone: Backbone,
+    cancel: CancellationToken,
+) -> Result<Summary, NormaliserError> {
+    let counters = Arc::clone(&config.counters);
+    let result = run_until_cancelled(&config, &backbone, &cancel);
+    counters.phase(Phase::Stopped);
+    result?;
+    Ok(Summary {
+        counts: counters.snapshot(),
+    })
+}
+
+fn run_until_cancelled(
+    config: &Config,
+    backbone: &Backbone,
+    cancel: &CancellationToken,
+) -> Result<(), BackboneError> {
+    let counters = &*config.counters;
+    let mut worker = Worker {
+        feed: CatalogueFeed::open(backbone, &config.client_id)?,
+        catalogue: Catalogue::default(),
+        normaliser: Normaliser::new(config.clock),
+        normalised: Normalised::default(),
+        movement: Vec::new(),
+        altered: Vec::new(),
+        sabotage: config
+            .sabotage
+            .filter(|sabotage| sabotage.stage == SabotageStage::Normaliser),
+        counters,
+    };
+    if !worker.feed.fill(&mut worker.catalogue, counters, cancel)? {
+        return Ok(());
+    }
+    loop {
+        counters.phase(Phase::Running);
+        match session(config, backbone, cancel, &mut worker) {
+            Err(error @ (BackboneError::Delivery { .. } | BackboneError::FlushTimeout { .. })) => {
+                tracing::warn!(%error, "going on from the last commit");
+                counters.recovery();
+                counters.phase(Phase::Recovering);
+                let until = Instant::now() + RECOVERY_PAUSE;
+                while Instant::now() < until && !cancel.is_cancelled() {
+                    std::thread::sleep(NAP);
+                }
+            }
+            other => return other,
+        }
+        if cancel.is_cancelled() {
+            return Ok(());
+        }
+    }
+}
+
+/// One life of the clients.
+fn session(
+    config: &Config,
+    backbone: &Backbone,
+    cancel: &CancellationToken,
+    worker: &mut Worker<'_>,
+) -> Result<(), BackboneError> {
+    let names = RawTopic::ALL.map(RawTopic::name);
+    let consumer =
+        backbone.group_consumer(&config.client_id, &config.group, &names, OffsetReset::Earliest)?;
+    let mut producer = backbone.producer(&config.client_id)?;
+    let mut progress = Progress::default();
+    let mut taken: Vec<Assignment> = Vec::new();
+    let mut flushed = Instant::now();
+    let mut tailed = Instant::now();
+    while !cancel.is_cancelled() {
+        for _ in 0..BATCH_MESSAGES {
+            match consumer.poll(POLL)? {
+                None => break,
+                Some(Event::Record(record)) => {
+                    if let Some(topic) = RawTopic::from_name(record.topic()) {
+                        worker.handle(topic, &record, &mut producer)?;
+                        progress.advance(topic, record.partition(), record.offset() + 1);
+                    }
+                }
+                Some(Event::Assigned(partitions)) => {
+                    consumer.take_committed(&partitions)?;
+                    taken.extend(partitions);
+                }
+                Some(Event::Revoked(partitions)) => {
+                    flush_and_commit(&consumer, &mut producer, &mut progress, worker.counters)?;
+                    give_back(&consumer, &partitions, &mut progress, &mut taken)?;
+                }
+                Some(Event::Lost(partitions)) => {
+                    give_back(&consumer, &partitions, &mut progress, &mut taken)?;
+                }
+            }
+        }
+        if flushed.elapsed() >= config.flush_every {
+            flush_and_commit(&consumer, &mut producer, &mut progress, worker.counters)?;
+            flushed = Instant::now();
+        }
+        if tailed.elapsed() >= TAIL_EVERY {
+            worker.feed.tail(&mut worker.catalogue, worker.counters)?;
+            tailed = Instant::now();
+        }
+    }
+    flush_and_commit(&consumer, &mut producer, &mut progress, worker.counters)?;
+    let all = std::mem::take(&mut taken);
+    consumer.give_back(&all)
+}
+
+fn give_back(
+    consumer: &GroupConsumer,
+    partitions: &[Assignment],
+    progress: &mut Progress,
+    taken: &mut Vec<Assignment>,
+) -> Result<(), BackboneError> {
+    progress.forget(partitions);
+    taken.retain(|one| !partitions.contains(one));
+    consumer.give_back(partitions)
+}
+
+fn flush_and_commit(
+    consumer: &GroupConsumer,
+    producer: &mut Producer,
+    progress: &mut Progress,
+    counters: &Counters,
+) -> Result<(), BackboneError> {
+    let next = progress.uncommitted();
+    if next.is_empty() {
+        return Ok(());
+    }
+    producer.flush(FLUSH_TIMEOUT)?;
+    match consumer.commit(&next, "") {
+        Ok(()) => progress.committed(),
+        // The group is in motion: what was made is durable, and whoever owns the partitions next makes it again at worst.
+        Err(error @ BackboneError::Commit { .. }) => {
+            tracing::debug!(%error, "commit refused");
+            counters.refused_commit();
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Next offsets by topic and partition.
+#[derive(Default)]
+struct Progress {
+    next: Vec<Option<u64>>,
+}
+
+impl Progress {
+    fn advance(&mut self, topic: RawTopic, partition: u32, next: u64) {
+        let slot = partition as usize * RawTopic::ALL.len() + topic.index();
+        if slot >= self.next.len() {
+            self.next.resize(slot + 1, None);
+        }
+        self.next[slot] = Some(next);
+    }
+
+    fn uncommitted(&self) -> Vec<(Assignment, u64)> {
+        let topics = RawTopic::ALL.len();
+        let slots = self
+            .next
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, next)| Some((slot, (*next)?)));
+        slots
+            .map(|(slot, next)| {
+                (
+                    (
+                        RawTopic::ALL[slot % topics].name().to_owned(),
+                        (slot / topics) as u32,
+                    ),
+                    next,
+                )
+            })
+            .collect()
+    }
+
+    fn committed(&mut self) {
+        self.next.fill(None);
+    }
+
+    fn forget(&mut self, partitions: &[Assignment]) {
+        for (name, partition) in partitions {
+            if let Some(topic) = RawTopic::from_name(name)
+                && let Some(next) = self
+                    .next
+                    .get_mut(*partition as usize * RawTopic::ALL.len() + topic.index())
+            {
+                *next = None;
+            }
+        }
+    }
+}
+
+/// Everything that outlives the clients.
+struct Worker<'a> {
+    feed: CatalogueFeed,
+    catalogue: Catalogue,
+    normaliser: Normaliser,
+    normalised: Normalised,
+    movement: Vec<u8>,
+    altered: Vec<MovementLine>,
+    sabotage: Option<Sabotage>,
+    counters: &'a Counters,
+}
+
+impl Worker<'_> {
+    fn handle(
+        &mut self,
+        topic: RawTopic,
+        record: &Record<'_>,
+        producer: &mut Producer,
+    ) -> Result<(), BackboneError> {
+        let payload = record.payload().unwrap_or_default();
+        self.counters.message(topic, payload.len());
+        let raw = RawMessage {
+            topic,
+            key: record.key(),
+            payload,
+            format: record.header(headers::FORMAT),
+        };
+        let mut result = self
+            .normaliser
+            .normalise(&raw, &self.catalogue, &mut self.normalised);
+        if let Err(Rejection {
+            class: Rejection::UNKNOWN_ITEM,
+            ..
+        }) = result
+            && self.feed.catch_up(&mut self.catalogue, self.counters)?
+        {
+            result = self
+                .normaliser
+                .normalise(&raw, &self.catalogue, &mut self.normalised);
+        }
+        match result {
+            Ok(()) => {
+                self.counters
+                    .made(self.normalised.transactions.len(), self.normalised.lines.len());
+                self.produce(record, producer)
+            }
+            Err(rejection) => {
+                self.counters.dead_letter(rejection.class);
+                dead_letter(record, &rejection, producer)
+            }
+        }
+    }
+
+    fn produce(&mut self, record: &Record<'_>, producer: &mut Producer) -> Result<(), BackboneError> {
+        let timestamp = record.timestamp_ms();
+        for transaction in &self.normalised.transactions {
+            let mut lines = self.normalised.lines_of(transaction);
+            let mut times = 1;
+            if let Some(sabotage) = self.sabotage.filter(|sabotage| sabotage.hits(&transaction.id)) {
+                self.counters.sabotaged();
+                match sabotage.class {
+                    SabotageClass::Drop => times = 0,
+                    SabotageClass::Double => times = 2,
+                    SabotageClass::Alter => {
+                        self.altered.clear();
+                        self.altered.extend_from_slice(lines);
+                        if let Some(first) = self.altered.first_mut() {
+                            first.quantity += contracts::ids::Quantity::ONE.0;
+                        }
+                        lines = &self.altered;
+                    }
+                }
+            }
+            encode_movement(
+                transaction,
+                timestamp.unwrap_or(0).max(0),
+                lines,
+                &mut self.movement,
+            );
+            let partition = partition_of(transaction.id.source.location);
+            for _ in 0..times {
+                producer.send(
+                    topics::MOVEMENTS,
+                    partition,
+                    record.key(),
+                    &self.movement,
+                    timestamp,
+                    &[],
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The message whole, with its own headers, where it stood and what is wrong with it.
+fn dead_letter(
+    record: &Record<'_>,
+    rejection: &Rejection,
+    producer: &mut Producer,
+) -> Result<(), BackboneError> {
+    let (partition, offset) = (record.partition().to_string(), record.offset().to_string());
+    tracing::debug!(
+        topic = record.topic(),
+        partition,
+        offset,
+        class = rejection.class,
+        message = rejection.message,
+        "dead letter"
+    );
+    let mut all: Vec<Header<'_>> = record.headers();
+    all.extend([
+        (headers::DLQ_TOPIC, record.topic().as_bytes()),
+        (headers::DLQ_PARTITION, partition.as_bytes()),
+        (headers::DLQ_OFFSET, offset.as_bytes()),
+        (headers::DLQ_CLASS, rejection.class.as_bytes()),
+        (headers::DLQ_MESSAGE, rejection.message.as_bytes()),
+    ]);
+    producer.send(
+        topics::DEAD_LETTERS,
+        partition_of_key(record.key(), PARTITIONS),
+        record.key(),
+        record.payload().unwrap_or_default(),
+        record.timestamp_ms(),
+        &all,
+    )
+}
