@@ -108,6 +108,9 @@ pub struct RunArgs {
     /// Headless, with a JSON snapshot a line instead of text.
     #[arg(long)]
     pub json: bool,
+    /// On the screen: leave when the verdict is there, instead of staying for questions.
+    #[arg(long)]
+    pub exit: bool,
     /// Another seed than the scenario's.
     #[arg(long)]
     pub seed: Option<u64>,

@@ -1,1 +1,132 @@
-fn main() {}
+//! `stockstream`: the command line, the stage that wires the parts, and the screens.
+//!
+//! The only place that touches arguments, environment, exit statuses and the terminal.
+
+mod cli;
+mod commands;
+mod format;
+mod headless;
+mod observe;
+mod report;
+mod resources;
+mod screen;
+mod serve;
+mod snapshot;
+mod stage;
+mod tap;
+mod world_of;
+
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{CommandFactory as _, Parser as _};
+use tokio_util::sync::CancellationToken;
+
+use cli::{Cli, Command, RunArgs};
+use snapshot::Outcome;
+
+/// Wrong use, wrong configuration, or a server that cannot be reached.
+const UNUSABLE: u8 = 2;
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt().with_max_level(cli.log).with_writer(io::stderr).init();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let out = &mut io::stdout().lock();
+    match cli.command.unwrap_or_else(|| Command::Demo(RunArgs { memory: 640, ..RunArgs::default() })) {
+        Command::Demo(args) => play(scenario::DEFAULT, args),
+        Command::Run { scenario, args } => play(&scenario, args),
+        Command::Check { scenarios } => commands::check(&scenarios, out).map(|()| ExitCode::SUCCESS),
+        Command::Digest { scenario, seed, threads, transactions, scale } => {
+            commands::digest(&scenario, seed, scale, threads.into(), transactions, out).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Generate { scenario, out: folder, transactions, seed, scale } => {
+            commands::generate(&scenario, &folder, seed, scale, transactions, out).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Scenarios { schema } => commands::scenarios(schema, out).map(|()| ExitCode::SUCCESS),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "stockstream", out);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Tap { topic, kafka, limit } => {
+            let runtime = runtime()?;
+            let backbone = runtime.block_on(stage::outside(&kafka))?;
+            let cancel = cancel_on_ctrl_c(&runtime);
+            tap::run(&backbone, &topic, limit, out, &cancel).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Serve(args) => {
+            let runtime = runtime()?;
+            let cancel = cancel_on_ctrl_c(&runtime);
+            runtime.block_on(serve::run(args, cancel)).map(|()| ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("stage")
+        .enable_all()
+        .build()
+        .context("the runtime cannot start")
+}
+
+fn cancel_on_ctrl_c(runtime: &tokio::runtime::Runtime) -> CancellationToken {
+    let cancel = CancellationToken::new();
+    let token = cancel.clone();
+    runtime.spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            token.cancel();
+        }
+    });
+    cancel
+}
+
+/// Runs a scenario, on the screen or headless.
+fn play(name: &str, args: RunArgs) -> Result<ExitCode> {
+    let load = match args.speed {
+        Some(speed) => Some(scenario::Load::Speed(
+            scenario::Speed::from_f64(speed).context("--speed: 0.001 to 1000000, 1 is the real pace")?,
+        )),
+        None => args.unthrottled.then_some(scenario::Load::Unthrottled),
+    };
+    let chosen = world_of::choose(name, args.seed, args.scale, load)?;
+    let on_screen = !args.headless && !args.json && io::stdout().is_terminal() && io::stdin().is_terminal();
+    let runtime = runtime()?;
+    let cancel = cancel_on_ctrl_c(&runtime);
+    let (commands, received) = tokio::sync::mpsc::unbounded_channel();
+    let (stage, snapshots) = stage::Stage::prepare(chosen, args.clone(), received, cancel)?;
+    let running = runtime.spawn(stage.run());
+    if on_screen {
+        let theme = screen::Theme::from_no_color(std::env::var("NO_COLOR").ok().as_deref());
+        screen::run(snapshots.clone(), &commands, theme, args.exit).context("the terminal")?;
+        // Leaving the screen ends the run, which sums up first.
+        let _ = commands.send(snapshot::Command::Quit);
+    } else {
+        if !args.headless && !args.json {
+            eprintln!("no terminal: running headless; --headless says so, --json prints a snapshot a line");
+        }
+        runtime.block_on(headless::follow(snapshots.clone(), args.json, &mut io::stdout())).context("standard output")?;
+    }
+    let outcome = runtime.block_on(running).context("the stage")??;
+    if !args.json {
+        headless::verdict(&snapshots.borrow(), &mut io::stdout()).context("standard output")?;
+    }
+    Ok(match outcome {
+        Outcome::Pass => ExitCode::SUCCESS,
+        Outcome::Fail => ExitCode::from(1),
+        Outcome::Invalid => ExitCode::from(3),
+        Outcome::Interrupted => ExitCode::from(INTERRUPTED),
+    })
+}
