@@ -152,6 +152,17 @@ impl GroupConsumer {
         }
     }
 
+    /// The next record alone: a rebalance that comes meanwhile waits for the next [`GroupConsumer::poll`].
+    pub fn poll_record(&self, timeout: Duration) -> Result<Option<Record<'_>>, BackboneError> {
+        match self.inner.poll(timeout) {
+            Some(Ok(message)) => Ok(Some(Record(message))),
+            Some(Err(error)) if is_fatal(&error) => {
+                Err(BackboneError::Client { client: self.group.clone(), source: error })
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Begins to read partitions that were assigned.
     pub fn take(&self, partitions: &[(Assignment, StartAt)]) -> Result<(), BackboneError> {
         let mut list = TopicPartitionList::with_capacity(partitions.len());
