@@ -55,7 +55,9 @@ pub struct BatchHeader {
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    bytes[at..at + N].try_into().expect("the header length was checked")
+    bytes[at..at + N]
+        .try_into()
+        .expect("the header length was checked")
 }
 
 impl BatchHeader {
@@ -114,7 +116,11 @@ pub fn check(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
     let header = BatchHeader::read(bytes);
     // A record takes at least seven bytes, so a count beyond that is a lie; compressed ones are bounded by the
     // offsets alone.
-    let room = if header.is_compressed() { i64::MAX } else { ((bytes.len() - HEADER_BYTES) / 7) as i64 };
+    let room = if header.is_compressed() {
+        i64::MAX
+    } else {
+        ((bytes.len() - HEADER_BYTES) / 7) as i64
+    };
     if header.record_count <= 0
         || header.last_offset_delta != header.record_count - 1
         || i64::from(header.record_count) > room
@@ -176,7 +182,10 @@ pub struct Records<'a> {
 impl<'a> Records<'a> {
     /// `batch` is a whole, checked, uncompressed batch.
     pub fn of(batch: &'a [u8]) -> Self {
-        Self { rest: &batch[HEADER_BYTES..], left: BatchHeader::read(batch).record_count }
+        Self {
+            rest: &batch[HEADER_BYTES..],
+            left: BatchHeader::read(batch).record_count,
+        }
     }
 
     fn read(&mut self) -> Option<RecordView<'a>> {
@@ -234,7 +243,11 @@ pub fn check_keys(batch: &[u8], header: &BatchHeader) -> Result<(), BatchError> 
         }
         seen += 1;
     }
-    if seen == header.record_count { Ok(()) } else { Err(BatchError::Counts) }
+    if seen == header.record_count {
+        Ok(())
+    } else {
+        Err(BatchError::Counts)
+    }
 }
 
 fn read_varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
@@ -277,11 +290,25 @@ pub struct BatchWriter {
 
 impl BatchWriter {
     /// `attributes` are those of the source batch; only the kind of timestamp is kept.
-    pub fn new(base_offset: i64, leader_epoch: i32, attributes: i16, base_timestamp: i64, capacity: usize) -> Self {
+    pub fn new(
+        base_offset: i64,
+        leader_epoch: i32,
+        attributes: i16,
+        base_timestamp: i64,
+        capacity: usize,
+    ) -> Self {
         let mut out = BytesMut::with_capacity(capacity);
         out.put_bytes(0, HEADER_BYTES);
         let attributes = attributes & LOG_APPEND_TIME;
-        Self { out, base_offset, leader_epoch, attributes, base_timestamp, max_timestamp: -1, count: 0 }
+        Self {
+            out,
+            base_offset,
+            leader_epoch,
+            attributes,
+            base_timestamp,
+            max_timestamp: -1,
+            count: 0,
+        }
     }
 
     /// Adds a record that lies at `offset`; `tail` is [`RecordView::tail`].
@@ -359,7 +386,10 @@ mod tests {
     fn written_batch_passes_the_check_and_reads_back() {
         let batch = batch_of_two();
         let header = check(&batch).unwrap();
-        assert_eq!((header.base_offset, header.record_count, header.max_timestamp), (7, 2, 1_005));
+        assert_eq!(
+            (header.base_offset, header.record_count, header.max_timestamp),
+            (7, 2, 1_005)
+        );
         let records: Vec<_> = Records::of(&batch).collect();
         assert_eq!(records[0].key, Some(&b"a"[..]));
         assert!(!records[0].is_tombstone && records[1].is_tombstone);

@@ -65,7 +65,9 @@ impl Topic {
     }
 
     pub fn partition(&self, index: i32) -> Option<Arc<Partition>> {
-        usize::try_from(index).ok().and_then(|index| self.partitions.read().get(index).cloned())
+        usize::try_from(index)
+            .ok()
+            .and_then(|index| self.partitions.read().get(index).cloned())
     }
 }
 
@@ -105,7 +107,9 @@ pub struct Cluster {
 
 /// Milliseconds since 1970.
 pub fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64)
 }
 
 impl Cluster {
@@ -129,7 +133,9 @@ impl Cluster {
             election: Mutex::new(()),
             next_producer_id: AtomicI64::new(1_000),
             ids: AtomicU64::new(1),
-            seed: std::collections::hash_map::RandomState::new().build_hasher().finish(),
+            seed: std::collections::hash_map::RandomState::new()
+                .build_hasher()
+                .finish(),
         }
     }
 
@@ -208,20 +214,36 @@ impl Cluster {
         check_name(name)?;
         let topics = self.topics.read();
         if topics.by_name.contains_key(name) {
-            return Err((ResponseError::TopicAlreadyExists, format!("Topic '{name}' already exists.")));
+            return Err((
+                ResponseError::TopicAlreadyExists,
+                format!("Topic '{name}' already exists."),
+            ));
         }
         if topics.by_name.len() >= TOPICS_MAX {
-            return Err((ResponseError::PolicyViolation, format!("There are {TOPICS_MAX} topics already.")));
+            return Err((
+                ResponseError::PolicyViolation,
+                format!("There are {TOPICS_MAX} topics already."),
+            ));
         }
-        let partitions = if partitions == -1 { self.limits.partitions_default } else { partitions };
+        let partitions = if partitions == -1 {
+            self.limits.partitions_default
+        } else {
+            partitions
+        };
         if !(1..=PARTITIONS_MAX).contains(&partitions) {
             return Err((
                 ResponseError::InvalidPartitions,
-                format!("Number of partitions was set to an invalid value: {partitions} is not 1 to {PARTITIONS_MAX}."),
+                format!(
+                    "Number of partitions was set to an invalid value: {partitions} is not 1 to {PARTITIONS_MAX}."
+                ),
             ));
         }
         let nodes = self.nodes.len() as i16;
-        let replication = if replication == -1 { nodes.min(3) } else { replication };
+        let replication = if replication == -1 {
+            nodes.min(3)
+        } else {
+            replication
+        };
         if !(1..=nodes).contains(&replication) {
             return Err((
                 ResponseError::InvalidReplicationFactor,
@@ -246,7 +268,10 @@ impl Cluster {
         let made = (0..partitions)
             .map(|index| {
                 let chosen = assignments.get(index as usize).cloned();
-                self.new_partition(index, chosen.unwrap_or_else(|| self.spread(first + index as usize, replication)))
+                self.new_partition(
+                    index,
+                    chosen.unwrap_or_else(|| self.spread(first + index as usize, replication)),
+                )
             })
             .collect();
         let topic = Arc::new(Topic {
@@ -258,7 +283,10 @@ impl Cluster {
         });
         let mut topics = self.topics.write();
         if topics.by_name.contains_key(name) {
-            return Err((ResponseError::TopicAlreadyExists, format!("Topic '{name}' already exists.")));
+            return Err((
+                ResponseError::TopicAlreadyExists,
+                format!("Topic '{name}' already exists."),
+            ));
         }
         topics.by_name.insert(topic.name.clone(), Arc::clone(&topic));
         topics.by_id.insert(topic.id, Arc::clone(&topic));
@@ -266,12 +294,22 @@ impl Cluster {
     }
 
     fn spread(&self, first: usize, replication: i16) -> Vec<i32> {
-        self.nodes.iter().cycle().skip(first % self.nodes.len()).take(replication as usize).map(|n| n.id).collect()
+        self.nodes
+            .iter()
+            .cycle()
+            .skip(first % self.nodes.len())
+            .take(replication as usize)
+            .map(|n| n.id)
+            .collect()
     }
 
     fn new_partition(&self, index: i32, replicas: Vec<i32>) -> Arc<Partition> {
         let leader = replicas.iter().copied().find(|node| self.is_alive(*node));
-        Arc::new(Partition::new(index, replicas, leader.unwrap_or(super::partition::NO_LEADER)))
+        Arc::new(Partition::new(
+            index,
+            replicas,
+            leader.unwrap_or(super::partition::NO_LEADER),
+        ))
     }
 
     /// Adds partitions so that the topic has `count`.
@@ -289,8 +327,12 @@ impl Cluster {
             ));
         }
         let first = crc32c::crc32c(topic.name.as_bytes()) as usize;
-        let added = (present..count)
-            .map(|index| self.new_partition(index, self.spread(first + index as usize, topic.replication_factor)));
+        let added = (present..count).map(|index| {
+            self.new_partition(
+                index,
+                self.spread(first + index as usize, topic.replication_factor),
+            )
+        });
         *partitions = partitions.iter().cloned().chain(added).collect();
         Ok(())
     }
@@ -318,10 +360,16 @@ fn check_name(name: &str) -> Result<(), Refusal> {
         "'.' or '..' is not allowed"
     } else if name.len() > 249 {
         "the length is more than 249"
-    } else if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
+    } else if !name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    {
         "it contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
     } else {
         return Ok(());
     };
-    Err((ResponseError::InvalidTopicException, format!("Topic name is invalid: {fault}")))
+    Err((
+        ResponseError::InvalidTopicException,
+        format!("Topic name is invalid: {fault}"),
+    ))
 }

@@ -56,7 +56,11 @@ impl Setting {
             Kind::ListOf(allowed) => text.split(',').all(|part| allowed.contains(&part.trim())),
             Kind::Text => true,
         };
-        if fits { Ok(()) } else { Err(format!("Invalid value {value} for configuration {}", self.name)) }
+        if fits {
+            Ok(())
+        } else {
+            Err(format!("Invalid value {value} for configuration {}", self.name))
+        }
     }
 }
 
@@ -87,8 +91,16 @@ pub static SETTINGS: [Setting; 33] = [
     setting("max.compaction.lag.ms", "9223372036854775807", Kind::Long(1)),
     setting("max.message.bytes", "1048588", Kind::Int(0)),
     setting("message.timestamp.after.max.ms", "3600000", Kind::Long(0)),
-    setting("message.timestamp.before.max.ms", "9223372036854775807", Kind::Long(0)),
-    setting("message.timestamp.type", "CreateTime", Kind::OneOf(&["CreateTime", "LogAppendTime"])),
+    setting(
+        "message.timestamp.before.max.ms",
+        "9223372036854775807",
+        Kind::Long(0),
+    ),
+    setting(
+        "message.timestamp.type",
+        "CreateTime",
+        Kind::OneOf(&["CreateTime", "LogAppendTime"]),
+    ),
     setting("min.cleanable.dirty.ratio", "0.5", Kind::Ratio),
     setting("min.compaction.lag.ms", "0", Kind::Long(0)),
     setting("min.insync.replicas", "1", Kind::Int(1)),
@@ -148,7 +160,11 @@ impl TopicConfig {
         let mut overrides = self.overrides.clone();
         for (name, change) in changes {
             let setting = known(name).ok_or_else(|| format!("Unknown topic config name: {name}"))?;
-            let current = || overrides.get(setting.name).map_or(setting.default, String::as_str);
+            let current = || {
+                overrides
+                    .get(setting.name)
+                    .map_or(setting.default, String::as_str)
+            };
             let value = match change {
                 Change::Set(value) => Some(value.to_owned()),
                 Change::Delete => None,
@@ -166,7 +182,12 @@ impl TopicConfig {
                 }
                 Change::Subtract(value) => {
                     let gone: Vec<&str> = list(value).collect();
-                    Some(list(current()).filter(|part| !gone.contains(part)).collect::<Vec<_>>().join(","))
+                    Some(
+                        list(current())
+                            .filter(|part| !gone.contains(part))
+                            .collect::<Vec<_>>()
+                            .join(","),
+                    )
                 }
             };
             match value {
@@ -205,7 +226,9 @@ impl TopicConfig {
 
     /// The value that holds and whether the topic sets it itself.
     pub fn value(&self, setting: &'static Setting) -> (&str, bool) {
-        self.overrides.get(setting.name).map_or((setting.default, false), |value| (value.as_str(), true))
+        self.overrides
+            .get(setting.name)
+            .map_or((setting.default, false), |value| (value.as_str(), true))
     }
 }
 
@@ -228,9 +251,13 @@ mod tests {
 
     #[test]
     fn policies_can_be_combined_and_taken_apart() {
-        let both = TopicConfig::default().with([("cleanup.policy", Change::Append("compact"))]).unwrap();
+        let both = TopicConfig::default()
+            .with([("cleanup.policy", Change::Append("compact"))])
+            .unwrap();
         assert!(both.is_compacted && both.is_deleted);
-        let one = both.with([("cleanup.policy", Change::Subtract("delete"))]).unwrap();
+        let one = both
+            .with([("cleanup.policy", Change::Subtract("delete"))])
+            .unwrap();
         assert!(one.is_compacted && !one.is_deleted);
         assert!(one.with([("cleanup.policy", Change::Delete)]).unwrap().is_deleted);
     }

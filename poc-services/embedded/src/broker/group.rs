@@ -113,7 +113,11 @@ pub struct Member {
 
 impl Member {
     pub fn metadata(&self, protocol: &str) -> Bytes {
-        self.protocols.iter().find(|(name, _)| name.as_str() == protocol).map(|(_, m)| m.clone()).unwrap_or_default()
+        self.protocols
+            .iter()
+            .find(|(name, _)| name.as_str() == protocol)
+            .map(|(_, m)| m.clone())
+            .unwrap_or_default()
     }
 
     /// Waits for an answer of ours, so its silence means nothing.
@@ -179,7 +183,10 @@ impl Group {
         answer: oneshot::Sender<JoinAnswer>,
     ) -> Result<(), JoinRefused> {
         let caller = request.caller.clone();
-        let refuse = |error| JoinRefused { error, member: caller.member.clone() };
+        let refuse = |error| JoinRefused {
+            error,
+            member: caller.member.clone(),
+        };
         self.check_protocols(&request).map_err(refuse)?;
         if caller.member.is_empty() {
             return self.join_unknown(request, now, answer);
@@ -205,7 +212,10 @@ impl Group {
                 let _ = answer.send(Ok(self.joined(&caller.member, false)));
             }
             _ => {
-                let member = self.members.get_mut(&caller.member).expect("identity was checked");
+                let member = self
+                    .members
+                    .get_mut(&caller.member)
+                    .expect("identity was checked");
                 member.protocols = request.protocols;
                 member.session_timeout = request.session_timeout;
                 member.rebalance_timeout = request.rebalance_timeout;
@@ -226,9 +236,20 @@ impl Group {
         if self.members.is_empty() {
             return Ok(());
         }
-        let others = self.members.iter().filter(|(id, _)| **id != request.caller.member).map(|(_, m)| m);
-        let common = |name: &StrBytes| others.clone().all(|m| m.protocols.iter().any(|(known, _)| known == name));
-        if self.protocol_type.as_ref().is_some_and(|known| *known != request.protocol_type)
+        let others = self
+            .members
+            .iter()
+            .filter(|(id, _)| **id != request.caller.member)
+            .map(|(_, m)| m);
+        let common = |name: &StrBytes| {
+            others
+                .clone()
+                .all(|m| m.protocols.iter().any(|(known, _)| known == name))
+        };
+        if self
+            .protocol_type
+            .as_ref()
+            .is_some_and(|known| *known != request.protocol_type)
             || !request.protocols.iter().any(|(name, _)| common(name))
         {
             return Err(ResponseError::InconsistentGroupProtocol);
@@ -249,11 +270,18 @@ impl Group {
                 return Ok(());
             }
         } else if request.requires_known_member {
-            self.pending.insert(new_member.clone(), now + request.session_timeout);
-            return Err(JoinRefused { error: ResponseError::MemberIdRequired, member: new_member });
+            self.pending
+                .insert(new_member.clone(), now + request.session_timeout);
+            return Err(JoinRefused {
+                error: ResponseError::MemberIdRequired,
+                member: new_member,
+            });
         }
         if self.members.len() >= MEMBERS_MAX {
-            return Err(JoinRefused { error: ResponseError::GroupMaxSizeReached, member: StrBytes::default() });
+            return Err(JoinRefused {
+                error: ResponseError::GroupMaxSizeReached,
+                member: StrBytes::default(),
+            });
         }
         self.add_member(new_member, request, now, answer);
         Ok(())
@@ -293,24 +321,41 @@ impl Group {
     }
 
     /// A static member came back with a new id: the old id is fenced; if nothing else changed there is no rebalance.
-    fn replace_static(&mut self, old: &StrBytes, request: Join, now: Instant, answer: oneshot::Sender<JoinAnswer>) {
+    fn replace_static(
+        &mut self,
+        old: &StrBytes,
+        request: Join,
+        now: Instant,
+        answer: oneshot::Sender<JoinAnswer>,
+    ) {
         let id = request.new_member.clone();
         let mut member = self.members.remove(old).expect("a static id names a member");
         if let Some(joining) = member.joining.take() {
-            let refused = JoinRefused { error: ResponseError::FencedInstanceId, member: old.clone() };
+            let refused = JoinRefused {
+                error: ResponseError::FencedInstanceId,
+                member: old.clone(),
+            };
             let _ = joining.send(Err(refused));
         }
         if let Some(syncing) = member.syncing.take() {
             let _ = syncing.send(Err(ResponseError::FencedInstanceId));
         }
-        let instance = request.caller.instance.clone().expect("only static members are replaced");
+        let instance = request
+            .caller
+            .instance
+            .clone()
+            .expect("only static members are replaced");
         self.statics.insert(instance, id.clone());
         let was_leader = self.leader.as_ref() == Some(old);
         if was_leader {
             self.leader = Some(id.clone());
         }
         let same = self.protocol.as_ref().is_some_and(|protocol| {
-            let now_offered = request.protocols.iter().find(|(name, _)| name == protocol).map(|(_, m)| m);
+            let now_offered = request
+                .protocols
+                .iter()
+                .find(|(name, _)| name == protocol)
+                .map(|(_, m)| m);
             now_offered == Some(&member.metadata(protocol))
         });
         member.protocols = request.protocols;
@@ -343,7 +388,10 @@ impl Group {
         let protocol = self.protocol.clone();
         let members = if with_members {
             let name = protocol.clone().unwrap_or_default();
-            self.members.iter().map(|(id, m)| (id.clone(), m.instance.clone(), m.metadata(&name))).collect()
+            self.members
+                .iter()
+                .map(|(id, m)| (id.clone(), m.instance.clone(), m.metadata(&name)))
+                .collect()
         } else {
             Vec::new()
         };
@@ -368,7 +416,12 @@ impl Group {
             }
         }
         self.state = State::PreparingRebalance;
-        let longest = self.members.values().map(|m| m.rebalance_timeout).max().unwrap_or_default();
+        let longest = self
+            .members
+            .values()
+            .map(|m| m.rebalance_timeout)
+            .max()
+            .unwrap_or_default();
         self.deadline = Some(now + longest);
         self.gather_until = None;
     }
@@ -399,18 +452,32 @@ impl Group {
         }
         if self.members.values().all(|m| m.joining.is_none()) {
             // Only static members, none of them here yet: they keep their places until their sessions end.
-            let longest = self.members.values().map(|m| m.rebalance_timeout).max().unwrap_or_default();
+            let longest = self
+                .members
+                .values()
+                .map(|m| m.rebalance_timeout)
+                .max()
+                .unwrap_or_default();
             self.deadline = Some(now + longest);
             return;
         }
         let leads = |id: &StrBytes| self.members.get(id).is_some_and(|m| m.joining.is_some());
         if !self.leader.as_ref().is_some_and(leads) {
-            self.leader = self.members.iter().find(|(_, m)| m.joining.is_some()).map(|(id, _)| id.clone());
+            self.leader = self
+                .members
+                .iter()
+                .find(|(_, m)| m.joining.is_some())
+                .map(|(id, _)| id.clone());
         }
         self.generation += 1;
         self.protocol = self.vote();
         self.state = State::CompletingRebalance;
-        let longest = self.members.values().map(|m| m.rebalance_timeout).max().unwrap_or_default();
+        let longest = self
+            .members
+            .values()
+            .map(|m| m.rebalance_timeout)
+            .max()
+            .unwrap_or_default();
         self.deadline = Some(now + longest);
         let ids: Vec<StrBytes> = self.members.keys().cloned().collect();
         for id in ids {
@@ -427,14 +494,21 @@ impl Group {
 
     /// The protocol that most members like best among those that all know.
     fn vote(&self) -> Option<StrBytes> {
-        let known_by_all = |name: &StrBytes| self.members.values().all(|m| m.protocols.iter().any(|(n, _)| n == name));
+        let known_by_all = |name: &StrBytes| {
+            self.members
+                .values()
+                .all(|m| m.protocols.iter().any(|(n, _)| n == name))
+        };
         let mut votes: BTreeMap<StrBytes, usize> = BTreeMap::new();
         for member in self.members.values() {
             if let Some((name, _)) = member.protocols.iter().find(|(name, _)| known_by_all(name)) {
                 *votes.entry(name.clone()).or_default() += 1;
             }
         }
-        votes.into_iter().max_by_key(|(_, count)| *count).map(|(name, _)| name)
+        votes
+            .into_iter()
+            .max_by_key(|(_, count)| *count)
+            .map(|(name, _)| name)
     }
 
     fn become_empty(&mut self) {
@@ -475,7 +549,10 @@ impl Group {
             return receiver;
         }
         self.refresh(&caller.member, now);
-        let member = self.members.get_mut(&caller.member).expect("membership was checked");
+        let member = self
+            .members
+            .get_mut(&caller.member)
+            .expect("membership was checked");
         member.has_synced = true;
         member.syncing = Some(answer);
         if self.state == State::CompletingRebalance && self.leader.as_ref() == Some(&caller.member) {
@@ -522,7 +599,10 @@ impl Group {
     pub fn leave(&mut self, caller: &Caller, now: Instant) -> Result<(), ResponseError> {
         let id = if caller.member.is_empty() {
             let instance = caller.instance.as_ref().ok_or(ResponseError::UnknownMemberId)?;
-            self.statics.get(instance).cloned().ok_or(ResponseError::UnknownMemberId)?
+            self.statics
+                .get(instance)
+                .cloned()
+                .ok_or(ResponseError::UnknownMemberId)?
         } else {
             if self.pending.remove(&caller.member).is_some() {
                 self.complete_join_if_all_are_here(now);
@@ -536,7 +616,12 @@ impl Group {
     }
 
     /// Whether offsets may be committed on behalf of the caller. A caller outside the group has generation -1.
-    pub fn check_commit(&mut self, caller: &Caller, generation: i32, now: Instant) -> Result<(), ResponseError> {
+    pub fn check_commit(
+        &mut self,
+        caller: &Caller,
+        generation: i32,
+        now: Instant,
+    ) -> Result<(), ResponseError> {
         if generation < 0 && self.members.is_empty() {
             return Ok(());
         }
@@ -550,7 +635,11 @@ impl Group {
 
     fn check_member(&self, caller: &Caller, generation: i32) -> Result<(), ResponseError> {
         self.check_identity(caller)?;
-        if generation == self.generation { Ok(()) } else { Err(ResponseError::IllegalGeneration) }
+        if generation == self.generation {
+            Ok(())
+        } else {
+            Err(ResponseError::IllegalGeneration)
+        }
     }
 
     fn check_identity(&self, caller: &Caller) -> Result<(), ResponseError> {
@@ -561,7 +650,11 @@ impl Group {
                 Some(_) => {}
             }
         }
-        if self.members.contains_key(&caller.member) { Ok(()) } else { Err(ResponseError::UnknownMemberId) }
+        if self.members.contains_key(&caller.member) {
+            Ok(())
+        } else {
+            Err(ResponseError::UnknownMemberId)
+        }
     }
 
     fn refresh(&mut self, id: &StrBytes, now: Instant) {
@@ -571,9 +664,14 @@ impl Group {
     }
 
     fn forget(&mut self, id: &StrBytes, error: ResponseError) {
-        let Some(mut member) = self.members.remove(id) else { return };
+        let Some(mut member) = self.members.remove(id) else {
+            return;
+        };
         if let Some(joining) = member.joining.take() {
-            let _ = joining.send(Err(JoinRefused { error, member: id.clone() }));
+            let _ = joining.send(Err(JoinRefused {
+                error,
+                member: id.clone(),
+            }));
         }
         if let Some(syncing) = member.syncing.take() {
             let _ = syncing.send(Err(error));
@@ -620,8 +718,12 @@ impl Group {
             }
             State::PreparingRebalance => self.complete_join_if_all_are_here(now),
             State::CompletingRebalance | State::Stable if is_over => {
-                let silent: Vec<StrBytes> =
-                    self.members.iter().filter(|(_, m)| !m.has_synced).map(|(id, _)| id.clone()).collect();
+                let silent: Vec<StrBytes> = self
+                    .members
+                    .iter()
+                    .filter(|(_, m)| !m.has_synced)
+                    .map(|(id, _)| id.clone())
+                    .collect();
                 self.deadline = None;
                 for id in silent {
                     self.remove(&id, now);

@@ -89,14 +89,20 @@ impl Log {
 
     /// The newest epoch not above `epoch` and the offset at which it ended, or `None` if none is that old.
     pub fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
-        let index = self.epochs.partition_point(|(known, _)| *known <= epoch).checked_sub(1)?;
+        let index = self
+            .epochs
+            .partition_point(|(known, _)| *known <= epoch)
+            .checked_sub(1)?;
         let end = self.epochs.get(index + 1).map_or(self.end, |(_, first)| *first);
         Some((self.epochs[index].0, end))
     }
 
     /// Appends a batch that was stamped with [`Log::end`].
     pub fn append(&mut self, mut batch: StoredBatch) {
-        debug_assert_eq!(batch.base_offset, self.end, "a batch is stamped with the end of the log");
+        debug_assert_eq!(
+            batch.base_offset, self.end,
+            "a batch is stamped with the end of the log"
+        );
         if let Some(last) = self.batches.back() {
             batch.timestamp_so_far = batch.timestamp_so_far.max(last.timestamp_so_far);
         }
@@ -113,11 +119,19 @@ impl Log {
 
     /// The first record at or after `timestamp`. Inside a compressed batch its first record stands for all.
     pub fn find_time(&self, timestamp: i64) -> Option<TimedOffset> {
-        let index = self.batches.partition_point(|batch| batch.timestamp_so_far < timestamp);
+        let index = self
+            .batches
+            .partition_point(|batch| batch.timestamp_so_far < timestamp);
         // The running maximum may stem from a batch that was dropped since, hence the walk.
-        let batch = self.batches.range(index..).find(|batch| batch.max_timestamp >= timestamp)?;
+        let batch = self
+            .batches
+            .range(index..)
+            .find(|batch| batch.max_timestamp >= timestamp)?;
         let found = first_record_at(batch, |time| time >= timestamp);
-        Some(TimedOffset { offset: found.offset.max(self.start), ..found })
+        Some(TimedOffset {
+            offset: found.offset.max(self.start),
+            ..found
+        })
     }
 
     /// The record with the largest timestamp.
@@ -136,7 +150,11 @@ impl Log {
         }
         self.start = offset;
         let mut freed = 0;
-        while self.batches.front().is_some_and(|batch| batch.last_offset < offset) {
+        while self
+            .batches
+            .front()
+            .is_some_and(|batch| batch.last_offset < offset)
+        {
             freed += self.batches.pop_front().map_or(0, |batch| batch.held_bytes());
         }
         self.bytes -= freed;
@@ -147,11 +165,19 @@ impl Log {
     /// (negative if it grew).
     pub fn replace_prefix(&mut self, below: i64, compacted: Vec<StoredBatch>) -> isize {
         let before = self.bytes;
-        while self.batches.front().is_some_and(|batch| batch.last_offset < below) {
+        while self
+            .batches
+            .front()
+            .is_some_and(|batch| batch.last_offset < below)
+        {
             let gone = self.batches.pop_front().expect("front was seen");
             self.bytes -= gone.held_bytes();
         }
-        for batch in compacted.into_iter().rev().filter(|batch| batch.last_offset >= self.start) {
+        for batch in compacted
+            .into_iter()
+            .rev()
+            .filter(|batch| batch.last_offset >= self.start)
+        {
             self.bytes += batch.held_bytes();
             self.batches.push_front(batch);
         }
@@ -177,7 +203,10 @@ fn first_record_at(batch: &StoredBatch, wanted: impl Fn(i64) -> bool) -> TimedOf
             }
         }
     }
-    TimedOffset { timestamp: batch.max_timestamp, offset: batch.base_offset }
+    TimedOffset {
+        timestamp: batch.max_timestamp,
+        offset: batch.base_offset,
+    }
 }
 
 #[cfg(test)]
@@ -191,7 +220,11 @@ mod tests {
         for batch in times {
             let mut writer = BatchWriter::new(log.end(), 0, 0, batch[0], 128);
             for (index, time) in batch.iter().enumerate() {
-                writer.push(log.end() + index as i64, *time, &record_tail(Some(b"k"), Some(b"v")));
+                writer.push(
+                    log.end() + index as i64,
+                    *time,
+                    &record_tail(Some(b"k"), Some(b"v")),
+                );
             }
             let bytes = writer.finish(log.end() + batch.len() as i64 - 1);
             log.append(StoredBatch::new(bytes, 0));
@@ -203,22 +236,40 @@ mod tests {
     fn offset_inside_a_batch_finds_that_batch() {
         let log = log_of(&[&[1, 2, 3], &[4, 5], &[6]]);
         let found = |offset| log.from_offset(offset).next().map(|batch| batch.base_offset);
-        assert_eq!([found(0), found(2), found(3), found(5), found(6)], [Some(0), Some(0), Some(3), Some(5), None]);
+        assert_eq!(
+            [found(0), found(2), found(3), found(5), found(6)],
+            [Some(0), Some(0), Some(3), Some(5), None]
+        );
     }
 
     #[test]
     fn time_finds_the_first_record_not_older() {
         let log = log_of(&[&[10, 30], &[20, 25], &[40]]);
         let found = |time| log.find_time(time).map(|at| at.offset);
-        assert_eq!([found(0), found(11), found(30), found(31), found(41)], [Some(0), Some(1), Some(1), Some(4), None]);
+        assert_eq!(
+            [found(0), found(11), found(30), found(31), found(41)],
+            [Some(0), Some(1), Some(1), Some(4), None]
+        );
     }
 
     #[test]
     fn time_is_found_after_the_batch_with_the_largest_one_was_dropped() {
         let mut log = log_of(&[&[100], &[20], &[30], &[40]]);
         log.trim_to(1);
-        assert_eq!(log.find_time(35), Some(TimedOffset { timestamp: 40, offset: 3 }));
-        assert_eq!(log.find_max_time(), Some(TimedOffset { timestamp: 40, offset: 3 }));
+        assert_eq!(
+            log.find_time(35),
+            Some(TimedOffset {
+                timestamp: 40,
+                offset: 3
+            })
+        );
+        assert_eq!(
+            log.find_max_time(),
+            Some(TimedOffset {
+                timestamp: 40,
+                offset: 3
+            })
+        );
     }
 
     #[test]

@@ -17,7 +17,12 @@ pub struct Memory {
 
 impl Memory {
     pub fn new(bound: usize) -> Self {
-        Self { bound, held: AtomicUsize::new(0), throttled: AtomicU64::new(0), freed: Notify::new() }
+        Self {
+            bound,
+            held: AtomicUsize::new(0),
+            throttled: AtomicU64::new(0),
+            freed: Notify::new(),
+        }
     }
 
     pub fn bound(&self) -> usize {

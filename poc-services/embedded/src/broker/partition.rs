@@ -130,7 +130,12 @@ impl Partition {
 
     /// Makes the first live replica the leader if the present one is dead or is not that replica.
     pub fn elect(&self, is_alive: impl Fn(i32) -> bool) {
-        let leader = self.replicas.iter().copied().find(|node| is_alive(*node)).unwrap_or(NO_LEADER);
+        let leader = self
+            .replicas
+            .iter()
+            .copied()
+            .find(|node| is_alive(*node))
+            .unwrap_or(NO_LEADER);
         let mut inner = self.inner.lock();
         if inner.leader != leader {
             inner.leader = leader;
@@ -166,7 +171,11 @@ impl Partition {
         match inner.producers.check(header) {
             Sequence::Append => {}
             Sequence::Duplicate { base_offset } => {
-                return Ok(Appended { base_offset, log_start: inner.log.start(), append_time_ms });
+                return Ok(Appended {
+                    base_offset,
+                    log_start: inner.log.start(),
+                    append_time_ms,
+                });
             }
             Sequence::OutOfOrder => return Err(ResponseError::OutOfOrderSequenceNumber),
             Sequence::Fenced => return Err(ResponseError::InvalidProducerEpoch),
@@ -183,19 +192,34 @@ impl Partition {
         let log_start = inner.log.start();
         wake(&mut inner.waiters);
         drop(inner);
-        self.appended_records.fetch_add(header.record_count as u64, Ordering::Relaxed);
-        Ok(Appended { base_offset, log_start, append_time_ms })
+        self.appended_records
+            .fetch_add(header.record_count as u64, Ordering::Relaxed);
+        Ok(Appended {
+            base_offset,
+            log_start,
+            append_time_ms,
+        })
     }
 
     /// Reads whole batches from `offset` on; an empty slice where the reader has everything.
-    pub fn read(&self, node: i32, client_epoch: i32, offset: i64, limit: Limit) -> Result<Slice, ResponseError> {
+    pub fn read(
+        &self,
+        node: i32,
+        client_epoch: i32,
+        offset: i64,
+        limit: Limit,
+    ) -> Result<Slice, ResponseError> {
         let inner = self.inner.lock();
         inner.check_leader(node, client_epoch)?;
         if offset < inner.log.start() || offset > inner.log.end() {
             return Err(ResponseError::OffsetOutOfRange);
         }
-        let mut slice =
-            Slice { log_start: inner.log.start(), log_end: inner.log.end(), batches: Vec::new(), bytes: 0 };
+        let mut slice = Slice {
+            log_start: inner.log.start(),
+            log_end: inner.log.end(),
+            batches: Vec::new(),
+            bytes: 0,
+        };
         for batch in inner.log.from_offset(offset) {
             let fits = slice.bytes + batch.bytes.len() <= limit.bytes;
             if !fits && !(limit.first_batch_whole && slice.batches.is_empty()) {
@@ -217,7 +241,11 @@ impl Partition {
         if inner.waiters.len() >= WAITERS_TIDY {
             inner.waiters.retain(|known| Arc::strong_count(&known.notify) > 1);
         }
-        if !inner.waiters.iter().any(|known| known.connection == waiter.connection) {
+        if !inner
+            .waiters
+            .iter()
+            .any(|known| known.connection == waiter.connection)
+        {
             inner.waiters.push(waiter.clone());
         }
         true
@@ -263,11 +291,18 @@ impl Partition {
         if inner.is_deleted {
             return None;
         }
-        let dirty: usize = inner.log.from_offset(inner.clean_end).map(StoredBatch::held_bytes).sum();
+        let dirty: usize = inner
+            .log
+            .from_offset(inner.clean_end)
+            .map(StoredBatch::held_bytes)
+            .sum();
         if dirty == 0 || !dirty_enough(inner.log.bytes() - dirty, dirty) {
             return None;
         }
-        Some(Snapshot { batches: inner.log.batches().iter().cloned().collect(), clean_end: inner.clean_end })
+        Some(Snapshot {
+            batches: inner.log.batches().iter().cloned().collect(),
+            clean_end: inner.clean_end,
+        })
     }
 
     /// Puts compacted batches in place of all below `below`.
@@ -317,9 +352,15 @@ fn wake(waiters: &mut Vec<Waiter>) {
 pub fn list_offset(log: &Log, timestamp: i64) -> Option<TimedOffset> {
     match timestamp {
         // Latest.
-        -1 => Some(TimedOffset { timestamp: -1, offset: log.end() }),
+        -1 => Some(TimedOffset {
+            timestamp: -1,
+            offset: log.end(),
+        }),
         // Earliest, and earliest on local disk, which is the same without tiers.
-        -2 | -4 => Some(TimedOffset { timestamp: -1, offset: log.start() }),
+        -2 | -4 => Some(TimedOffset {
+            timestamp: -1,
+            offset: log.start(),
+        }),
         -3 => log.find_max_time(),
         // Latest in remote storage, of which there is none.
         time if time < 0 => None,

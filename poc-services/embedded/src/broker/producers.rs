@@ -57,13 +57,21 @@ impl Producers {
             return Sequence::Fenced;
         }
         if header.producer_epoch > producer.epoch {
-            return if header.base_sequence == 0 { Sequence::Append } else { Sequence::OutOfOrder };
+            return if header.base_sequence == 0 {
+                Sequence::Append
+            } else {
+                Sequence::OutOfOrder
+            };
         }
         let (first, last) = (header.base_sequence, header.last_sequence());
-        if let Some(known) =
-            producer.recent.iter().find(|b| b.first_sequence == first && b.last_sequence == last)
+        if let Some(known) = producer
+            .recent
+            .iter()
+            .find(|b| b.first_sequence == first && b.last_sequence == last)
         {
-            return Sequence::Duplicate { base_offset: known.base_offset };
+            return Sequence::Duplicate {
+                base_offset: known.base_offset,
+            };
         }
         match producer.recent.back() {
             Some(newest) if first == next_sequence(newest.last_sequence) => Sequence::Append,
@@ -78,7 +86,11 @@ impl Producers {
             return;
         }
         if self.by_id.len() >= PRODUCERS_MAX && !self.by_id.contains_key(&header.producer_id) {
-            let silent = self.by_id.iter().min_by_key(|(_, p)| p.last_ms).map(|(id, _)| *id);
+            let silent = self
+                .by_id
+                .iter()
+                .min_by_key(|(_, p)| p.last_ms)
+                .map(|(id, _)| *id);
             if let Some(id) = silent {
                 self.by_id.remove(&id);
             }
@@ -137,7 +149,10 @@ mod tests {
         let mut producers = Producers::default();
         producers.record(&header(0, 0, 3), 100, 0);
         producers.record(&header(0, 3, 2), 103, 0);
-        assert_eq!(producers.check(&header(0, 0, 3)), Sequence::Duplicate { base_offset: 100 });
+        assert_eq!(
+            producers.check(&header(0, 0, 3)),
+            Sequence::Duplicate { base_offset: 100 }
+        );
         assert_eq!(producers.check(&header(0, 5, 1)), Sequence::Append);
     }
 

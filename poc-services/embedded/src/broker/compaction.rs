@@ -1,0 +1,198 @@
+//! Compaction: of each key only the newest record stays, at the offset that it has.
+//!
+//! Invariant: what a reader from the beginning ends up with, key by key, is the same before and after; offsets are never
+//! moved, so a position stays valid. The log is not locked while it is rewritten: a snapshot of its batches is, and the
+//! result takes their place in one step, behind which everything that came meanwhile stays as it is.
+//! Compressed batches are kept whole: their keys cannot be seen.
+
+use hashbrown::HashMap;
+
+use super::batch::{BatchHeader, BatchWriter, RecordView, Records};
+use super::cluster::{Cluster, now_ms};
+use super::log::StoredBatch;
+
+/// Below so many new bytes a round is not worth its cost.
+const DIRTY_BYTES_MIN: usize = 8 << 20;
+/// Survivors are gathered into batches of about this size.
+const BATCH_BYTES: usize = 512 << 10;
+
+/// One round over all partitions of compacted topics that have gathered enough.
+pub fn run(cluster: &Cluster) {
+    for topic in cluster.topics() {
+        let config = topic.config();
+        if !config.is_compacted {
+            continue;
+        }
+        for partition in topic.partitions().iter() {
+            let Some(snapshot) =
+                partition.snapshot_if(|clean, dirty| dirty >= DIRTY_BYTES_MIN.min(cluster.memory.bound() / 64).max(clean))
+            else {
+                continue;
+            };
+            let Some(last) = snapshot.batches.last() else { continue };
+            let below = last.last_offset + 1;
+            let tombstones_before = now_ms() - config.delete_retention_ms;
+            let compacted = compact(&snapshot.batches, tombstones_before);
+            partition.install(below, compacted, &cluster.memory);
+        }
+    }
+}
+
+/// The batches that are left, in order. A tombstone that came in before the given time goes as well.
+fn compact(batches: &[StoredBatch], tombstones_before: i64) -> Vec<StoredBatch> {
+    let mut newest: HashMap<&[u8], i64> = HashMap::new();
+    for batch in batches {
+        let header = BatchHeader::read(&batch.bytes);
+        if header.is_compressed() {
+            continue;
+        }
+        for record in Records::of(&batch.bytes) {
+            if let Some(key) = record.key {
+                newest.insert(key, header.base_offset + i64::from(record.offset_delta));
+            }
+        }
+    }
+    // The end of the log must not move, so its last record stays whatever it is.
+    let end = batches.last().map_or(0, |batch| batch.last_offset);
+    let mut out = Gathering::default();
+    for batch in batches {
+        let header = BatchHeader::read(&batch.bytes);
+        if header.is_compressed() {
+            out.close();
+            out.done.push(batch.clone());
+            continue;
+        }
+        let stays = |record: &RecordView<'_>| {
+            let offset = header.base_offset + i64::from(record.offset_delta);
+            let is_newest = record.key.is_none_or(|key| newest.get(key) == Some(&offset));
+            let is_old_tombstone = record.is_tombstone && batch.appended_ms < tombstones_before;
+            offset == end || (is_newest && !is_old_tombstone)
+        };
+        let staying = Records::of(&batch.bytes).filter(|record| stays(record)).count();
+        if staying == header.record_count as usize && batch.bytes.len() >= BATCH_BYTES / 2 {
+            out.close();
+            out.done.push(batch.clone());
+            continue;
+        }
+        for record in Records::of(&batch.bytes).filter(stays) {
+            out.push(&header, batch, &record);
+        }
+        out.covered(batch.last_offset);
+    }
+    out.close();
+    out.done
+}
+
+#[derive(Default)]
+struct Gathering {
+    writer: Option<(BatchWriter, BatchHeader)>,
+    last_offset: i64,
+    appended_ms: i64,
+    done: Vec<StoredBatch>,
+}
+
+impl Gathering {
+    fn push(&mut self, header: &BatchHeader, batch: &StoredBatch, record: &RecordView<'_>) {
+        let offset = header.base_offset + i64::from(record.offset_delta);
+        let fits = self.writer.as_ref().is_some_and(|(writer, open)| {
+            writer.len() < BATCH_BYTES
+                && open.leader_epoch == header.leader_epoch
+                && open.is_append_time() == header.is_append_time()
+                && offset - writer.base_offset() < i64::from(i32::MAX)
+        });
+        if !fits {
+            self.close();
+            let writer = BatchWriter::new(
+                offset,
+                header.leader_epoch,
+                header.attributes,
+                header.base_timestamp,
+                BATCH_BYTES + BATCH_BYTES / 4,
+            );
+            self.writer = Some((writer, *header));
+        }
+        let time = if header.is_append_time() {
+            header.max_timestamp
+        } else {
+            header.base_timestamp + record.timestamp_delta
+        };
+        if let Some((writer, _)) = &mut self.writer {
+            writer.push(offset, time, record.tail);
+        }
+        self.appended_ms = batch.appended_ms;
+        self.last_offset = offset;
+    }
+
+    /// The open batch covers the offsets of a source batch, those of dropped records included.
+    fn covered(&mut self, last_offset: i64) {
+        self.last_offset = last_offset;
+    }
+
+    fn close(&mut self) {
+        if let Some((writer, _)) = self.writer.take() {
+            self.done.push(StoredBatch::new(writer.finish(self.last_offset), self.appended_ms));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::broker::batch::record_tail;
+
+    fn batch(first: i64, keys: &[(&str, Option<&str>)]) -> StoredBatch {
+        let mut writer = BatchWriter::new(first, 0, 0, 1_000, 256);
+        for (index, (key, value)) in keys.iter().enumerate() {
+            let tail = record_tail(Some(key.as_bytes()), value.map(str::as_bytes));
+            writer.push(first + index as i64, 1_000 + index as i64, &tail);
+        }
+        StoredBatch::new(writer.finish(first + keys.len() as i64 - 1), 50)
+    }
+
+    /// What a reader ends up with: offset and whether it is a tombstone, by key.
+    fn read(batches: &[StoredBatch]) -> BTreeMap<Vec<u8>, (i64, bool)> {
+        let mut view = BTreeMap::new();
+        for batch in batches {
+            let base = BatchHeader::read(&batch.bytes).base_offset;
+            for record in Records::of(&batch.bytes) {
+                let key = record.key.expect("a key").to_vec();
+                view.insert(key, (base + i64::from(record.offset_delta), record.is_tombstone));
+            }
+        }
+        view
+    }
+
+    #[test]
+    fn the_newest_record_of_each_key_stays_at_its_offset() {
+        let before = vec![
+            batch(0, &[("a", Some("1")), ("b", Some("1")), ("a", Some("2"))]),
+            batch(3, &[("c", Some("1")), ("b", Some("2"))]),
+            batch(5, &[("a", Some("3"))]),
+        ];
+        let after = compact(&before, 0);
+        assert_eq!(read(&after), read(&before));
+        assert_eq!(after.iter().map(|b| BatchHeader::read(&b.bytes).record_count).sum::<i32>(), 3);
+        assert_eq!(after.last().expect("one at least").last_offset, 5);
+        for batch in &after {
+            crate::broker::batch::check_keys(&batch.bytes, &BatchHeader::read(&batch.bytes)).expect("whole");
+        }
+    }
+
+    #[test]
+    fn an_old_tombstone_goes_and_the_end_of_the_log_stays() {
+        let before = vec![batch(0, &[("a", Some("1")), ("b", Some("1"))]), batch(2, &[("a", None), ("b", None)])];
+        let view = read(&compact(&before, 51));
+        assert_eq!(view.keys().collect::<Vec<_>>(), [b"b"], "the last record marks the end");
+        assert_eq!(read(&compact(&before, 50)).len(), 2, "young tombstones stay for slow readers");
+    }
+
+    #[test]
+    fn compacting_twice_changes_nothing_more() {
+        let before: Vec<_> =
+            (0..40).map(|i| batch(i * 2, &[("x", Some("1")), (["p", "q", "r"][i as usize % 3], Some("2"))])).collect();
+        let once = compact(&before, 0);
+        assert_eq!(read(&compact(&once, 0)), read(&before));
+    }
+}

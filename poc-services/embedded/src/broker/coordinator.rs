@@ -1,0 +1,219 @@
+//! All consumer groups with the offsets that they committed.
+//!
+//! Invariant: an offset is stored only if the group let its committer pass (member, generation, instance).
+//! One coordinator serves all nodes: a group survives its node, only the node that answers for it changes.
+//! It does not keep offsets for ever alive by itself: deleting a topic or a group forgets them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use hashbrown::HashMap;
+use kafka_protocol::ResponseError;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::cluster::Limits;
+use super::group::{Caller, Group, Join, JoinAnswer, JoinRefused, State, SyncAnswer};
+
+/// Longest metadata that may be committed with an offset.
+pub const METADATA_BYTES_MAX: usize = 4096;
+/// Groups in the cluster; a new one beyond is refused.
+const GROUPS_MAX: usize = 10_000;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    pub offset: i64,
+    pub leader_epoch: i32,
+    pub metadata: String,
+}
+
+/// Committed offsets by topic and partition.
+pub type Offsets = BTreeMap<String, BTreeMap<i32, Committed>>;
+
+#[derive(Debug)]
+struct Entry {
+    group: Group,
+    offsets: Offsets,
+}
+
+/// One group in a listing.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    pub id: String,
+    pub protocol_type: String,
+    pub state: State,
+}
+
+#[derive(Debug)]
+pub struct Coordinator {
+    groups: Mutex<BTreeMap<String, Entry>>,
+    initial_delay: Duration,
+}
+
+impl Coordinator {
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            groups: Mutex::default(),
+            initial_delay: limits.initial_rebalance_delay,
+        }
+    }
+
+    fn new_entry(&self) -> Entry {
+        Entry {
+            group: Group::new(self.initial_delay),
+            offsets: Offsets::new(),
+        }
+    }
+
+    pub fn join(&self, group: &str, request: Join) -> oneshot::Receiver<JoinAnswer> {
+        let mut groups = self.groups.lock();
+        let refused = |error| {
+            let (answer, receiver) = oneshot::channel();
+            let _ = answer.send(Err(JoinRefused {
+                error,
+                member: request.caller.member.clone(),
+            }));
+            receiver
+        };
+        if !groups.contains_key(group) {
+            if !request.caller.member.is_empty() {
+                return refused(ResponseError::UnknownMemberId);
+            }
+            if groups.len() >= GROUPS_MAX {
+                return refused(ResponseError::GroupMaxSizeReached);
+            }
+        }
+        let entry = groups.entry(group.to_owned()).or_insert_with(|| self.new_entry());
+        entry.group.join(request, Instant::now())
+    }
+
+    /// Runs a call on a group that has to exist, else the member cannot be known.
+    pub fn with_group<T>(
+        &self,
+        group: &str,
+        call: impl FnOnce(&mut Group, Instant) -> Result<T, ResponseError>,
+    ) -> Result<T, ResponseError> {
+        let mut groups = self.groups.lock();
+        let entry = groups.get_mut(group).ok_or(ResponseError::UnknownMemberId)?;
+        call(&mut entry.group, Instant::now())
+    }
+
+    pub fn sync(
+        &self,
+        group: &str,
+        call: impl FnOnce(&mut Group, Instant) -> oneshot::Receiver<SyncAnswer>,
+    ) -> Result<oneshot::Receiver<SyncAnswer>, ResponseError> {
+        self.with_group(group, |group, now| Ok(call(group, now)))
+    }
+
+    /// Stores offsets if the caller may; -1 as the generation stands for a caller that is no member.
+    pub fn commit(
+        &self,
+        group: &str,
+        caller: &Caller,
+        generation: i32,
+        offsets: impl IntoIterator<Item = (String, i32, Committed)>,
+    ) -> Result<(), ResponseError> {
+        let mut groups = self.groups.lock();
+        if !groups.contains_key(group) && generation >= 0 {
+            return Err(ResponseError::IllegalGeneration);
+        }
+        if !groups.contains_key(group) && groups.len() >= GROUPS_MAX {
+            return Err(ResponseError::GroupMaxSizeReached);
+        }
+        let entry = groups.entry(group.to_owned()).or_insert_with(|| self.new_entry());
+        entry.group.check_commit(caller, generation, Instant::now())?;
+        for (topic, partition, committed) in offsets {
+            entry
+                .offsets
+                .entry(topic)
+                .or_default()
+                .insert(partition, committed);
+        }
+        Ok(())
+    }
+
+    /// What a group has committed; empty for an unknown group.
+    pub fn offsets(&self, group: &str) -> Offsets {
+        self.groups
+            .lock()
+            .get(group)
+            .map(|entry| entry.offsets.clone())
+            .unwrap_or_default()
+    }
+
+    /// For each partition, the smallest offset among the groups that have committed it.
+    pub fn floors(&self) -> HashMap<String, HashMap<i32, i64>> {
+        let mut floors: HashMap<String, HashMap<i32, i64>> = HashMap::new();
+        for entry in self.groups.lock().values() {
+            for (topic, partitions) in &entry.offsets {
+                let by_partition = floors.entry_ref(topic.as_str()).or_default();
+                for (partition, committed) in partitions {
+                    let floor = by_partition.entry(*partition).or_insert(i64::MAX);
+                    *floor = (*floor).min(committed.offset);
+                }
+            }
+        }
+        floors
+    }
+
+    pub fn list(&self) -> Vec<Listed> {
+        let groups = self.groups.lock();
+        groups
+            .iter()
+            .map(|(id, entry)| Listed {
+                id: id.clone(),
+                protocol_type: entry
+                    .group
+                    .protocol_type
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+                state: entry.group.state,
+            })
+            .collect()
+    }
+
+    /// Looks at a group, if there is one.
+    pub fn inspect<T>(&self, group: &str, look: impl FnOnce(&Group) -> T) -> Option<T> {
+        self.groups.lock().get(group).map(|entry| look(&entry.group))
+    }
+
+    pub fn delete_group(&self, group: &str) -> Result<(), ResponseError> {
+        let mut groups = self.groups.lock();
+        let entry = groups.get(group).ok_or(ResponseError::GroupIdNotFound)?;
+        if !entry.group.is_empty() {
+            return Err(ResponseError::NonEmptyGroup);
+        }
+        groups.remove(group);
+        Ok(())
+    }
+
+    /// Forgets a group's offset of one partition. A group with members may be reading it, so it must be empty.
+    pub fn delete_offset(&self, group: &str, topic: &str, partition: i32) -> Result<(), ResponseError> {
+        let mut groups = self.groups.lock();
+        let entry = groups.get_mut(group).ok_or(ResponseError::GroupIdNotFound)?;
+        if !entry.group.is_empty() {
+            return Err(ResponseError::GroupSubscribedToTopic);
+        }
+        if let Some(partitions) = entry.offsets.get_mut(topic) {
+            partitions.remove(&partition);
+        }
+        Ok(())
+    }
+
+    pub fn forget_topic(&self, topic: &str) {
+        for entry in self.groups.lock().values_mut() {
+            entry.offsets.remove(topic);
+        }
+    }
+
+    /// Lets time pass in all groups and forgets those that hold nothing any more.
+    pub fn tick(&self) {
+        let now = Instant::now();
+        self.groups.lock().retain(|_, entry| {
+            entry.group.tick(now);
+            !(entry.group.is_empty() && entry.offsets.is_empty())
+        });
+    }
+}
