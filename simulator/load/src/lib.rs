@@ -1,1 +1,282 @@
-//! load
+//! The load: plays the world against the transports, open loop.
+//!
+//! Invariant: the schedule decides when a message is due and the system does not; what was released is in the ledger
+//! once and reaches its edge at least once. It knows addresses and protocols of the edges, nothing of what lies
+//! behind them.
+
+mod counters;
+mod journal;
+mod pace;
+mod queue;
+mod release;
+mod upload;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use backbone::amqp::AmqpOptions;
+use backbone::{Backbone, BackboneError};
+use contracts::ids::{LocationId, TimeMs};
+use contracts::records::Article;
+use contracts::topics::CATALOGUE;
+use ledger::Ledger;
+use prost::Message as _;
+use tokio_util::sync::CancellationToken;
+use world::World;
+use world::events::Channel;
+
+pub use counters::{Amount, Phase};
+pub use journal::JOURNAL_BYTES_MAX;
+pub use pace::Pace;
+
+use counters::Counters;
+use journal::Journals;
+use release::Release;
+use upload::Uploader;
+
+/// When the load ends by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stop {
+    /// Simulated milliseconds from the start of trading.
+    pub until_ms: Option<u64>,
+    /// Till receipts.
+    pub receipts: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `host:port` of the store gateway.
+    pub gateway: String,
+    pub amqp: AmqpOptions,
+    pub pace: Pace,
+    pub stop: Stop,
+    /// Sends the opening stock first.
+    pub opening: bool,
+    /// Trading waits for [`Load::begin_trading`].
+    pub hold_trading: bool,
+    /// Everything is sent a second time at the end, under the same identities.
+    pub send_twice: bool,
+    /// Threads that play the world.
+    pub threads: usize,
+    /// Connections that the stores share.
+    pub connections: usize,
+    /// A store gathers so long before it uploads.
+    pub upload_interval: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) enum Control {
+    Pace(Pace),
+    Pause,
+    Resume,
+    BeginTrading,
+    Stop,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("load: {0}")]
+    Backbone(#[from] BackboneError),
+    #[error("the load's thread cannot start: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// What the load has done up to now.
+#[derive(Clone, Copy, Debug)]
+pub struct Snapshot {
+    pub phase: Phase,
+    pub simulated: TimeMs,
+    pub tills: Amount,
+    pub queue: Amount,
+    pub scans: Amount,
+    /// Opening stock, which is not offered load.
+    pub opening: Amount,
+    /// Acknowledged by the edges: tills, queue, scans.
+    pub acknowledged: [u64; 3],
+    pub waiting_bytes: u64,
+    pub retries: u64,
+    pub rejected: u64,
+    pub stores_offline: u64,
+    pub journal_full: bool,
+    /// Milliseconds from due to released.
+    pub late_ms_p50: u64,
+    pub late_ms_p99: u64,
+    pub late_ms_max: u64,
+    /// Till receipts a second since trading began: as scheduled and as released.
+    pub scheduled_per_s: f64,
+    pub released_per_s: f64,
+}
+
+impl Snapshot {
+    pub const fn offered(&self) -> Amount {
+        Amount {
+            transactions: self.tills.transactions + self.queue.transactions + self.scans.transactions,
+            lines: self.tills.lines + self.queue.lines + self.scans.lines,
+        }
+    }
+}
+
+/// A load that runs.
+pub struct Load {
+    counters: Arc<Counters>,
+    journals: Arc<Journals>,
+    stores: Arc<[LocationId]>,
+    control: mpsc::Sender<Control>,
+    thread: Option<thread::JoinHandle<()>>,
+    cancel: CancellationToken,
+}
+
+/// Publishes what the services know of articles.
+pub fn publish_catalogue(backbone: &Backbone, articles: &[Article]) -> Result<(), BackboneError> {
+    let mut producer = backbone.producer("stockstream-catalogue")?;
+    for article in articles {
+        let key = article.sku.to_string();
+        producer.send(CATALOGUE, 0, key.as_bytes(), &article.encode_to_vec(), None, &[])?;
+    }
+    producer.flush(Duration::from_secs(30))
+}
+
+impl Load {
+    /// Starts on the current runtime and a thread of its own.
+    pub fn start(config: Config, world: World, ledger: Arc<Ledger>, cancel: &CancellationToken) -> Result<Self, LoadError> {
+        let cancel = cancel.child_token();
+        let counters = Arc::new(Counters::default());
+        let places: Vec<LocationId> = world.places().iter().map(|place| place.location).collect();
+        let stores: Arc<[LocationId]> = places.iter().copied().filter(|place| place.is_store()).collect();
+        let journals = Arc::new(Journals::new(places.len()));
+        let uploader = Arc::new(Uploader {
+            gateway: config.gateway.clone(),
+            stores: places.as_slice().into(),
+            journals: Arc::clone(&journals),
+            counters: Arc::clone(&counters),
+        });
+        for _ in 0..config.connections.max(1) {
+            tokio::spawn(Arc::clone(&uploader).run(cancel.clone()));
+        }
+        let queues = places
+            .iter()
+            .map(|place| {
+                (!place.is_store()).then(|| {
+                    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+                    tokio::spawn(queue::run(
+                        *place,
+                        config.amqp.clone(),
+                        receiver,
+                        Arc::clone(&counters),
+                        cancel.clone(),
+                    ));
+                    sender
+                })
+            })
+            .collect();
+        let (control, orders) = mpsc::channel();
+        let release = Release {
+            config,
+            ledger,
+            journals: Arc::clone(&journals),
+            counters: Arc::clone(&counters),
+            queues,
+            control: orders,
+            cancel: cancel.clone(),
+        };
+        let thread = thread::Builder::new().name("load".into()).spawn(move || release.run(world))?;
+        Ok(Self { counters, journals, stores, control, thread: Some(thread), cancel })
+    }
+
+    fn order(&self, control: Control) {
+        // A load that has ended needs no orders.
+        let _ = self.control.send(control);
+    }
+
+    pub fn set_pace(&self, pace: Pace) {
+        self.order(Control::Pace(pace));
+    }
+
+    pub fn pause(&self) {
+        self.order(Control::Pause);
+    }
+
+    pub fn resume(&self) {
+        self.order(Control::Resume);
+    }
+
+    pub fn begin_trading(&self) {
+        self.order(Control::BeginTrading);
+    }
+
+    /// Releases nothing more; what was released still arrives.
+    pub fn stop(&self) {
+        self.order(Control::Stop);
+    }
+
+    /// Stores lose their line, or have it back. Unknown ones are passed over.
+    pub fn set_offline(&self, stores: &[LocationId], offline: bool) {
+        for store in stores {
+            let Some(position) = self.stores.iter().position(|known| known == store) else { continue };
+            if self.journals.set_offline(position, offline) {
+                let change = if offline { 1 } else { u64::MAX };
+                self.counters.offline.fetch_add(change, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub fn is_offline(&self, position: usize) -> bool {
+        self.journals.is_offline(position)
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        let counters = &*self.counters;
+        let (p50, p99, max) = {
+            let lateness = counters.lateness.lock();
+            (lateness.value_at_quantile(0.5), lateness.value_at_quantile(0.99), lateness.max())
+        };
+        let first = counters.first_ms.load(Ordering::Relaxed);
+        let last = counters.last_ms.load(Ordering::Relaxed);
+        let last_due = counters.last_due_ms.load(Ordering::Relaxed);
+        let tills = counters.amount(Channel::Till);
+        let rate = |until: i64| {
+            if first > 0 && until > first { tills.transactions as f64 * 1000.0 / (until - first) as f64 } else { 0.0 }
+        };
+        let opening = Amount {
+            transactions: counters.opening.load(Ordering::Relaxed),
+            lines: counters.opening_lines.load(Ordering::Relaxed),
+        };
+        Snapshot {
+            phase: counters.phase(),
+            simulated: TimeMs(counters.simulated_ms.load(Ordering::Relaxed)),
+            tills,
+            queue: counters.amount(Channel::Queue),
+            scans: counters.amount(Channel::Scan),
+            opening,
+            acknowledged: [Channel::Till, Channel::Queue, Channel::Scan].map(|c| counters.acknowledged_transactions(c)),
+            waiting_bytes: counters.waiting_bytes.load(Ordering::Relaxed),
+            retries: counters.retries.load(Ordering::Relaxed),
+            rejected: counters.rejected.load(Ordering::Relaxed),
+            stores_offline: counters.offline.load(Ordering::Relaxed),
+            journal_full: counters.journal_full.load(Ordering::Relaxed),
+            late_ms_p50: p50,
+            late_ms_p99: p99,
+            late_ms_max: max,
+            scheduled_per_s: rate(last_due),
+            released_per_s: rate(last),
+        }
+    }
+
+    /// Stops at once, without draining, and waits for its thread.
+    pub fn abort(mut self) {
+        self.cancel.cancel();
+        if let Some(thread) = self.thread.take() {
+            // A panic of it has been printed already.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}

@@ -90,7 +90,6 @@ pub struct Place {
 #[derive(Debug)]
 pub struct Snapshot {
     pub batches: Vec<StoredBatch>,
-    pub clean_end: i64,
 }
 
 impl Partition {
@@ -301,7 +300,6 @@ impl Partition {
         }
         Some(Snapshot {
             batches: inner.log.batches().iter().cloned().collect(),
-            clean_end: inner.clean_end,
         })
     }
 

@@ -17,6 +17,15 @@ mod write;
 pub use read::{DOCUMENT_BYTES_MAX, EVENTS_MAX, EventFault, ParseError, parse};
 pub use write::DocumentWriter;
 
+/// The first place that a document names, found without reading the document: for an edge that only has to know whose it is.
+pub fn location_of(document: &[u8]) -> Option<LocationId> {
+    let text = std::str::from_utf8(document).ok()?;
+    text.split('"')
+        .filter(|part| part.contains("/414/") || part.starts_with("urn:epc:id:sgln:"))
+        .find_map(identifier::place)
+        .map(|place| place.location)
+}
+
 use std::ops::Range;
 
 use crate::ids::{Gtin, LocationId, Quantity, TimeMs};

@@ -1,0 +1,481 @@
+//! The service over the embedded broker: all sources, dead letters, the catalogue that comes late, stops and starts.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use backbone::{Backbone, BackboneOptions, Producer};
+use contracts::ids::{Gtin, LocationId, Money, Quantity, Sku, TimeMs};
+use contracts::records::{Article, Movement};
+use contracts::topics::{self, PARTITIONS, headers, partition_of};
+use contracts::wire::copybook::{self, MoveRecord, MoveType};
+use contracts::wire::epcis::{BizStep, DocumentWriter, ScanEvent, ScanLine, SubLocation};
+use contracts::wire::tlog4690::{Header, Item, ReceiptWriter};
+use embedded::broker::{Broker, BrokerOptions};
+use normaliser::{Config, Counters, NormaliserError, Phase, Summary, run};
+use prost::Message as _;
+use tokio_util::sync::CancellationToken;
+
+/// A hang must end; nothing here waits so long otherwise.
+const DEADLINE: Duration = Duration::from_secs(60);
+const OATS: Article = Article {
+    sku: 100_234,
+    gtin: 614_141_999_996,
+    name: String::new(),
+    department: String::new(),
+    department_number: 0,
+    price: 0,
+    pack_size: 0,
+    weighed: false,
+};
+/// Of the receipts' clocks.
+const AT: i64 = 1_741_944_413_000;
+
+/// Now: a broker deletes what is older than its retention.
+fn due() -> i64 {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    now.as_millis() as i64
+}
+
+struct Kafka {
+    runtime: tokio::runtime::Runtime,
+    broker: Broker,
+    backbone: Backbone,
+}
+
+impl Kafka {
+    fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let broker = runtime.block_on(Broker::start(BrokerOptions::default())).unwrap();
+        let options = BackboneOptions {
+            bootstrap: broker.bootstrap(),
+            label: "embedded".into(),
+            settings: vec![
+                ("debug".into(), "cgrp,consumer,fetch".into()),
+                ("log_level".into(), "7".into()),
+            ],
+            compress: false,
+        };
+        let backbone = Backbone::connect(options).unwrap();
+        runtime.block_on(backbone.ensure_topics(&topics::ALL)).unwrap();
+        Self {
+            runtime,
+            broker,
+            backbone,
+        }
+    }
+
+    fn producer(&self) -> Producer {
+        self.backbone.producer("test").unwrap()
+    }
+
+    fn add_article(&self, article: &Article) {
+        let mut producer = self.producer();
+        let key = article.sku.to_string();
+        producer
+            .send(
+                topics::CATALOGUE,
+                0,
+                key.as_bytes(),
+                &article.encode_to_vec(),
+                None,
+                &[],
+            )
+            .unwrap();
+        producer.flush(DEADLINE).unwrap();
+    }
+
+    fn send(&self, topic: &str, messages: &[(LocationId, Vec<u8>)]) {
+        let mut producer = self.producer();
+        for (location, payload) in messages {
+            let key = location.to_string();
+            let format = [(headers::RECEIVED, &b"1"[..])];
+            producer
+                .send(
+                    topic,
+                    partition_of(*location),
+                    key.as_bytes(),
+                    payload,
+                    Some(due()),
+                    &format,
+                )
+                .unwrap();
+        }
+        producer.flush(DEADLINE).unwrap();
+    }
+
+    /// Reads a topic from its start until `count` records have come.
+    fn read<T>(&self, topic: &str, count: usize, of: impl Fn(&backbone::Record<'_>) -> T) -> Vec<T> {
+        let reader = self
+            .backbone
+            .reader_from_beginning("test-reader", topic, PARTITIONS)
+            .unwrap();
+        let until = Instant::now() + DEADLINE;
+        let mut out = Vec::new();
+        while out.len() < count {
+            assert!(
+                Instant::now() < until,
+                "{} of {count} records of {topic}",
+                out.len()
+            );
+            if let Some(record) = reader.poll(Duration::from_millis(50)).unwrap() {
+                out.push(of(&record));
+            }
+        }
+        out
+    }
+
+    /// All movements up to the last number of every till.
+    fn movements_until(
+        &self,
+        done: impl Fn(&BTreeMap<(String, u64), u32>) -> bool,
+    ) -> BTreeMap<(String, u64), u32> {
+        let reader = self
+            .backbone
+            .reader_from_beginning("test-reader", topics::MOVEMENTS, PARTITIONS)
+            .unwrap();
+        let until = Instant::now() + DEADLINE;
+        let mut seen = BTreeMap::new();
+        while !done(&seen) {
+            assert!(Instant::now() < until, "{} transactions", seen.len());
+            if let Some(record) = reader.poll(Duration::from_millis(50)).unwrap() {
+                let movement = Movement::decode(record.payload().unwrap()).unwrap();
+                *seen.entry((movement.location, movement.number)).or_default() += 1;
+            }
+        }
+        seen
+    }
+}
+
+struct Running {
+    counters: Arc<Counters>,
+    cancel: CancellationToken,
+    thread: JoinHandle<Result<Summary, NormaliserError>>,
+}
+
+impl Running {
+    fn start(kafka: &Kafka, client_id: &str, sabotage: Option<&str>) -> Self {
+        let counters = Arc::<Counters>::default();
+        let cancel = CancellationToken::new();
+        let config = Config {
+            client_id: client_id.to_owned(),
+            counters: Arc::clone(&counters),
+            sabotage: sabotage.map(|text| text.parse().unwrap()),
+            ..Config::default()
+        };
+        let (backbone, token) = (kafka.backbone.clone(), cancel.clone());
+        let thread = std::thread::spawn(move || run(config, backbone, token));
+        Self {
+            counters,
+            cancel,
+            thread,
+        }
+    }
+
+    fn wait_until(&self, what: &str, done: impl Fn(&normaliser::Snapshot) -> bool) {
+        let until = Instant::now() + DEADLINE;
+        while !done(&self.counters.snapshot()) {
+            assert!(
+                !self.thread.is_finished(),
+                "the service ended while waiting for {what}"
+            );
+            assert!(Instant::now() < until, "{what}: {:?}", self.counters.snapshot());
+            std::thread::yield_now();
+        }
+    }
+
+    fn stop(self) -> Summary {
+        self.cancel.cancel();
+        self.thread.join().unwrap().unwrap()
+    }
+}
+
+fn receipt(number: u16, item_code: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    let header = Header {
+        terminal: 1,
+        number,
+        at: TimeMs(AT),
+        ..Header::default()
+    };
+    let mut writer = ReceiptWriter::begin(&mut out, &header);
+    writer.item(&Item {
+        item_code,
+        ordinal: 1,
+        ..Item::default()
+    });
+    writer.finish();
+    out
+}
+
+fn receipts(stores: u16, numbers: std::ops::RangeInclusive<u16>) -> Vec<(LocationId, Vec<u8>)> {
+    numbers
+        .flat_map(|number| {
+            (1..=stores).map(move |store| (LocationId::store(store), receipt(number, OATS.gtin)))
+        })
+        .collect()
+}
+
+#[test]
+fn all_sources_become_movements_and_what_is_not_understood_is_kept_whole() {
+    let kafka = Kafka::start();
+    kafka.add_article(&OATS);
+    let service = Running::start(&kafka, "one", None);
+    let gtin = Gtin::new(OATS.gtin).unwrap();
+
+    kafka.send(topics::TLOG_RAW, &receipts(3, 1..=2));
+    let mut record = Vec::new();
+    copybook::write(
+        &MoveRecord {
+            sequence: 9,
+            place: LocationId::warehouse(1),
+            department: 1,
+            sku: Sku(OATS.sku),
+            gtin,
+            move_type: MoveType::Supplied,
+            quantity: Quantity::units(48),
+            on_hand: Quantity(0),
+            on_order: Quantity(0),
+            unit_cost: Money(1),
+            at: TimeMs(AT),
+            adjusted_units: 0,
+            destination: None,
+            despatch_advice: None,
+        },
+        &mut record,
+    )
+    .unwrap();
+    kafka.send(topics::MQ_RAW, &[(LocationId::warehouse(1), record)]);
+    let mut document = Vec::new();
+    let mut writer = DocumentWriter::begin(&mut document, TimeMs(AT));
+    for running_number in [1, 2] {
+        writer.event(&ScanEvent {
+            reader: 4,
+            running_number,
+            location: LocationId::store(1),
+            at: TimeMs(AT),
+            step: BizStep::Stocking,
+            despatch_advice: None,
+            sub_location: SubLocation::Floor,
+            lines: &[ScanLine::moved(gtin, Quantity::ONE)],
+        });
+    }
+    writer.finish();
+    kafka.send(topics::SCAN_RAW, &[(LocationId::store(1), document)]);
+    let bad = [
+        (LocationId::store(2), b"no receipt".to_vec()),
+        (LocationId::store(3), receipt(3, 22)),
+    ];
+    kafka.send(topics::TLOG_RAW, &bad);
+
+    let movements = kafka.read(topics::MOVEMENTS, 9, |record| {
+        let movement = Movement::decode(record.payload().unwrap()).unwrap();
+        let location: LocationId = movement.location.parse().unwrap();
+        assert_eq!(record.partition(), partition_of(location));
+        assert_eq!(record.key(), movement.location.as_bytes());
+        assert_eq!(Some(movement.due_ms), record.timestamp_ms());
+        assert!((due() - 600_000..=due()).contains(&movement.due_ms));
+        assert_eq!(
+            movement.occurred_ms,
+            AT / 60_000 * 60_000 + if movement.source_unit == 1 { 0 } else { AT % 60_000 }
+        );
+        movement
+    });
+    assert!(movements.iter().all(|movement| movement.lines.len() == 1));
+    let dead = kafka.read(topics::DEAD_LETTERS, 2, |record| {
+        let header = |name| String::from_utf8(record.header(name).unwrap_or_default().to_vec()).unwrap();
+        assert_eq!(header(headers::DLQ_TOPIC), topics::TLOG_RAW);
+        assert_eq!(header(headers::RECEIVED), "1", "its own headers stay");
+        assert!(!header(headers::DLQ_MESSAGE).is_empty());
+        let location: LocationId = std::str::from_utf8(record.key()).unwrap().parse().unwrap();
+        assert_eq!(header(headers::DLQ_PARTITION), partition_of(location).to_string());
+        assert_eq!(
+            header(headers::DLQ_OFFSET)
+                .parse::<u64>()
+                .ok()
+                .map(|offset| offset < 10),
+            Some(true)
+        );
+        (
+            header(headers::DLQ_CLASS),
+            location,
+            record.payload().unwrap().to_vec(),
+        )
+    });
+    for (location, payload) in bad {
+        let (class, ..) = dead.iter().find(|letter| letter.1 == location).unwrap();
+        assert_eq!(
+            class,
+            if payload == b"no receipt" {
+                "bad-frame"
+            } else {
+                "unknown-item"
+            }
+        );
+        assert!(dead.iter().any(|letter| letter.2 == payload));
+    }
+
+    let counts = service.stop().counts;
+    assert_eq!(
+        (counts.till_messages, counts.queue_messages, counts.scan_messages),
+        (8, 1, 1)
+    );
+    assert_eq!(
+        (counts.transactions, counts.lines, counts.dead_letters_total()),
+        (9, 9, 2)
+    );
+    assert_eq!((counts.articles, counts.phase), (1, Phase::Stopped));
+}
+
+#[test]
+fn it_waits_visibly_for_the_catalogue_and_takes_in_what_comes_later() {
+    let kafka = Kafka::start();
+    let service = Running::start(&kafka, "one", None);
+    service.wait_until("the catalogue", |counts| {
+        counts.phase == Phase::WaitingForCatalogue
+    });
+    kafka.send(topics::TLOG_RAW, &receipts(1, 1..=1));
+    kafka.add_article(&OATS);
+    service.wait_until("a transaction", |counts| counts.transactions == 1);
+    assert_eq!(service.counters.snapshot().phase, Phase::Running);
+
+    // An article that is newer than the service is found when it is sold.
+    let tea = Article {
+        sku: 8,
+        gtin: 2_000_012_345_678,
+        ..OATS
+    };
+    kafka.add_article(&tea);
+    kafka.send(topics::TLOG_RAW, &[(LocationId::store(1), receipt(2, tea.gtin))]);
+    service.wait_until("the new article", |counts| counts.transactions == 2);
+    assert_eq!(service.stop().counts.dead_letters_total(), 0);
+}
+
+#[test]
+fn it_can_be_cancelled_while_it_waits_for_the_catalogue() {
+    let kafka = Kafka::start();
+    let service = Running::start(&kafka, "one", None);
+    service.wait_until("the catalogue", |counts| {
+        counts.phase == Phase::WaitingForCatalogue
+    });
+    assert_eq!(service.stop().counts.messages(), 0);
+}
+
+#[test]
+fn stopped_and_started_again_it_loses_nothing() {
+    let kafka = Kafka::start();
+    kafka.add_article(&OATS);
+    kafka.send(topics::TLOG_RAW, &receipts(20, 1..=50));
+    let first = Running::start(&kafka, "one", None);
+    first.wait_until("some", |counts| counts.transactions >= 300);
+    let done = first.stop().counts;
+    kafka.send(topics::TLOG_RAW, &receipts(20, 51..=60));
+    let second = Running::start(&kafka, "one", None);
+    let seen = kafka.movements_until(|seen| seen.len() == 20 * 60);
+    // A stop in good order commits all that it made.
+    assert!(
+        seen.values().all(|times| *times == 1),
+        "made twice after a clean stop"
+    );
+    let again = second.stop().counts;
+    assert_eq!(done.transactions + again.transactions, 20 * 60);
+}
+
+#[test]
+fn two_instances_share_the_work_and_one_takes_over_from_the_other() {
+    let kafka = Kafka::start();
+    kafka.add_article(&OATS);
+    let (one, two) = (
+        Running::start(&kafka, "one", None),
+        Running::start(&kafka, "two", None),
+    );
+    let mut number = 0;
+    while one.counters.snapshot().transactions == 0 || two.counters.snapshot().transactions == 0 {
+        number += 1;
+        assert!(number < 9000, "one instance gets nothing");
+        kafka.send(topics::TLOG_RAW, &receipts(20, number..=number));
+    }
+    one.stop();
+    kafka.send(topics::TLOG_RAW, &receipts(20, number + 1..=number + 20));
+    let all = 20 * (usize::from(number) + 20);
+    assert_eq!(kafka.movements_until(|seen| seen.len() == all).len(), all);
+    two.stop();
+}
+
+#[test]
+fn a_node_of_the_cluster_that_dies_loses_nothing() {
+    let kafka = Kafka::start();
+    kafka.add_article(&OATS);
+    let service = Running::start(&kafka, "one", None);
+    kafka.send(topics::TLOG_RAW, &receipts(20, 1..=20));
+    service.wait_until("some", |counts| counts.transactions >= 100);
+    kafka.runtime.block_on(kafka.broker.stop_node(2)).unwrap();
+    kafka.send(topics::TLOG_RAW, &receipts(20, 21..=40));
+    kafka.movements_until(|seen| seen.len() == 800);
+    kafka.runtime.block_on(kafka.broker.start_node(2)).unwrap();
+    kafka.send(topics::TLOG_RAW, &receipts(20, 41..=45));
+    kafka.movements_until(|seen| seen.len() == 900);
+    service.stop();
+}
+
+#[test]
+fn sabotage_damages_exactly_the_transactions_that_it_names() {
+    let all = receipts(5, 1..=40);
+    for (text, times, quantity) in [
+        ("drop:1/10@normaliser", 0, 1000),
+        ("double:1/10@normaliser", 2, 1000),
+        ("alter:1/10@normaliser", 1, 2000),
+        ("drop:1/1@inventory", 1, 1000),
+    ] {
+        let kafka = Kafka::start();
+        kafka.add_article(&OATS);
+        kafka.send(topics::TLOG_RAW, &all);
+        let service = Running::start(&kafka, "one", Some(text));
+        service.wait_until("all", |counts| counts.transactions == 200);
+        let hit = service.stop().counts.sabotaged as usize;
+        let expected = if text.ends_with("inventory") { 0..1 } else { 5..50 };
+        assert!(expected.contains(&hit), "{text}: {hit}");
+        let damaged = 200 - hit + hit * times;
+        let quantities = kafka.read(topics::MOVEMENTS, damaged, |record| {
+            Movement::decode(record.payload().unwrap()).unwrap().lines[0].quantity
+        });
+        assert_eq!(
+            quantities.iter().filter(|found| **found == quantity).count(),
+            if quantity == 1000 { damaged } else { hit }
+        );
+    }
+}
+struct L;
+impl log::Log for L {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool { true }
+    fn log(&self, r: &log::Record<'_>) { if r.target().contains("librdkafka") { eprintln!("LOG {}", r.args()); } }
+    fn flush(&self) {}
+}
+#[test]
+fn hold() {
+    use rdkafka::consumer::{BaseConsumer, Consumer as _};
+    static LG: L = L; let _ = log::set_logger(&LG); log::set_max_level(log::LevelFilter::Trace);
+    let kafka = Kafka::start();
+    kafka.add_article(&OATS);
+    kafka.send(topics::TLOG_RAW, &receipts(20, 1..=5));
+    let _ = std::marker::PhantomData::<BaseConsumer>;
+    for reset in [backbone::OffsetReset::Earliest] {
+    let c = kafka.backbone.group_consumer("x", "g", &["tlog.raw"], reset).unwrap();
+    let t = Instant::now();
+    while t.elapsed() < Duration::from_secs(6) { match c.poll(Duration::from_millis(20)).unwrap() {
+        None => {}
+        Some(backbone::Event::Record(r)) => eprintln!("MSG {} {}", r.partition(), r.offset()),
+        Some(backbone::Event::Assigned(p)) => { eprintln!("ASSIGNED {} {:?}", p.len(), t.elapsed()); let all: Vec<_> = p.iter().cloned().map(|p| (p, backbone::StartAt::Offset(0))).collect(); if std::env::var("ZERO").is_ok() { c.take(&all).unwrap() } else { c.take_committed(&p).unwrap() } eprintln!("committed {:?}", c.committed(&p)); }
+        Some(_) => eprintln!("OTHER"),
+    } }
+    }
+}

@@ -1,0 +1,255 @@
+//! From a body to acknowledged messages.
+//!
+//! Invariant: an answer that names something accepted comes after its acknowledgement. When a send is refused halfway,
+//! the request as a whole is refused; what was sent before it may stay in the topic.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use backbone::{AckProducer, BatchAck};
+use contracts::ids::LocationId;
+use contracts::topics::{self, headers, partition_of};
+use contracts::wire::tlog4690::frames;
+use contracts::wire::{FORMAT_4690, FORMAT_EPCIS, epcis};
+use hyper::StatusCode;
+use serde_json::{Value, json};
+
+use crate::Counters;
+use crate::answer::{Answer, Refusal, json_answer};
+
+/// Of so many broken parts the answer names place and reason; all are counted.
+const REASONS_MAX: usize = 100;
+
+/// A part of [`crate::Config::max_in_flight_bytes`], given back on drop.
+pub struct Reservation<'a> {
+    in_flight: &'a AtomicUsize,
+    limit: usize,
+    held: usize,
+}
+
+impl<'a> Reservation<'a> {
+    pub const fn new(in_flight: &'a AtomicUsize, limit: usize) -> Self {
+        Self {
+            in_flight,
+            limit,
+            held: 0,
+        }
+    }
+
+    /// Takes more, or says that there is too much under way.
+    pub fn add(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let before = self.in_flight.fetch_add(bytes, Ordering::AcqRel);
+        self.held += bytes;
+        if before + bytes > self.limit {
+            return Err(Refusal::TooMuch);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.in_flight.fetch_sub(self.held, Ordering::AcqRel);
+    }
+}
+
+/// When messages were due to be sent, as the header `intended-at` has it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Intended(Vec<i64>);
+
+impl Intended {
+    pub fn parse(header: Option<&str>) -> Result<Self, Refusal> {
+        let Some(text) = header else {
+            return Ok(Self(Vec::new()));
+        };
+        text.split(',')
+            .map(|part| part.trim().parse().ok().filter(|ms| *ms >= 0))
+            .collect::<Option<Vec<i64>>>()
+            .map(Self)
+            .ok_or_else(|| {
+                Refusal::Bad("intended-at: unix milliseconds, one for all or one a receipt".into())
+            })
+    }
+
+    /// The Kafka timestamp of the receipt at `index`. Unknown (none, or 0) is `None`, which Kafka's client makes the
+    /// instant of sending: older than retention must no message be that nobody has read.
+    fn of(&self, index: usize, receipts: usize) -> Option<i64> {
+        let known = match self.0.as_slice() {
+            [] => None,
+            [one] => Some(*one),
+            each if each.len() == receipts => Some(each[index]),
+            // Framing is broken, so it cannot be told whose is whose: the earliest makes nobody look better.
+            each => each.iter().min().copied(),
+        };
+        known.filter(|ms| *ms > 0)
+    }
+}
+
+/// What every request needs.
+pub struct Ingest {
+    pub producer: AckProducer,
+    pub counters: Arc<Counters>,
+}
+
+impl Ingest {
+    /// A batch of receipts of one store.
+    pub async fn tlog(&self, store: LocationId, intended: &Intended, body: &[u8]) -> Result<Answer, Refusal> {
+        let mut receipts = Vec::new();
+        let mut rejected = Vec::new();
+        let mut broken = 0_u64;
+        for frame in frames(body) {
+            match frame {
+                Ok(range) => receipts.push(range),
+                Err(error) => {
+                    broken += 1;
+                    if rejected.len() < REASONS_MAX {
+                        rejected.push(json!({ "offset": error.offset, "reason": error.to_string() }));
+                    }
+                }
+            }
+        }
+        if broken == 0 && intended.0.len() > 1 && intended.0.len() != receipts.len() {
+            return Err(Refusal::Bad(format!(
+                "intended-at has {} instants for {} receipts: give one, or one a receipt",
+                intended.0.len(),
+                receipts.len()
+            )));
+        }
+        let received = received();
+        let ack = BatchAck::new();
+        let mut bytes = 0;
+        for (index, range) in receipts.iter().enumerate() {
+            let payload = &body[range.clone()];
+            bytes += payload.len();
+            self.send(
+                &ack,
+                (topics::TLOG_RAW, FORMAT_4690),
+                store,
+                payload,
+                intended.of(index, receipts.len()),
+                &received,
+            )?;
+        }
+        acknowledged(&ack).await?;
+        self.accepted(receipts.len(), bytes);
+        self.counters.rejected.fetch_add(broken, Ordering::Relaxed);
+        Ok(if broken == 0 {
+            json_answer(StatusCode::OK, &json!({ "accepted": receipts.len() }))
+        } else {
+            json_answer(
+                StatusCode::BAD_REQUEST,
+                &json!({ "accepted": receipts.len(), "rejected": Value::Array(rejected) }),
+            )
+        })
+    }
+
+    /// One EPCIS document, whole: its key is the location of its first event. The standard's capture interface answers
+    /// 202 and tells of failures at a job's address; here the answer is 201, and comes when the document is durable.
+    pub async fn capture(&self, intended: &Intended, body: &[u8]) -> Result<Answer, Refusal> {
+        let document = epcis::parse(body).map_err(|error| Refusal::Bad(error.to_string()))?;
+        let location = document
+            .events
+            .first()
+            .map(|event| event.location)
+            .ok_or_else(|| Refusal::Bad("the document has no event".into()))?;
+        let ack = BatchAck::new();
+        self.send(
+            &ack,
+            (topics::SCAN_RAW, FORMAT_EPCIS),
+            location,
+            body,
+            intended.of(0, 1),
+            &received(),
+        )?;
+        acknowledged(&ack).await?;
+        self.accepted(1, body.len());
+        Ok(json_answer(StatusCode::CREATED, &json!({ "accepted": 1 })))
+    }
+
+    fn send(
+        &self,
+        ack: &Arc<BatchAck>,
+        (topic, format): (&str, &str),
+        location: LocationId,
+        payload: &[u8],
+        timestamp_ms: Option<i64>,
+        received: &str,
+    ) -> Result<(), Refusal> {
+        let mut key = Vec::with_capacity(6);
+        topics::push_location(&mut key, location);
+        let all = [
+            (headers::FORMAT, format.as_bytes()),
+            (headers::RECEIVED, received.as_bytes()),
+        ];
+        let partition = partition_of(location);
+        match self
+            .producer
+            .try_send(ack, topic, partition, &key, payload, timestamp_ms, &all)
+        {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Refusal::Unavailable),
+            Err(error) => {
+                tracing::warn!(%error, topic, "send refused");
+                Err(Refusal::Unavailable)
+            }
+        }
+    }
+
+    fn accepted(&self, transactions: usize, bytes: usize) {
+        self.counters
+            .transactions
+            .fetch_add(transactions as u64, Ordering::Relaxed);
+        add(&self.counters.bytes, bytes);
+    }
+}
+
+fn add(counter: &AtomicU64, amount: usize) {
+    counter.fetch_add(amount as u64, Ordering::Relaxed);
+}
+
+async fn acknowledged(ack: &BatchAck) -> Result<(), Refusal> {
+    ack.wait().await.map_err(|error| {
+        tracing::warn!(%error, "not acknowledged");
+        Refusal::Unavailable
+    })
+}
+
+fn received() -> String {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis()
+        .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intended_instants_are_one_for_all_or_one_a_receipt() {
+        let intended = Intended::parse(Some("10, 20,30")).expect("valid");
+        assert_eq!(intended.of(1, 3), Some(20));
+        assert_eq!(intended.of(1, 2), Some(10), "the earliest when framing is broken");
+        assert_eq!(Intended::parse(Some("7")).expect("valid").of(4, 9), Some(7));
+        assert_eq!(Intended::parse(Some("0")).expect("valid").of(0, 1), None);
+        assert_eq!(Intended::parse(None).expect("valid").of(0, 1), None);
+        for wrong in ["", "x", "1,", "-1", "1;2"] {
+            assert!(Intended::parse(Some(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_reservation_is_given_back_whether_or_not_it_fitted() {
+        let in_flight = AtomicUsize::new(0);
+        let mut first = Reservation::new(&in_flight, 10);
+        assert!(first.add(8).is_ok());
+        let mut second = Reservation::new(&in_flight, 10);
+        assert_eq!(second.add(3), Err(Refusal::TooMuch));
+        drop(second);
+        assert!(first.add(2).is_ok());
+        drop(first);
+        assert_eq!(in_flight.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,112 @@
+//! What the load counts, by channel.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+
+use hdrhistogram::Histogram;
+use parking_lot::Mutex;
+use world::events::Channel;
+
+/// Transactions and movement lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    pub transactions: u64,
+    pub lines: u64,
+}
+
+#[derive(Debug, Default)]
+struct Cell {
+    transactions: AtomicU64,
+    lines: AtomicU64,
+    acknowledged: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Opening,
+    /// Opening stock is out; trading waits for the word.
+    Ready,
+    Trading,
+    /// Nothing more is released.
+    Draining,
+    Done,
+}
+
+impl Phase {
+    const ALL: [Self; 5] = [Self::Opening, Self::Ready, Self::Trading, Self::Draining, Self::Done];
+}
+
+#[derive(Debug)]
+pub struct Counters {
+    channels: [Cell; 3],
+    phase: AtomicU8,
+    pub(crate) simulated_ms: AtomicI64,
+    pub(crate) retries: AtomicU64,
+    /// Bytes released and not acknowledged.
+    pub(crate) waiting_bytes: AtomicU64,
+    pub(crate) offline: AtomicU64,
+    pub(crate) journal_full: AtomicBool,
+    /// Opening amounts, which are not offered load.
+    pub(crate) opening: AtomicU64,
+    pub(crate) opening_lines: AtomicU64,
+    pub(crate) rejected: AtomicU64,
+    pub(crate) lateness: Mutex<Histogram<u64>>,
+    /// Wall milliseconds since 1970 of the first and the last release of trading.
+    pub(crate) first_ms: AtomicI64,
+    pub(crate) last_ms: AtomicI64,
+    /// And of the due instants of the same.
+    pub(crate) last_due_ms: AtomicI64,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            channels: Default::default(),
+            phase: AtomicU8::new(0),
+            simulated_ms: AtomicI64::new(0),
+            retries: AtomicU64::new(0),
+            waiting_bytes: AtomicU64::new(0),
+            offline: AtomicU64::new(0),
+            journal_full: AtomicBool::new(false),
+            opening: AtomicU64::new(0),
+            opening_lines: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            lateness: Mutex::new(Histogram::new_with_bounds(1, 3_600_000, 3).expect("constant bounds are valid")),
+            first_ms: AtomicI64::new(0),
+            last_ms: AtomicI64::new(0),
+            last_due_ms: AtomicI64::new(0),
+        }
+    }
+}
+
+impl Counters {
+    pub(crate) fn released(&self, channel: Channel, transactions: u64, lines: u64) {
+        let cell = &self.channels[channel as usize];
+        cell.transactions.fetch_add(transactions, Ordering::Relaxed);
+        cell.lines.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    pub(crate) fn acknowledged(&self, channel: Channel, transactions: u64, bytes: u64) {
+        self.channels[channel as usize].acknowledged.fetch_add(transactions, Ordering::Relaxed);
+        self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    pub fn amount(&self, channel: Channel) -> Amount {
+        let cell = &self.channels[channel as usize];
+        Amount {
+            transactions: cell.transactions.load(Ordering::Relaxed),
+            lines: cell.lines.load(Ordering::Relaxed),
+        }
+    }
+
+    pub fn acknowledged_transactions(&self, channel: Channel) -> u64 {
+        self.channels[channel as usize].acknowledged.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    pub fn phase(&self) -> Phase {
+        Phase::ALL[usize::from(self.phase.load(Ordering::Acquire)).min(Phase::ALL.len() - 1)]
+    }
+}

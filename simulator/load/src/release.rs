@@ -1,0 +1,360 @@
+//! The release loop: when a message is due, the ledger takes its facts and its bytes go to the place's journal or queue.
+//!
+//! Open loop: the schedule decides, not the system. A loop that is late catches up and never skips; how late it was
+//! is recorded. Unthrottled, nothing is due, and the loop waits while too much is not yet acknowledged.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use ledger::Ledger;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+use world::World;
+use world::events::{Channel, Message, PlaceEvents, Step};
+
+use crate::counters::{Counters, Phase};
+use crate::journal::{Journals, Pending, Put};
+use crate::pace::{Pace, Schedule};
+use crate::{Config, Control};
+
+const TICK: Duration = Duration::from_millis(5);
+/// Unthrottled: what may be released and not acknowledged.
+const WAITING_BYTES_MAX: u64 = 24 << 20;
+/// Unthrottled: a store uploads when it has so much, or when everybody waits.
+const ENOUGH_BYTES: usize = 24 << 10;
+/// Places whose opening stock is counted at a time.
+const OPENING_PLACES: usize = 100;
+
+/// What comes from the thread that plays the world.
+enum Played {
+    Opening(Step),
+    OpeningEnds,
+    Trading(Step),
+}
+
+/// Plays the world one step ahead.
+fn play(mut world: World, opening: bool, threads: usize, steps: &SyncSender<Played>) {
+    if opening {
+        while let Some(part) = world.opening_part(OPENING_PLACES) {
+            if steps.send(Played::Opening(part)).is_err() {
+                return;
+            }
+        }
+    } else {
+        drop(world.opening());
+    }
+    if steps.send(Played::OpeningEnds).is_err() {
+        return;
+    }
+    while steps.send(Played::Trading(world.step(threads))).is_ok() {}
+}
+
+pub struct Release {
+    pub config: Config,
+    pub ledger: Arc<Ledger>,
+    pub journals: Arc<Journals>,
+    pub counters: Arc<Counters>,
+    /// By place; stores have none.
+    pub queues: Vec<Option<UnboundedSender<Pending>>>,
+    pub control: Receiver<Control>,
+    pub cancel: CancellationToken,
+}
+
+/// What goes on while a step is released.
+struct Going {
+    schedule: Schedule,
+    start: Instant,
+    start_ms: i64,
+    /// Stores by the instant when their upload is due, ascending.
+    timers: VecDeque<(Instant, usize)>,
+    receipts: u64,
+    first_simulated_ms: i64,
+    /// Everything released, to be sent again.
+    again: Vec<(usize, Pending)>,
+    stop: bool,
+    hold: bool,
+}
+
+impl Going {
+    /// Milliseconds since the start.
+    fn elapsed(&self) -> f64 {
+        self.start.elapsed().as_secs_f64() * 1000.0
+    }
+
+    fn wall_ms(&self, elapsed: f64) -> i64 {
+        self.start_ms + elapsed as i64
+    }
+}
+
+fn wall_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+impl Release {
+    /// Runs to the end of the load, or until cancelled. Blocks.
+    pub fn run(self, world: World) {
+        let (sender, steps) = sync_channel(1);
+        let (opening, threads) = (self.config.opening, self.config.threads);
+        let first = world.now().0;
+        let player = thread::Builder::new().name("world".into()).spawn(move || play(world, opening, threads, &sender));
+        let Ok(player) = player else {
+            tracing::error!("the world's thread cannot start");
+            return;
+        };
+        let start = Instant::now();
+        let mut going = Going {
+            schedule: Schedule::new(self.config.pace, first, 0.0),
+            start,
+            start_ms: wall_ms(),
+            timers: VecDeque::new(),
+            receipts: 0,
+            first_simulated_ms: first,
+            again: Vec::new(),
+            stop: false,
+            hold: self.config.hold_trading,
+        };
+        self.counters.simulated_ms.store(first, Ordering::Relaxed);
+        while !going.stop {
+            match steps.recv_timeout(TICK) {
+                Ok(Played::Opening(step)) => self.opening(&mut going, step),
+                Ok(Played::OpeningEnds) => self.before_trading(&mut going, first),
+                Ok(Played::Trading(step)) => self.trading(&mut going, step),
+                Err(RecvTimeoutError::Timeout) => self.tend(&mut going, i64::MAX),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        drop(steps);
+        if player.join().is_err() {
+            tracing::error!("the world's thread panicked");
+        }
+        self.counters.set_phase(Phase::Draining);
+        for (place, message) in std::mem::take(&mut going.again) {
+            self.send(&mut going, place, message);
+        }
+        self.drain(&mut going);
+        self.counters.set_phase(Phase::Done);
+    }
+
+    /// Waits until everything is acknowledged, but for what offline stores hold.
+    fn drain(&self, going: &mut Going) {
+        self.journals.flush();
+        while self.counters.waiting_bytes.load(Ordering::Relaxed) > 0 && !self.cancel.is_cancelled() {
+            self.tend(going, i64::MAX);
+            self.journals.flush();
+            thread::sleep(TICK);
+        }
+    }
+
+    fn opening(&self, going: &mut Going, step: Step) {
+        for (place, mut events) in step.places.into_iter().enumerate() {
+            let now = wall_ms();
+            let bytes = Bytes::from(std::mem::take(&mut events.bytes));
+            for message in &events.messages {
+                let (transactions, lines) = self.apply(place, &events, message);
+                self.counters.opening.fetch_add(transactions.into(), Ordering::Relaxed);
+                self.counters.opening_lines.fetch_add(lines, Ordering::Relaxed);
+                let pending = pending(&bytes, message, now, transactions);
+                self.send(going, place, pending);
+            }
+            self.wait_for_room(going);
+        }
+        self.journals.flush();
+    }
+
+    /// Opening stock is out; trading begins when the caller says so.
+    fn before_trading(&self, going: &mut Going, first: i64) {
+        self.drain(going);
+        self.counters.set_phase(Phase::Ready);
+        while going.hold && !going.stop {
+            self.tend(going, i64::MAX);
+            thread::sleep(TICK);
+        }
+        let elapsed = going.elapsed();
+        let (pace, paused) = (going.schedule.pace(), going.schedule.is_paused());
+        going.schedule = Schedule::new(pace, first, elapsed);
+        if paused {
+            going.schedule.pause(elapsed, first);
+        }
+        self.counters.first_ms.store(wall_ms(), Ordering::Relaxed);
+        self.counters.set_phase(Phase::Trading);
+    }
+
+    fn trading(&self, going: &mut Going, step: Step) {
+        let until = step.until.0;
+        let receipts: u64 = step
+            .places
+            .iter()
+            .map(|place| place.messages.iter().filter(|m| m.channel == Channel::Till).count() as u64)
+            .sum();
+        if going.schedule.pace() == Pace::Unthrottled {
+            let elapsed = going.elapsed();
+            going.schedule.set_pace(Pace::Unthrottled, elapsed, until);
+        }
+        going.schedule.begin_step(step.from.0, until, receipts);
+        let mut places: Vec<(Bytes, PlaceEvents, usize)> = step
+            .places
+            .into_iter()
+            .map(|mut events| (Bytes::from(std::mem::take(&mut events.bytes)), events, 0))
+            .collect();
+        let end = self.config.stop.until_ms.map_or(i64::MAX, |span| going.first_simulated_ms + span as i64);
+        loop {
+            self.tend(going, until);
+            if going.stop {
+                return;
+            }
+            let elapsed = going.elapsed();
+            let now = going.schedule.simulated(elapsed).min(until as f64);
+            let mut released = 0_u64;
+            for (place, (bytes, events, next)) in places.iter_mut().enumerate() {
+                while let Some(message) = events.messages.get(*next) {
+                    if message.at.0 as f64 > now || message.at.0 >= end {
+                        break;
+                    }
+                    *next += 1;
+                    let due = going.schedule.due(message.at.0);
+                    let late = (elapsed - due).max(0.0);
+                    let due_ms = if going.schedule.pace() == Pace::Unthrottled { wall_ms() } else { going.wall_ms(due) };
+                    self.release(going, place, bytes, events, message, due_ms, late as u64);
+                    released += 1;
+                    if self.config.stop.receipts.is_some_and(|last| going.receipts >= last) {
+                        going.stop = true;
+                        self.ends(going);
+                        return;
+                    }
+                }
+                if going.schedule.pace() == Pace::Unthrottled {
+                    self.wait_for_room(going);
+                }
+            }
+            self.counters.simulated_ms.store((now as i64).min(end), Ordering::Relaxed);
+            if now >= end as f64 || until >= end && now >= until as f64 {
+                going.stop = true;
+                self.ends(going);
+                return;
+            }
+            if now >= until as f64 {
+                return;
+            }
+            if released == 0 {
+                thread::sleep(TICK);
+            }
+        }
+    }
+
+    fn ends(&self, going: &Going) {
+        let now = wall_ms();
+        self.counters.last_ms.store(now, Ordering::Relaxed);
+        let at = self.counters.simulated_ms.load(Ordering::Relaxed);
+        let due = going.wall_ms(going.schedule.due(at));
+        self.counters.last_due_ms.store(due.min(now), Ordering::Relaxed);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one message, borrowed from its step")]
+    fn release(
+        &self,
+        going: &mut Going,
+        place: usize,
+        bytes: &Bytes,
+        events: &PlaceEvents,
+        message: &Message,
+        due_ms: i64,
+        late_ms: u64,
+    ) {
+        let (transactions, lines) = self.apply(place, events, message);
+        self.counters.released(message.channel, transactions.into(), lines);
+        if message.channel == Channel::Till {
+            going.receipts += 1;
+        }
+        self.counters.lateness.lock().saturating_record(late_ms.max(1));
+        let pending = pending(bytes, message, due_ms, transactions);
+        if self.config.send_twice {
+            going.again.push((place, pending.clone()));
+        }
+        self.send(going, place, pending);
+    }
+
+    /// The truth takes the facts before anybody can see the bytes.
+    fn apply(&self, place: usize, events: &PlaceEvents, message: &Message) -> (u32, u64) {
+        let mut ledger = self.ledger.place(place);
+        let transactions = events.transactions_of(message);
+        let mut lines = 0;
+        for transaction in transactions {
+            let of_it = events.lines_of(transaction);
+            lines += of_it.len() as u64;
+            ledger.apply(&transaction.id, of_it);
+        }
+        (transactions.len() as u32, lines)
+    }
+
+    fn send(&self, going: &mut Going, place: usize, message: Pending) {
+        self.counters.waiting_bytes.fetch_add(message.bytes.len() as u64, Ordering::Relaxed);
+        if let Some(Some(queue)) = self.queues.get(place) {
+            // The task ends only when the run is cancelled; then nobody waits for the record.
+            let _ = queue.send(message);
+            return;
+        }
+        let unthrottled = going.schedule.pace() == Pace::Unthrottled || self.counters.phase() == Phase::Opening;
+        let enough = if unthrottled { ENOUGH_BYTES } else { 0 };
+        match self.journals.put(place, message, enough) {
+            Put::Schedule if unthrottled => self.journals.make_ready(place),
+            Put::Schedule => going.timers.push_back((Instant::now() + self.config.upload_interval, place)),
+            Put::Waits => {}
+            Put::Full => self.counters.journal_full.store(true, Ordering::Relaxed),
+        }
+    }
+
+    /// Holds the loop while too much is under way.
+    fn wait_for_room(&self, going: &mut Going) {
+        if self.counters.waiting_bytes.load(Ordering::Relaxed) < WAITING_BYTES_MAX {
+            return;
+        }
+        self.journals.flush();
+        while self.counters.waiting_bytes.load(Ordering::Relaxed) > WAITING_BYTES_MAX / 2
+            && !going.stop
+            && !self.cancel.is_cancelled()
+        {
+            self.tend(going, i64::MAX);
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Obeys what was asked, and makes stores ready whose time has come.
+    fn tend(&self, going: &mut Going, until: i64) {
+        if self.cancel.is_cancelled() {
+            going.stop = true;
+        }
+        let elapsed = going.elapsed();
+        while let Ok(control) = self.control.try_recv() {
+            match control {
+                Control::Pace(pace) => going.schedule.set_pace(pace, elapsed, until),
+                Control::Pause => going.schedule.pause(elapsed, until),
+                Control::Resume => going.schedule.resume(elapsed),
+                Control::BeginTrading => going.hold = false,
+                Control::Stop => {
+                    going.stop = true;
+                    self.ends(going);
+                }
+            }
+        }
+        let now = Instant::now();
+        while going.timers.front().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, store)) = going.timers.pop_front() {
+                self.journals.make_ready(store);
+            }
+        }
+    }
+}
+
+fn pending(bytes: &Bytes, message: &Message, due_ms: i64, transactions: u32) -> Pending {
+    Pending {
+        bytes: bytes.slice(message.bytes.start as usize..message.bytes.end as usize),
+        due_ms,
+        channel: message.channel,
+        transactions,
+    }
+}

@@ -1,0 +1,158 @@
+//! The stores' lines to the gateway: a few connections that all stores share, as a region's network is shared.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use contracts::ids::LocationId;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use world::events::Channel;
+
+use crate::counters::Counters;
+use crate::journal::{Journals, Pending};
+
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// The gateway answers when Kafka acknowledged, which may take an election.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub struct Uploader {
+    pub gateway: String,
+    pub stores: Arc<[LocationId]>,
+    pub journals: Arc<Journals>,
+    pub counters: Arc<Counters>,
+}
+
+type Sender = SendRequest<Full<Bytes>>;
+
+/// Why an upload has to come again.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("{0}")]
+    Http(#[from] hyper::Error),
+    #[error("no answer in {} s", ANSWER_TIMEOUT.as_secs())]
+    Timeout,
+    #[error("the gateway answered {0}")]
+    Busy(StatusCode, Duration),
+}
+
+impl Uploader {
+    /// Uploads until cancelled. Several of these share the journals.
+    pub async fn run(self: Arc<Self>, cancel: CancellationToken) {
+        let mut sender = None;
+        let mut backoff = BACKOFF_MIN;
+        loop {
+            let (store, batch) = tokio::select! {
+                next = self.journals.next() => next,
+                () = cancel.cancelled() => return,
+            };
+            match self.upload(&mut sender, store, &batch).await {
+                Ok(()) => {
+                    backoff = BACKOFF_MIN;
+                    self.journals.uploaded(store);
+                    let bytes = batch.iter().map(|m| m.bytes.len() as u64).sum();
+                    let transactions = batch.iter().map(|m| u64::from(m.transactions)).sum();
+                    self.counters.acknowledged(batch[0].channel, transactions, bytes);
+                }
+                Err(failed) => {
+                    tracing::debug!(store = %self.stores[store], %failed, "upload");
+                    self.counters.retries.fetch_add(1, Ordering::Relaxed);
+                    if !matches!(failed, Failed::Busy(..)) {
+                        sender = None;
+                    }
+                    self.journals.failed(store, batch);
+                    let wait = match failed {
+                        Failed::Busy(_, retry_after) => retry_after.max(backoff),
+                        _ => backoff,
+                    };
+                    backoff = (backoff * 2).min(BACKOFF_MAX);
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = cancel.cancelled() => return,
+                    }
+                }
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Sender, Failed> {
+        let stream = TcpStream::connect(&self.gateway).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection to the gateway");
+            }
+        });
+        Ok(sender)
+    }
+
+    async fn upload(&self, sender: &mut Option<Sender>, store: usize, batch: &[Pending]) -> Result<(), Failed> {
+        let sender = match sender {
+            Some(open) if !open.is_closed() => open,
+            none => none.insert(self.connect().await?),
+        };
+        sender.ready().await?;
+        let request = self.request(store, batch);
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, sender.send_request(request))
+            .await
+            .map_err(|_| Failed::Timeout)??;
+        let status = answer.status();
+        let retry_after = answer
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map_or(BACKOFF_MIN, Duration::from_secs);
+        answer.into_body().collect().await?;
+        if status.is_success() {
+            return Ok(());
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
+            return Err(Failed::Busy(status, retry_after));
+        }
+        // The gateway has looked at it and will never take it: it goes no further, and is counted.
+        tracing::warn!(store = %self.stores[store], %status, "a batch was refused for good");
+        self.counters.rejected.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn request(&self, store: usize, batch: &[Pending]) -> Request<Full<Bytes>> {
+        let (path, kind, body) = match batch {
+            [document] if document.channel == Channel::Scan => {
+                ("/capture".to_owned(), "application/ld+json", document.bytes.clone())
+            }
+            receipts => {
+                let length = receipts.iter().map(|m| m.bytes.len()).sum();
+                let mut body = BytesMut::with_capacity(length);
+                for receipt in receipts {
+                    body.extend_from_slice(&receipt.bytes);
+                }
+                (format!("/v1/stores/{}/tlog", self.stores[store]), "application/octet-stream", body.freeze())
+            }
+        };
+        let mut intended = String::with_capacity(batch.len() * 14);
+        let all_equal = batch.iter().all(|message| message.due_ms == batch[0].due_ms);
+        for message in if all_equal { &batch[..1] } else { batch } {
+            if !intended.is_empty() {
+                intended.push(',');
+            }
+            let _ = write!(intended, "{}", message.due_ms);
+        }
+        Request::post(path)
+            .header(HOST, &self.gateway)
+            .header(CONTENT_TYPE, kind)
+            .header("intended-at", intended)
+            .body(Full::new(body))
+            .expect("a path and decimal numbers make a valid request")
+    }
+}
