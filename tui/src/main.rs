@@ -106,7 +106,7 @@ fn play(name: &str, args: RunArgs) -> Result<ExitCode> {
     let runtime = runtime()?;
     let cancel = cancel_on_ctrl_c(&runtime);
     let (commands, received) = tokio::sync::mpsc::unbounded_channel();
-    let (stage, snapshots) = stage::Stage::prepare(chosen, args.clone(), received, cancel)?;
+    let (stage, snapshots) = stage::Stage::prepare(chosen, args.clone(), received, cancel);
     let running = runtime.spawn(stage.run());
     if on_screen {
         let theme = screen::Theme::from_no_color(std::env::var("NO_COLOR").ok().as_deref());

@@ -84,7 +84,10 @@ pub struct AuditView {
     pub items_diverging: u64,
     pub transactions_lost: u64,
     pub transactions_doubled: u64,
-    pub transactions_altered: u64,
+    /// The right lines with other quantities.
+    pub cells_altered: u64,
+    /// Cells whose transactions could not be told.
+    pub cells_unexplained: u64,
     pub books_difference: i64,
     pub in_transit_difference: i64,
     pub undecodable_records: u64,

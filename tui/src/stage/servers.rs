@@ -71,12 +71,17 @@ impl Servers {
 
     /// Bytes of log that the embedded broker holds.
     pub fn broker_bytes(&self) -> u64 {
-        self.broker.as_ref().map_or(0, |broker| broker.stats().bytes as u64)
+        self.broker.as_ref().map_or(0, |broker| broker.stats().bytes_held as u64)
+    }
+
+    /// Messages on the embedded queue that nobody accepted yet; `None`: the queue is not ours.
+    pub fn queue_depth(&self) -> Option<u64> {
+        self.queue.as_ref().map(|queue| queue.depth_of_all() as u64)
     }
 
     /// How often the embedded broker slowed a producer because its memory was full.
     pub fn broker_throttled(&self) -> u64 {
-        self.broker.as_ref().map_or(0, |broker| broker.stats().throttled)
+        self.broker.as_ref().map_or(0, |broker| broker.stats().throttled_requests)
     }
 
     pub async fn shutdown(self) {

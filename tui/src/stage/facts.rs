@@ -1,0 +1,74 @@
+//! What the director may ask: the audit's and the services' figures, and marks of what has happened.
+
+use std::collections::BTreeMap;
+
+use audit::{Audit, AuditSnapshot, Mark};
+use contracts::ids::{LocationId, Sku};
+use scenario::{ItemNumber, StoreNumber};
+
+use super::director::Facts;
+
+pub struct Known<'a> {
+    pub audit: &'a Audit,
+    pub snapshot: &'a AuditSnapshot,
+    pub dead_letters: u64,
+    /// SKUs by their place in the catalogue.
+    pub skus: &'a [u32],
+    pub marks: &'a mut Marks,
+}
+
+/// Marks by number, in use until what waits for them is settled.
+#[derive(Debug, Default)]
+pub struct Marks {
+    next: u64,
+    open: BTreeMap<u64, Mark>,
+}
+
+impl Known<'_> {
+    fn sku(&self, item: ItemNumber) -> Option<Sku> {
+        self.skus.get(usize::from(item.0).checked_sub(1)?).copied().map(Sku)
+    }
+}
+
+impl Facts for Known<'_> {
+    fn mark(&mut self) -> u64 {
+        self.marks.next += 1;
+        self.marks.open.insert(self.marks.next, self.audit.mark());
+        self.marks.next
+    }
+
+    fn behind(&mut self, mark: u64) -> Option<u64> {
+        let behind = self.audit.behind(self.marks.open.get(&mark)?);
+        Some(behind)
+    }
+
+    fn diverging(&self) -> u64 {
+        self.snapshot.cells_diverging
+    }
+
+    fn freshness_p99(&self) -> Option<u64> {
+        let period = &self.snapshot.freshness_period;
+        (period.count > 0).then_some(period.p99)
+    }
+
+    fn freshness_p99_whole(&self) -> Option<u64> {
+        let whole = &self.snapshot.freshness_whole;
+        (whole.count > 0).then_some(whole.p99)
+    }
+
+    fn next_period(&mut self) {
+        self.audit.next_period();
+    }
+
+    fn dead_letters(&self) -> u64 {
+        self.dead_letters
+    }
+
+    fn store_stock(&self, store: StoreNumber, item: ItemNumber) -> Option<i64> {
+        self.audit.view_of_cell(LocationId::store(store.0), self.sku(item)?)
+    }
+
+    fn item_stock(&self, item: ItemNumber) -> Option<i64> {
+        self.audit.view_of_item(self.sku(item)?)
+    }
+}

@@ -1,0 +1,70 @@
+//! What waits in front of each service, asked from Kafka once a second on a thread of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use backbone::{Backbone, LagProbe};
+use contracts::topics::{self, PARTITIONS};
+use tokio_util::sync::CancellationToken;
+
+const INTERVAL: Duration = Duration::from_millis(500);
+const UNKNOWN: u64 = u64::MAX;
+
+/// Records not yet committed.
+#[derive(Debug)]
+pub struct Lags {
+    normaliser: AtomicU64,
+    inventory: AtomicU64,
+    /// Measurements since the start.
+    rounds: AtomicU64,
+}
+
+impl Lags {
+    pub fn start(backbone: &Backbone, cancel: CancellationToken) -> Result<Arc<Self>> {
+        let raw = [topics::TLOG_RAW, topics::MQ_RAW, topics::SCAN_RAW]
+            .iter()
+            .map(|topic| backbone.lag_probe(normaliser::GROUP, topic, PARTITIONS))
+            .collect::<Result<Vec<_>, _>>()?;
+        let movements = backbone.lag_probe(inventory::GROUP, topics::MOVEMENTS, PARTITIONS)?;
+        let lags = Arc::new(Self {
+            normaliser: AtomicU64::new(UNKNOWN),
+            inventory: AtomicU64::new(UNKNOWN),
+            rounds: AtomicU64::new(0),
+        });
+        thread::Builder::new()
+            .name("lags".into())
+            .spawn({
+                let lags = Arc::clone(&lags);
+                move || {
+                    while !cancel.is_cancelled() {
+                        let first = raw.iter().map(LagProbe::records).sum::<Option<u64>>();
+                        lags.normaliser.store(first.unwrap_or(UNKNOWN), Ordering::Release);
+                        lags.inventory.store(movements.records().unwrap_or(UNKNOWN), Ordering::Release);
+                        lags.rounds.fetch_add(1, Ordering::AcqRel);
+                        thread::sleep(INTERVAL);
+                    }
+                }
+            })
+            .context("the lag's thread")?;
+        Ok(lags)
+    }
+
+    fn known(value: u64) -> Option<u64> {
+        (value != UNKNOWN).then_some(value)
+    }
+
+    pub fn normaliser(&self) -> Option<u64> {
+        Self::known(self.normaliser.load(Ordering::Acquire))
+    }
+
+    pub fn inventory(&self) -> Option<u64> {
+        Self::known(self.inventory.load(Ordering::Acquire))
+    }
+
+    pub fn rounds(&self) -> u64 {
+        self.rounds.load(Ordering::Acquire)
+    }
+}

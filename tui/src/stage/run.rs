@@ -1,0 +1,493 @@
+//! The loop of a run, from the first server to the verdict.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use audit::{Audit, AuditConfig, AuditSnapshot};
+use contracts::ids::{LocationId, TimeMs};
+use ledger::Ledger;
+use load::{Load, Pace};
+use scenario::{Selector, ServiceName, SimOffset, Stop};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use world::World;
+use world::events::Place;
+
+use super::director::{Director, Order};
+use super::facts::{Known, Marks};
+use super::lags::Lags;
+use super::servers::Servers;
+use super::services::{Failure, Services};
+use super::verdict;
+use super::view::{Sources, View};
+use crate::cli::RunArgs;
+use crate::snapshot::{
+    Command, Flow, FreshnessView, Outcome, PaceView, Phase, ProofView, ResourcesView, Snapshot, VerdictView,
+};
+use crate::world_of::{self, Chosen};
+
+const TICK: Duration = Duration::from_millis(100);
+/// Connections that the stores share.
+const CONNECTIONS: usize = 12;
+/// What is under way may stand still for so long before the run is given up.
+const STALL: Duration = Duration::from_secs(30);
+/// Article totals follow cells; what differs after so long without a change stays so.
+const SETTLE: Duration = Duration::from_secs(3);
+const AUDIT_DRAIN: Duration = Duration::from_secs(120);
+const FASTEST: f64 = 100_000.0;
+
+pub struct Stage {
+    chosen: Chosen,
+    args: RunArgs,
+    commands: mpsc::UnboundedReceiver<Command>,
+    cancel: CancellationToken,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    base: Snapshot,
+}
+
+fn pace_of(load: scenario::Load) -> Pace {
+    match load {
+        scenario::Load::Speed(speed) => Pace::Speed(speed.as_f64()),
+        scenario::Load::Rate(rate) => Pace::Rate(rate.per_second()),
+        scenario::Load::Unthrottled => Pace::Unthrottled,
+    }
+}
+
+fn pace_view(pace: Pace) -> PaceView {
+    match pace {
+        Pace::Speed(speed) => PaceView::Speed(speed),
+        Pace::Rate(rate) => PaceView::Rate(rate),
+        Pace::Unthrottled => PaceView::Unthrottled,
+    }
+}
+
+fn base(chosen: &Chosen, args: &RunArgs) -> Snapshot {
+    let scenario = &chosen.scenario;
+    let backbone = match &args.kafka {
+        Some(address) => format!("Kafka at {address}"),
+        None => "embedded stand-in, no Kafka figures".to_owned(),
+    };
+    Snapshot {
+        scenario: scenario.name.as_str().into(),
+        title: scenario.title.as_str().into(),
+        seed: scenario.seed,
+        backbone: backbone.into(),
+        phase: Phase::Starting,
+        elapsed: Duration::ZERO,
+        simulated: TimeMs(scenario.world.start.epoch_ms()),
+        pace: pace_view(pace_of(scenario.load)),
+        say: "".into(),
+        step: 0,
+        steps: scenario.steps.len() as u32,
+        offered: Flow::default(),
+        handled: Flow::default(),
+        stages: Vec::new(),
+        stores: Arc::new([]),
+        stores_offline: 0,
+        freshness: FreshnessView::default(),
+        freshness_history: Arc::new([]),
+        diverging_history: Arc::new([]),
+        handled_history: Arc::new([]),
+        proof: ProofView::default(),
+        resources: ResourcesView::default(),
+        expectations: Vec::new(),
+        verdict: None,
+        alert: None,
+    }
+}
+
+/// A world that is ready, with its truth.
+struct Ready {
+    world: World,
+    ledger: Arc<Ledger>,
+    places: Vec<Place>,
+    skus: Vec<u32>,
+}
+
+impl Stage {
+    /// Nothing runs yet; the first snapshot is there at once, so that a screen has something to show.
+    pub fn prepare(
+        chosen: Chosen,
+        args: RunArgs,
+        commands: mpsc::UnboundedReceiver<Command>,
+        cancel: CancellationToken,
+    ) -> (Self, watch::Receiver<Arc<Snapshot>>) {
+        let base = base(&chosen, &args);
+        let (snapshots, receiver) = watch::channel(Arc::new(base.clone()));
+        (Self { chosen, args, commands, cancel, snapshots, base }, receiver)
+    }
+
+    pub async fn run(self) -> Result<Outcome> {
+        let started_at = std::time::SystemTime::now();
+        let scenario = self.chosen.scenario.clone();
+        let world = tokio::task::spawn_blocking(move || -> Result<Ready> {
+            let world = world_of::build(&scenario)?;
+            let ledger = Arc::new(Ledger::new(&world.assortments()));
+            let places = world.places().to_vec();
+            let skus = world.articles().iter().map(|article| article.sku).collect();
+            Ok(Ready { world, ledger, places, skus })
+        });
+        let servers = Servers::start(&self.args).await?;
+        let ready = world.await.context("the world")??;
+        let result = self.play(&servers, ready, started_at).await;
+        servers.shutdown().await;
+        result
+    }
+
+    async fn play(self, servers: &Servers, ready: Ready, started_at: std::time::SystemTime) -> Result<Outcome> {
+        let Self { chosen, args, commands, cancel, snapshots, base } = self;
+        let Ready { world, ledger, places, skus } = ready;
+        let scenario = chosen.scenario.clone();
+        let audit_config = AuditConfig {
+            bootstrap: servers.backbone.bootstrap().to_owned(),
+            settings: servers.kafka_settings.clone(),
+        };
+        let audit = {
+            let ledger = Arc::clone(&ledger);
+            tokio::task::spawn_blocking(move || Audit::start(&audit_config, ledger)).await.context("the audit")??
+        };
+        let (failures, failed) = mpsc::unbounded_channel();
+        let warehouses: Vec<LocationId> =
+            places.iter().map(|place| place.location).filter(|location| !location.is_store()).collect();
+        let mut services = Services::new(
+            servers.backbone.clone(),
+            servers.amqp.clone(),
+            warehouses,
+            args.sabotage.map(|sabotage| sabotage.with_seed(scenario.seed)),
+            scenario.services.flush_interval.as_duration(),
+            failures,
+        );
+        let articles = world.articles().to_vec();
+        let backbone = servers.backbone.clone();
+        tokio::task::spawn_blocking(move || load::publish_catalogue(&backbone, &articles))
+            .await
+            .context("the catalogue")??;
+        for name in ServiceName::ALL {
+            services.start(name).await?;
+        }
+        let lags_cancel = cancel.child_token();
+        let lags = Lags::start(&servers.backbone, lags_cancel.clone())?;
+        let gateway = services.gateway_address().context("the gateway listens")?;
+        let receipts = match scenario.stop {
+            Stop::Transactions(receipts) => Some(args.transactions.unwrap_or(receipts)),
+            Stop::Duration(_) => args.transactions,
+        };
+        let until_ms = match scenario.stop {
+            Stop::Duration(offset) => Some(offset.ms),
+            Stop::Transactions(_) => None,
+        };
+        let pace = pace_of(scenario.load);
+        let first = world.now();
+        let config = load::Config {
+            gateway: gateway.to_string(),
+            amqp: servers.amqp.clone(),
+            pace,
+            stop: load::Stop { until_ms, receipts },
+            opening: scenario.opening,
+            hold_trading: true,
+            send_twice: scenario.script.as_ref().is_some_and(|script| script.send.times() > 1),
+            threads: 1,
+            connections: CONNECTIONS,
+            upload_interval: Duration::from_millis(60),
+        };
+        let load = Load::start(config, world, Arc::clone(&ledger), &cancel.child_token())?;
+        let run = Run {
+            view: View::new(base, &places),
+            director: Director::new(scenario),
+            marks: Marks::default(),
+            chosen,
+            args,
+            commands,
+            failed,
+            cancel,
+            snapshots,
+            servers,
+            services,
+            audit,
+            load,
+            lags,
+            places,
+            skus,
+            first,
+            pace,
+            paused: false,
+            interrupted: false,
+            started_at,
+            started: Instant::now(),
+        };
+        let outcome = run.run().await;
+        lags_cancel.cancel();
+        outcome
+    }
+}
+
+/// A run with all its parts.
+pub struct Run<'a> {
+    pub view: View,
+    pub director: Director,
+    marks: Marks,
+    pub chosen: Chosen,
+    pub args: RunArgs,
+    commands: mpsc::UnboundedReceiver<Command>,
+    failed: mpsc::UnboundedReceiver<Failure>,
+    cancel: CancellationToken,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    pub servers: &'a Servers,
+    pub services: Services,
+    pub audit: Audit,
+    pub load: Load,
+    lags: Arc<Lags>,
+    pub places: Vec<Place>,
+    skus: Vec<u32>,
+    pub first: TimeMs,
+    pace: Pace,
+    paused: bool,
+    pub interrupted: bool,
+    pub started_at: std::time::SystemTime,
+    pub started: Instant,
+}
+
+impl Run<'_> {
+    async fn run(mut self) -> Result<Outcome> {
+        self.opening().await;
+        if !self.interrupted {
+            self.trading().await;
+        }
+        let drained = self.drain().await;
+        let result = verdict::give(&mut self, drained).await;
+        self.services.stop_all().await;
+        let Self { load, audit, .. } = self;
+        tokio::task::spawn_blocking(move || {
+            load.abort();
+            drop(audit);
+        })
+        .await
+        .context("the end of the load")?;
+        result
+    }
+
+    /// One tick: what was asked, what failed, and a new snapshot.
+    async fn tick(&mut self, phase: Phase) -> AuditSnapshot {
+        tokio::time::sleep(TICK).await;
+        while let Ok(command) = self.commands.try_recv() {
+            self.obey(&command);
+        }
+        if self.cancel.is_cancelled() && !self.interrupted {
+            self.interrupt();
+        }
+        while let Ok((name, reason)) = self.failed.try_recv() {
+            self.view.set_alert(Some(format!("{name} failed: {reason}")));
+            self.services.note_failure(name, reason);
+        }
+        let audit = self.audit.snapshot();
+        let snapshot = self.view.make(
+            phase,
+            &Sources {
+                load: Some(&self.load),
+                services: &self.services,
+                audit: Some(&audit),
+                lags: &self.lags,
+                director: &self.director,
+                broker_bytes: self.servers.broker_bytes(),
+                queue_depth: self.servers.queue_depth(),
+                paused: self.paused,
+            },
+        );
+        self.snapshots.send_replace(Arc::new(snapshot));
+        audit
+    }
+
+    fn interrupt(&mut self) {
+        self.interrupted = true;
+        self.load.begin_trading();
+        self.load.resume();
+        self.load.stop();
+    }
+
+    fn obey(&mut self, command: &Command) {
+        match command {
+            Command::TogglePause => self.pause(!self.paused),
+            Command::Faster => self.scale_pace(2.0),
+            Command::Slower => self.scale_pace(0.5),
+            Command::Quit => self.interrupt(),
+        }
+    }
+
+    fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+        if paused { self.load.pause() } else { self.load.resume() }
+    }
+
+    fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+        self.load.set_pace(pace);
+        self.view.set_pace(pace_view(pace));
+    }
+
+    fn scale_pace(&mut self, factor: f64) {
+        let pace = match self.pace {
+            Pace::Speed(speed) => Pace::Speed((speed * factor).clamp(0.01, FASTEST)),
+            Pace::Rate(rate) => Pace::Rate((rate * factor).clamp(1.0, 1_000_000.0)),
+            Pace::Unthrottled => return,
+        };
+        self.set_pace(pace);
+    }
+
+    fn simulated(&self) -> SimOffset {
+        let at = self.load.snapshot().simulated.0 - self.first.0;
+        SimOffset::from_ms(u64::try_from(at).unwrap_or_default())
+    }
+
+    async fn direct(&mut self, audit: &AuditSnapshot, simulated: SimOffset) {
+        let mut known = Known {
+            audit: &self.audit,
+            snapshot: audit,
+            dead_letters: self.services.counters.dead_letters(),
+            skus: &self.skus,
+            marks: &mut self.marks,
+        };
+        for order in self.director.tick(Instant::now(), simulated, &mut known) {
+            match order {
+                Order::Rate(rate) => self.set_pace(Pace::Rate(rate.per_second())),
+                Order::Speed(speed) => self.set_pace(Pace::Speed(speed.as_f64())),
+                Order::Pause => self.pause(true),
+                Order::Resume => self.pause(false),
+                Order::Offline(selector) => self.set_offline(&selector, true),
+                Order::Online(selector) => self.set_offline(&selector, false),
+                Order::Stop(name) => self.services.stop(name, true).await,
+                Order::Start(name) => {
+                    if let Err(error) = self.services.start(name).await {
+                        self.view.set_alert(Some(format!("{name} does not start: {error:#}")));
+                    }
+                }
+            }
+        }
+    }
+
+    fn set_offline(&mut self, selector: &Selector, offline: bool) {
+        let stores = self.places.iter().filter(|place| place.location.is_store());
+        let chosen: Vec<LocationId> = match selector {
+            Selector::All => stores.map(|place| place.location).collect(),
+            Selector::Names(names) => names.iter().map(|name| LocationId::store(name.0)).collect(),
+            Selector::Region(region) => {
+                stores.filter(|place| place.region == *region).map(|place| place.location).collect()
+            }
+            Selector::Count(count) => stores.take(usize::from(*count)).map(|place| place.location).collect(),
+        };
+        if chosen.is_empty() {
+            let regions: std::collections::BTreeSet<&str> =
+                self.places.iter().map(|place| place.region.as_str()).collect();
+            self.view.set_alert(Some(format!(
+                "{selector:?} names no store; the regions are {}",
+                regions.into_iter().collect::<Vec<_>>().join(", ")
+            )));
+        }
+        self.load.set_offline(&chosen, offline);
+    }
+
+    /// Until the opening stock is in the view.
+    async fn opening(&mut self) {
+        let mut mark = None;
+        let mut still = 0;
+        loop {
+            let audit = self.tick(Phase::Opening).await;
+            self.direct(&audit, SimOffset::from_ms(0)).await;
+            if self.interrupted {
+                return;
+            }
+            if self.load.snapshot().phase == load::Phase::Opening {
+                continue;
+            }
+            let mark = &*mark.get_or_insert_with(|| self.audit.mark());
+            // A sabotaged service never gets there: what waits nowhere is as far as it comes.
+            still = if self.waits_nowhere() { still + 1 } else { 0 };
+            if self.audit.behind(mark) == 0 || still > 20 {
+                break;
+            }
+        }
+        self.audit.restart_freshness();
+        self.load.begin_trading();
+    }
+
+    fn waits_nowhere(&self) -> bool {
+        self.lags.normaliser() == Some(0)
+            && self.lags.inventory() == Some(0)
+            && self.servers.queue_depth().unwrap_or_default() == 0
+    }
+
+    async fn trading(&mut self) {
+        loop {
+            let audit = self.tick(Phase::Running).await;
+            let simulated = self.simulated();
+            self.direct(&audit, simulated).await;
+            if matches!(self.load.snapshot().phase, load::Phase::Draining | load::Phase::Done) {
+                return;
+            }
+        }
+    }
+
+    /// Until everything that was sent has arrived, or nothing moves any more.
+    async fn drain(&mut self) -> bool {
+        self.set_offline(&Selector::All, false);
+        let mut last = (0, 0, 0);
+        let mut moved = Instant::now();
+        let mut rounds = None;
+        loop {
+            let audit = self.tick(Phase::Draining).await;
+            let simulated = self.simulated();
+            self.direct(&audit, simulated).await;
+            let sent = self.load.snapshot();
+            let now = (sent.waiting_bytes, audit.records, self.lags.normaliser().unwrap_or_default());
+            if now != last {
+                last = now;
+                moved = Instant::now();
+            }
+            if sent.phase == load::Phase::Done && self.waits_nowhere() && !self.director.waits() {
+                // Two measurements of the lag that both began after the last acknowledgement.
+                let since = *rounds.get_or_insert(self.lags.rounds());
+                let settled = audit.cells_diverging == 0 && audit.items_diverging == 0;
+                if self.lags.rounds() >= since + 3 && (settled || moved.elapsed() > SETTLE) {
+                    return self.read_to_the_end().await;
+                }
+            } else {
+                rounds = None;
+            }
+            if moved.elapsed() > STALL {
+                return false;
+            }
+        }
+    }
+
+    async fn read_to_the_end(&mut self) -> bool {
+        // Blocks for a fraction of a second: everything is there already.
+        tokio::task::block_in_place(|| self.audit.drain(AUDIT_DRAIN)).is_ok()
+    }
+
+    pub fn facts_at_end(&mut self, audit: &AuditSnapshot) {
+        let mut known = Known {
+            audit: &self.audit,
+            snapshot: audit,
+            dead_letters: self.services.counters.dead_letters(),
+            skus: &self.skus,
+            marks: &mut self.marks,
+        };
+        self.director.expect_at_end(Instant::now(), &mut known);
+    }
+
+    pub fn publish_end(&mut self, audit: &AuditSnapshot, proof: ProofView, verdict: VerdictView) -> Snapshot {
+        let sources = Sources {
+            load: Some(&self.load),
+            services: &self.services,
+            audit: Some(audit),
+            lags: &self.lags,
+            director: &self.director,
+            broker_bytes: self.servers.broker_bytes(),
+            queue_depth: self.servers.queue_depth(),
+            paused: self.paused,
+        };
+        let snapshot = self.view.end(&sources, proof, verdict);
+        self.snapshots.send_replace(Arc::new(snapshot.clone()));
+        snapshot
+    }
+}

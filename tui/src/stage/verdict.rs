@@ -1,0 +1,350 @@
+//! The verdict: every cell compared, expectations judged, the report written.
+
+use std::collections::BTreeMap;
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context as _, Result};
+use audit::{AuditReport, AuditSnapshot};
+use contracts::ids::{Quantity, TransactionId};
+use ledger::Line;
+use world::World;
+use world::events::{PlaceEvents, Step};
+
+use super::run::Run;
+use super::view::freshness_view;
+use crate::format::count;
+use crate::report::{
+    Amount, Amounts, AuditView, DeadLetters, DivergingCell, Pacing, Report, Resources, Run as RunOf, SCHEMA_VERSION,
+};
+use crate::resources;
+use crate::snapshot::{Outcome, ProofView, Snapshot, VerdictView};
+use crate::world_of;
+
+const LISTED_MAX: usize = 100;
+/// A generator that is later than this for one message in a hundred did not keep its schedule.
+const LATE_MS_P99_MAX: u64 = 250;
+/// And one that released less than this share of what was due.
+const KEPT_SHARE: f64 = 0.99;
+const OPENING_PLACES: usize = 100;
+
+pub async fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
+    let wall_seconds = run.started.elapsed().as_secs_f64();
+    let chosen = run.chosen.scenario.clone();
+    let last = run.load.snapshot().simulated.0;
+    let report = tokio::task::block_in_place(|| {
+        run.audit.report(|take| {
+            if let Ok(world) = world_of::build(&chosen) {
+                replay(world, chosen.opening, last, take);
+            }
+        })
+    });
+    let audit = AuditSnapshot { cells_diverging: report.cells_diverging, ..run.audit.snapshot() };
+    run.facts_at_end(&audit);
+
+    let pacing = pacing(run);
+    let (outcome, reasons) = judge(run, &report, &pacing, drained);
+    let verdict = VerdictView { outcome, reasons, diverging: diverging(&report) };
+    let proof = ProofView {
+        cells_compared: report.cells_compared,
+        cells_diverging: report.cells_diverging,
+        items_diverging: report.items_diverging,
+        transactions_lost: report.blame.lost.len() as u64,
+        transactions_doubled: report.blame.doubled.len() as u64,
+        books_difference: report.books_difference,
+        in_transit_view: audit.in_transit_view,
+        in_transit_truth: audit.in_transit_truth,
+        dead_letters: run.services.counters.dead_letters(),
+        duplicates_dropped: run.services.counters.inventory.repeats.load(std::sync::atomic::Ordering::Relaxed),
+        negative_cells: report.negative_cells,
+    };
+    let mut snapshot = run.publish_end(&audit, proof, verdict.clone());
+    snapshot.freshness = freshness_view(&audit.freshness_whole);
+    if let Some(path) = run.args.report.clone() {
+        let written = written(run, &snapshot, &report, &audit, pacing, verdict, wall_seconds);
+        written.write(&path).context("the run itself is done")?;
+    }
+    Ok(outcome)
+}
+
+/// Plays the same world up to the instant that the run came to.
+fn replay(mut world: World, opening: bool, last_ms: i64, take: &mut dyn FnMut(usize, &TransactionId, &[Line])) {
+    let mut hand_over = |step: &Step| {
+        for (place, events) in step.places.iter().enumerate() {
+            each(place, events, last_ms, take);
+        }
+    };
+    if opening {
+        while let Some(part) = world.opening_part(OPENING_PLACES) {
+            hand_over(&part);
+        }
+    } else {
+        world.opening();
+    }
+    while world.now().0 <= last_ms {
+        let step = world.step(2);
+        hand_over(&step);
+        world.recycle(step);
+    }
+}
+
+fn each(
+    place: usize,
+    events: &PlaceEvents,
+    last_ms: i64,
+    take: &mut dyn FnMut(usize, &TransactionId, &[Line]),
+) {
+    for message in events.messages.iter().filter(|message| message.at.0 <= last_ms) {
+        for transaction in events.transactions_of(message) {
+            take(place, &transaction.id, events.lines_of(transaction));
+        }
+    }
+}
+
+fn pacing(run: &Run<'_>) -> Pacing {
+    let sent = run.load.snapshot();
+    let unthrottled = run.chosen.scenario.load == scenario::Load::Unthrottled;
+    let kept = unthrottled
+        || (sent.late_ms_p99 <= LATE_MS_P99_MAX
+            && !sent.journal_full
+            && sent.released_per_s >= sent.scheduled_per_s * KEPT_SHARE);
+    Pacing {
+        mode: if unthrottled { "unthrottled" } else { "open-loop" }.into(),
+        offered_transactions_per_s: if unthrottled { sent.released_per_s } else { sent.scheduled_per_s },
+        achieved_transactions_per_s: sent.released_per_s,
+        late_ms_p99: sent.late_ms_p99,
+        late_ms_max: sent.late_ms_max,
+        kept,
+    }
+}
+
+fn judge(run: &Run<'_>, report: &AuditReport, pacing: &Pacing, drained: bool) -> (Outcome, Vec<String>) {
+    let mut reasons = Vec::new();
+    let blame = &report.blame;
+    if !drained {
+        reasons.push("what was sent did not arrive: something on the way stands still".to_owned());
+    }
+    if report.cells_diverging > 0 {
+        reasons.push(format!(
+            "{} of {} cells differ from the truth",
+            count(report.cells_diverging),
+            count(report.cells_compared)
+        ));
+    }
+    for (what, list) in [("lost", &blame.lost), ("doubled", &blame.doubled)] {
+        if let Some(first) = list.first() {
+            reasons.push(format!("{} transactions {what}, the first {first}", count(list.len() as u64)));
+        }
+    }
+    if report.cells_altered > 0 {
+        reasons.push(format!("{} cells have the right lines with other quantities", count(report.cells_altered)));
+    }
+    if blame.unexplained > 0 {
+        reasons.push(format!(
+            "{} cells differ by more lines than can be told apart, so more transactions are to blame than are named",
+            count(blame.unexplained)
+        ));
+    }
+    if report.items_diverging > 0 {
+        reasons.push(format!("{} article totals differ from the truth", count(report.items_diverging)));
+    }
+    if report.books_difference != 0 {
+        reasons.push(format!("the books are off by {}", Quantity(report.books_difference)));
+    }
+    if report.undecodable + report.misplaced > 0 {
+        reasons.push(format!(
+            "{} records of the view cannot be read, {} belong to no cell",
+            count(report.undecodable),
+            count(report.misplaced)
+        ));
+    }
+    let wrong = !reasons.is_empty();
+    if !pacing.kept {
+        reasons.push(format!(
+            "the generator did not keep its schedule: {:.0} of {:.0} transactions a second, p99 {} ms late; use a lower rate or a larger machine",
+            pacing.achieved_transactions_per_s, pacing.offered_transactions_per_s, pacing.late_ms_p99
+        ));
+    }
+    let unmet: Vec<_> = run.director.expectations().iter().filter(|e| e.met != Some(true)).collect();
+    for expectation in &unmet {
+        reasons.push(format!("not met: {} ({})", expectation.text, expectation.detail));
+    }
+    let outcome = if wrong {
+        Outcome::Fail
+    } else if run.interrupted {
+        Outcome::Interrupted
+    } else if !pacing.kept {
+        Outcome::Invalid
+    } else if !unmet.is_empty() {
+        Outcome::Fail
+    } else {
+        Outcome::Pass
+    };
+    if outcome == Outcome::Pass {
+        reasons.push(format!(
+            "all {} cells and {} articles equal the truth: nothing lost, nothing counted twice",
+            count(report.cells_compared),
+            count(report.items_compared)
+        ));
+    }
+    if outcome == Outcome::Interrupted {
+        reasons.insert(0, format!("ended early; all {} cells sent so far equal the truth", count(report.cells_compared)));
+    }
+    (outcome, reasons)
+}
+
+fn diverging(report: &AuditReport) -> Vec<String> {
+    let cells = report.diverging.iter().map(|cell| {
+        format!(
+            "{}/{}: truth {}, view {}, {}",
+            cell.location,
+            cell.sku,
+            Quantity(cell.truth),
+            Quantity(cell.view),
+            cell.kind.name()
+        )
+    });
+    let items = report.diverging_items.iter().map(|item| {
+        format!(
+            "article {}: truth {} and {} in transit, view {} and {}",
+            item.sku,
+            Quantity(item.truth_on_hand),
+            Quantity(item.truth_in_transit),
+            Quantity(item.view_on_hand),
+            Quantity(item.view_in_transit)
+        )
+    });
+    cells.chain(items).take(LISTED_MAX).collect()
+}
+
+fn written(
+    run: &mut Run<'_>,
+    snapshot: &Snapshot,
+    audited: &AuditReport,
+    audit: &AuditSnapshot,
+    pacing: Pacing,
+    verdict: VerdictView,
+    wall_seconds: f64,
+) -> Report {
+    let sent = run.load.snapshot();
+    let scenario = &run.chosen.scenario;
+    let amount = |amount: load::Amount| Amount { transactions: amount.transactions, lines: amount.lines };
+    let offered = sent.offered();
+    let stage = |name: &str| {
+        snapshot
+            .stages
+            .iter()
+            .find(|stage| stage.name == name)
+            .map_or(Amount::default(), |s| Amount { transactions: s.flow.transactions, lines: s.flow.lines })
+    };
+    let handled = stage("inventory");
+    let mut warnings = Vec::new();
+    if run.director.steps_left() > 0 && !run.interrupted {
+        warnings.push(format!("{} steps of the scenario were not reached", run.director.steps_left()));
+    }
+    if run.servers.broker_throttled() > 0 {
+        warnings.push(format!(
+            "the embedded broker slowed producers {} times because its memory was full; give it more with --memory",
+            run.servers.broker_throttled()
+        ));
+    }
+    if run.args.kafka.is_none() {
+        warnings.push("embedded backbone: a stand-in in this process; its rates and latencies are not Kafka's".into());
+    }
+    let normaliser = run.services.counters.normaliser.snapshot();
+    let mut by_class: BTreeMap<String, u64> =
+        normaliser.dead_letters.iter().map(|(class, letters)| ((*class).to_owned(), *letters)).collect();
+    let by_inventory = run.services.counters.inventory.dead_letters.load(std::sync::atomic::Ordering::Relaxed);
+    if by_inventory > 0 {
+        by_class.insert("refused-by-inventory".into(), by_inventory);
+    }
+    let used = snapshot.resources;
+    let transactions = offered.transactions;
+    Report {
+        schema_version: SCHEMA_VERSION,
+        run: RunOf {
+            scenario: scenario.name.clone(),
+            scenario_sha256: scenario::hash(&run.chosen.yaml),
+            seed: scenario.seed,
+            scale: format!("1/{}", run.chosen.scale),
+            commit: option_env!("STOCKSTREAM_COMMIT").unwrap_or("unknown").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            cores: used.cores,
+            backbone: snapshot.backbone.to_string(),
+            queue: run.servers.queue_label.clone(),
+            started_at_ms: run.started_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64),
+            wall_seconds,
+            simulated_seconds: (sent.simulated.0 - run.first.0) as f64 / 1000.0,
+            stores: u32::from(scenario.world.stores),
+            warehouses: u32::from(scenario.world.warehouses),
+            cells: audited.cells_compared,
+            sabotage: run.args.sabotage.map(|sabotage| sabotage.to_string()),
+        },
+        offered: Amounts {
+            transactions: offered.transactions,
+            lines: offered.lines,
+            by_source: BTreeMap::from([
+                ("tills".to_owned(), amount(sent.tills)),
+                ("queue".to_owned(), amount(sent.queue)),
+                ("scans".to_owned(), amount(sent.scans)),
+                ("opening".to_owned(), amount(sent.opening)),
+            ]),
+        },
+        handled: Amounts {
+            transactions: handled.transactions,
+            lines: handled.lines,
+            by_source: BTreeMap::from([
+                ("tills".to_owned(), Amount { transactions: normaliser.till_messages, lines: 0 }),
+                ("queue".to_owned(), Amount { transactions: normaliser.queue_messages, lines: normaliser.queue_messages }),
+                ("scans".to_owned(), Amount { transactions: normaliser.scan_messages, lines: 0 }),
+            ]),
+        },
+        pacing,
+        freshness_ms: freshness_view(&audit.freshness_whole),
+        lag: snapshot
+            .stages
+            .iter()
+            .zip(run.view.lag_max)
+            .filter(|(stage, _)| stage.lag.is_some())
+            .map(|(stage, max)| (stage.name.to_owned(), max))
+            .collect(),
+        audit: AuditView {
+            cells_compared: audited.cells_compared,
+            cells_diverging: audited.cells_diverging,
+            items_compared: audited.items_compared,
+            items_diverging: audited.items_diverging,
+            transactions_lost: audited.blame.lost.len() as u64,
+            transactions_doubled: audited.blame.doubled.len() as u64,
+            cells_altered: audited.cells_altered,
+            cells_unexplained: audited.blame.unexplained,
+            books_difference: audited.books_difference,
+            in_transit_difference: audited.in_transit_difference,
+            undecodable_records: audited.undecodable,
+            stale_records: audited.stale,
+            negative_cells: audited.negative_cells,
+            diverging: audited
+                .diverging
+                .iter()
+                .map(|cell| DivergingCell {
+                    location: cell.location.to_string(),
+                    sku: cell.sku.0,
+                    truth: cell.truth,
+                    view: cell.view,
+                    kind: cell.kind.name().to_owned(),
+                })
+                .collect(),
+            lost: audited.blame.lost.iter().take(LISTED_MAX).map(ToString::to_string).collect(),
+            doubled: audited.blame.doubled.iter().take(LISTED_MAX).map(ToString::to_string).collect(),
+        },
+        dead_letters: DeadLetters { total: run.services.counters.dead_letters(), by_class },
+        expectations: snapshot.expectations.clone(),
+        resources: Resources {
+            cpu_seconds: used.cpu_seconds,
+            cpu_seconds_per_million_transactions: (transactions > 0)
+                .then(|| used.cpu_seconds * 1e6 / transactions as f64),
+            rss_mib_max: used.rss_mib_max,
+            cpu_seconds_by_thread: resources::cpu_by_thread().into_iter().collect(),
+        },
+        warnings,
+        verdict,
+    }
+}

@@ -1,0 +1,262 @@
+//! Makes the snapshot: what the load, the services and the audit count, as rates and states.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use audit::AuditSnapshot;
+use scenario::ServiceName;
+use world::events::Place;
+
+use super::director::Director;
+use super::lags::Lags;
+use super::rates::{History, Rate};
+use super::services::Services;
+use crate::resources::Meter;
+use crate::snapshot::{
+    FreshnessView, LocationIdView, PaceView, Phase, PlaceState, PlaceView, ProofView, ResourcesView, ServiceState,
+    Snapshot, StageView, VerdictView,
+};
+
+/// Names of the parts, in the order of the flow.
+const PARTS: [&str; 8] =
+    ["tills", "queue", "scans", "store-gateway", "mq-source", "normaliser", "inventory", "articles"];
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What one snapshot is made of.
+pub struct Sources<'a> {
+    pub load: Option<&'a load::Load>,
+    pub services: &'a Services,
+    pub audit: Option<&'a AuditSnapshot>,
+    pub lags: &'a Lags,
+    pub director: &'a Director,
+    pub broker_bytes: u64,
+    pub queue_depth: Option<u64>,
+    pub paused: bool,
+}
+
+pub struct View {
+    base: Snapshot,
+    started: Instant,
+    regions: Vec<Arc<str>>,
+    names: Vec<Arc<str>>,
+    locations: Vec<LocationIdView>,
+    rates: [Rate; 8],
+    offered: Rate,
+    handled: Rate,
+    meter: Meter,
+    resources: ResourcesView,
+    freshness: History,
+    diverging: History,
+    handled_history: History,
+    sampled: Instant,
+    /// Largest lag seen by part.
+    pub lag_max: [u64; 8],
+}
+
+impl View {
+    pub fn new(base: Snapshot, places: &[Place]) -> Self {
+        let stores = || places.iter().filter(|place| place.location.is_store());
+        Self {
+            base,
+            started: Instant::now(),
+            regions: stores().map(|place| place.region.as_str().into()).collect(),
+            names: stores().map(|place| place.name.as_str().into()).collect(),
+            locations: stores().map(|place| LocationIdView(place.location)).collect(),
+            rates: Default::default(),
+            offered: Rate::default(),
+            handled: Rate::default(),
+            meter: Meter::start(),
+            resources: ResourcesView::default(),
+            freshness: History::default(),
+            diverging: History::default(),
+            handled_history: History::default(),
+            sampled: Instant::now() - SECOND,
+            lag_max: [0; 8],
+        }
+    }
+
+    pub fn make(&mut self, phase: Phase, sources: &Sources<'_>) -> Snapshot {
+        let now = Instant::now();
+        let mut snapshot = self.base.clone();
+        snapshot.phase = phase;
+        snapshot.elapsed = self.started.elapsed();
+        let (say, step, steps) = sources.director.say();
+        snapshot.say = say.into();
+        snapshot.step = step;
+        snapshot.steps = steps;
+        snapshot.expectations = sources.director.expectations().to_vec();
+        if let Some(load) = sources.load {
+            self.add_load(&mut snapshot, load, sources, now);
+        }
+        if let Some(audit) = sources.audit {
+            self.add_audit(&mut snapshot, audit, sources);
+        }
+        if now.duration_since(self.sampled) >= SECOND {
+            self.sampled = now;
+            self.resources = self.meter.measure(sources.broker_bytes);
+            if snapshot.freshness.count > 0 {
+                self.freshness.push(snapshot.freshness.p99);
+            }
+            self.diverging.push(snapshot.proof.cells_diverging);
+            self.handled_history.push(snapshot.handled.transactions_per_s as u64);
+        }
+        snapshot.resources = self.resources;
+        snapshot.freshness_history = self.freshness.to_vec().into();
+        snapshot.diverging_history = self.diverging.to_vec().into();
+        snapshot.handled_history = self.handled_history.to_vec().into();
+        snapshot
+    }
+
+    /// What the process uses, measured now.
+    pub fn resources(&mut self, broker_bytes: u64) -> ResourcesView {
+        self.meter.measure(broker_bytes)
+    }
+
+    fn add_load(&mut self, snapshot: &mut Snapshot, load: &load::Load, sources: &Sources<'_>, now: Instant) {
+        let sent = load.snapshot();
+        let counters = &sources.services.counters;
+        let normalised = counters.normaliser.snapshot();
+        let inventory = &counters.inventory;
+        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        snapshot.simulated = sent.simulated;
+        if sources.paused {
+            snapshot.pace = PaceView::Paused;
+        }
+        let offered = sent.offered();
+        snapshot.offered = self.offered.sample(now, offered.transactions, offered.lines);
+        snapshot.handled = self.handled.sample(now, get(&inventory.transactions), get(&inventory.lines));
+        snapshot.stores_offline = sent.stores_offline as u32;
+        snapshot.proof.dead_letters = counters.dead_letters();
+        snapshot.proof.duplicates_dropped = get(&inventory.repeats);
+
+        let state = |name| sources.services.state(name);
+        let gateway = get(&counters.gateway.transactions);
+        let totals: [(ServiceState, u64, u64); 8] = [
+            (ServiceState::Up, sent.tills.transactions, sent.tills.lines),
+            (ServiceState::Up, sent.queue.transactions, sent.queue.lines),
+            (ServiceState::Up, sent.scans.transactions, sent.scans.lines),
+            (state(ServiceName::StoreGateway), gateway, 0),
+            (state(ServiceName::MqSource), get(&counters.mq_source.messages), get(&counters.mq_source.messages)),
+            (state(ServiceName::Normaliser), normalised.transactions, normalised.lines),
+            (state(ServiceName::Inventory), get(&inventory.transactions), get(&inventory.lines)),
+            (state(ServiceName::Inventory), get(&inventory.items_written), get(&inventory.partials_written)),
+        ];
+        let in_journals = sent.tills.transactions + sent.scans.transactions + sent.opening.transactions
+            - (sent.acknowledged[0] + sent.acknowledged[2]).min(sent.tills.transactions + sent.scans.transactions + sent.opening.transactions);
+        let lags: [Option<u64>; 8] = [
+            None,
+            None,
+            None,
+            Some(in_journals),
+            sources.queue_depth,
+            sources.lags.normaliser(),
+            sources.lags.inventory(),
+            None,
+        ];
+        let notes = [
+            String::new(),
+            String::new(),
+            String::new(),
+            if sent.stores_offline > 0 { format!("{} stores offline", sent.stores_offline) } else { String::new() },
+            String::new(),
+            format!("{} articles known", normalised.articles),
+            inventory_note(inventory),
+            String::new(),
+        ];
+        snapshot.stages = PARTS
+            .iter()
+            .zip(totals)
+            .zip(lags)
+            .zip(notes)
+            .enumerate()
+            .map(|(index, (((name, (state, transactions, lines)), lag), note))| {
+                self.lag_max[index] = self.lag_max[index].max(lag.unwrap_or_default());
+                let flow = self.rates[index].sample(now, transactions, lines);
+                let lag_seconds = lag
+                    .filter(|_| flow.transactions_per_s > 0.5)
+                    .map(|lag| lag as f64 / flow.transactions_per_s);
+                StageView { name, state, flow, lag, lag_seconds, note }
+            })
+            .collect();
+    }
+
+    fn add_audit(&self, snapshot: &mut Snapshot, audit: &AuditSnapshot, sources: &Sources<'_>) {
+        let freshness = &audit.freshness;
+        snapshot.freshness = freshness_view(freshness);
+        snapshot.proof = ProofView {
+            cells_compared: audit.cells_compared,
+            cells_diverging: audit.cells_diverging,
+            items_diverging: audit.items_diverging,
+            books_difference: audit.books_difference,
+            in_transit_view: audit.in_transit_view,
+            in_transit_truth: audit.in_transit_truth,
+            negative_cells: audit.negative_cells,
+            ..snapshot.proof
+        };
+        snapshot.stores = self
+            .locations
+            .iter()
+            .zip(self.regions.iter().zip(&self.names))
+            .zip(&*audit.places)
+            .enumerate()
+            .map(|(position, ((location, (region, name)), check))| PlaceView {
+                location: *location,
+                region: Arc::clone(region),
+                name: Arc::clone(name),
+                state: if sources.load.is_some_and(|load| load.is_offline(position)) {
+                    PlaceState::Offline(check.diverging)
+                } else if check.seen == 0 {
+                    PlaceState::NeverSeen
+                } else if check.behind == 0 {
+                    PlaceState::Equal
+                } else {
+                    PlaceState::Diverging(check.behind)
+                },
+            })
+            .collect();
+    }
+
+    /// The last snapshot, with its verdict.
+    pub fn end(&mut self, sources: &Sources<'_>, proof: ProofView, verdict: VerdictView) -> Snapshot {
+        let resources = self.resources(sources.broker_bytes);
+        let mut snapshot = self.make(Phase::Verdict, sources);
+        snapshot.resources = resources;
+        snapshot.proof = proof;
+        snapshot.verdict = Some(verdict);
+        snapshot
+    }
+
+    pub fn set_pace(&mut self, pace: PaceView) {
+        self.base.pace = pace;
+    }
+
+    pub fn set_alert(&mut self, alert: Option<String>) {
+        self.base.alert = alert;
+    }
+}
+
+pub fn freshness_view(quantiles: &audit::Quantiles) -> FreshnessView {
+    FreshnessView {
+        p50: quantiles.p50,
+        p90: quantiles.p90,
+        p99: quantiles.p99,
+        p999: quantiles.p999,
+        max: quantiles.max,
+        count: quantiles.count,
+    }
+}
+
+fn inventory_note(inventory: &inventory::Counters) -> String {
+    let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let interval = get(&inventory.flush_interval_ms);
+    let restored = get(&inventory.restored_cells);
+    if get(&inventory.restores) > 0 {
+        let seconds = get(&inventory.restore_ms_last) as f64 / 1000.0;
+        format!("{} cells restored in {seconds:.1} s", crate::format::count(restored))
+    } else if interval > 0 {
+        format!("flush each {interval} ms")
+    } else {
+        String::new()
+    }
+}
