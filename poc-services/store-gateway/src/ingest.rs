@@ -144,15 +144,17 @@ impl Ingest {
         })
     }
 
-    /// One EPCIS document, whole: its key is the location of its first event. The standard's capture interface answers
+    /// One EPCIS document, whole and unread: its key is the first place that it names. The standard's capture interface answers
     /// 202 and tells of failures at a job's address; here the answer is 201, and comes when the document is durable.
     pub async fn capture(&self, intended: &Intended, body: &[u8]) -> Result<Answer, Refusal> {
-        let document = epcis::parse(body).map_err(|error| Refusal::Bad(error.to_string()))?;
-        let location = document
-            .events
-            .first()
-            .map(|event| event.location)
-            .ok_or_else(|| Refusal::Bad("the document has no event".into()))?;
+        if body.len() > epcis::DOCUMENT_BYTES_MAX {
+            return Err(Refusal::TooLong {
+                limit: epcis::DOCUMENT_BYTES_MAX,
+            });
+        }
+        let location = epcis::location_of(body).ok_or_else(|| {
+            Refusal::Bad("the document names no known place: readPoint or bizLocation with a GLN".into())
+        })?;
         let ack = BatchAck::new();
         self.send(
             &ack,

@@ -4,6 +4,7 @@
 //! written; one upload of a store is under way at a time. A store that is offline sells on into its journal.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -40,6 +41,8 @@ pub struct Journals {
     stores: Vec<Mutex<Journal>>,
     ready: Mutex<VecDeque<u32>>,
     news: Notify,
+    /// Held by offline stores: nobody can wait for it.
+    held_bytes: AtomicUsize,
 }
 
 /// What became of a message that was put into a journal.
@@ -57,6 +60,7 @@ impl Journals {
             stores: (0..stores).map(|_| Mutex::default()).collect(),
             ready: Mutex::default(),
             news: Notify::new(),
+            held_bytes: AtomicUsize::new(0),
         }
     }
 
@@ -64,6 +68,9 @@ impl Journals {
     pub fn put(&self, store: usize, message: Pending, enough: usize) -> Put {
         let mut journal = self.stores[store].lock();
         journal.bytes += message.bytes.len();
+        if journal.offline {
+            self.held_bytes.fetch_add(message.bytes.len(), Ordering::Relaxed);
+        }
         journal.pending.push_back(message);
         if journal.bytes > JOURNAL_BYTES_MAX {
             return Put::Full;
@@ -97,6 +104,11 @@ impl Journals {
         let mut journal = self.stores[store].lock();
         let changed = journal.offline != offline;
         journal.offline = offline;
+        match (changed, offline) {
+            (true, true) => self.held_bytes.fetch_add(journal.bytes, Ordering::Relaxed),
+            (true, false) => self.held_bytes.fetch_sub(journal.bytes, Ordering::Relaxed),
+            (false, _) => 0,
+        };
         if !offline && !journal.scheduled && !journal.pending.is_empty() {
             journal.scheduled = true;
             drop(journal);
@@ -107,6 +119,11 @@ impl Journals {
 
     pub fn is_offline(&self, store: usize) -> bool {
         self.stores[store].lock().offline
+    }
+
+    /// In journals of stores that are offline.
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes.load(Ordering::Relaxed) as u64
     }
 
     /// The next store that wants its upload, with what goes into one request.
@@ -167,7 +184,11 @@ impl Journals {
     /// The gateway does not have it: it goes back to where it was.
     pub fn failed(&self, store: usize, batch: Vec<Pending>) {
         let mut journal = self.stores[store].lock();
-        journal.bytes += batch.iter().map(|message| message.bytes.len()).sum::<usize>();
+        let bytes = batch.iter().map(|message| message.bytes.len()).sum::<usize>();
+        journal.bytes += bytes;
+        if journal.offline {
+            self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
         for message in batch.into_iter().rev() {
             journal.pending.push_front(message);
         }
@@ -213,11 +234,13 @@ mod tests {
         let journals = Journals::new(2);
         assert!(journals.set_offline(0, true));
         assert_eq!(journals.put(0, message("a", Channel::Till), 0), Put::Waits);
+        assert_eq!(journals.held_bytes(), 1);
         assert_eq!(journals.put(1, message("x", Channel::Till), 0), Put::Schedule);
         journals.make_ready(1);
         let (store, _) = journals.next().await;
         assert_eq!(store, 1);
         assert!(journals.set_offline(0, false));
+        assert_eq!(journals.held_bytes(), 0);
         let (store, batch) = journals.next().await;
         assert_eq!((store, texts(&batch)), (0, vec!["a"]));
     }

@@ -80,8 +80,10 @@ pub(crate) enum Control {
 pub enum LoadError {
     #[error("load: {0}")]
     Backbone(#[from] BackboneError),
-    #[error("the load's thread cannot start: {0}")]
+    #[error("a thread of the load cannot start: {0}")]
     Thread(#[from] std::io::Error),
+    #[error("the load ended before its time: one of its threads panicked")]
+    Ended,
 }
 
 /// What the load has done up to now.
@@ -117,6 +119,12 @@ impl Snapshot {
             lines: self.tills.lines + self.queue.lines + self.scans.lines,
         }
     }
+
+    /// Released and not acknowledged, opening stock included.
+    pub const fn waiting_transactions(&self) -> u64 {
+        let [tills, queue, scans] = self.acknowledged;
+        (self.offered().transactions + self.opening.transactions).saturating_sub(tills + queue + scans)
+    }
 }
 
 /// A load that runs.
@@ -125,7 +133,9 @@ pub struct Load {
     journals: Arc<Journals>,
     stores: Arc<[LocationId]>,
     control: mpsc::Sender<Control>,
-    thread: Option<thread::JoinHandle<()>>,
+    thread: Option<thread::JoinHandle<Result<(), LoadError>>>,
+    /// Cancelled when the thread ends, however it ends.
+    ended: CancellationToken,
     cancel: CancellationToken,
 }
 
@@ -182,8 +192,13 @@ impl Load {
             control: orders,
             cancel: cancel.clone(),
         };
-        let thread = thread::Builder::new().name("load".into()).spawn(move || release.run(world))?;
-        Ok(Self { counters, journals, stores, control, thread: Some(thread), cancel })
+        let ended = CancellationToken::new();
+        let guard = ended.clone().drop_guard();
+        let thread = thread::Builder::new().name("load".into()).spawn(move || {
+            let _guard = guard;
+            release.run(world)
+        })?;
+        Ok(Self { counters, journals, stores, control, thread: Some(thread), ended, cancel })
     }
 
     fn order(&self, control: Control) {
@@ -263,6 +278,17 @@ impl Load {
             scheduled_per_s: rate(last_due),
             released_per_s: rate(last),
         }
+    }
+
+    /// Waits until the load is over: stopped, or at its end, and everything acknowledged but what offline stores hold.
+    /// Those still upload when they are back, as long as this value lives.
+    pub async fn join(&mut self) -> Result<Snapshot, LoadError> {
+        self.ended.cancelled().await;
+        if let Some(thread) = self.thread.take() {
+            // It has ended: this does not block.
+            thread.join().map_err(|_| LoadError::Ended)??;
+        }
+        Ok(self.snapshot())
     }
 
     /// Stops at once, without draining, and waits for its thread.

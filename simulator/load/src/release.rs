@@ -20,7 +20,7 @@ use world::events::{Channel, Message, PlaceEvents, Step};
 use crate::counters::{Counters, Phase};
 use crate::journal::{Journals, Pending, Put};
 use crate::pace::{Pace, Schedule};
-use crate::{Config, Control};
+use crate::{Config, Control, LoadError};
 
 const TICK: Duration = Duration::from_millis(5);
 /// Unthrottled: what may be released and not acknowledged.
@@ -97,15 +97,12 @@ fn wall_ms() -> i64 {
 
 impl Release {
     /// Runs to the end of the load, or until cancelled. Blocks.
-    pub fn run(self, world: World) {
+    pub fn run(self, world: World) -> Result<(), LoadError> {
         let (sender, steps) = sync_channel(1);
         let (opening, threads) = (self.config.opening, self.config.threads);
         let first = world.now().0;
-        let player = thread::Builder::new().name("world".into()).spawn(move || play(world, opening, threads, &sender));
-        let Ok(player) = player else {
-            tracing::error!("the world's thread cannot start");
-            return;
-        };
+        let player =
+            thread::Builder::new().name("world".into()).spawn(move || play(world, opening, threads, &sender))?;
         let start = Instant::now();
         let mut going = Going {
             schedule: Schedule::new(self.config.pace, first, 0.0),
@@ -129,21 +126,26 @@ impl Release {
             }
         }
         drop(steps);
-        if player.join().is_err() {
-            tracing::error!("the world's thread panicked");
-        }
+        player.join().map_err(|_| LoadError::Ended)?;
         self.counters.set_phase(Phase::Draining);
         for (place, message) in std::mem::take(&mut going.again) {
             self.send(&mut going, place, message);
+            self.wait_for_room(&mut going);
         }
         self.drain(&mut going);
         self.counters.set_phase(Phase::Done);
+        Ok(())
+    }
+
+    /// What is released and can be acknowledged: what offline stores hold cannot.
+    fn moving_bytes(&self) -> u64 {
+        self.counters.waiting_bytes.load(Ordering::Relaxed).saturating_sub(self.journals.held_bytes())
     }
 
     /// Waits until everything is acknowledged, but for what offline stores hold.
     fn drain(&self, going: &mut Going) {
         self.journals.flush();
-        while self.counters.waiting_bytes.load(Ordering::Relaxed) > 0 && !self.cancel.is_cancelled() {
+        while self.moving_bytes() > 0 && !self.cancel.is_cancelled() {
             self.tend(going, i64::MAX);
             self.journals.flush();
             thread::sleep(TICK);
@@ -217,13 +219,16 @@ impl Release {
                     }
                     *next += 1;
                     let due = going.schedule.due(message.at.0);
-                    let late = (elapsed - due).max(0.0);
-                    let due_ms = if going.schedule.pace() == Pace::Unthrottled { wall_ms() } else { going.wall_ms(due) };
+                    // Unthrottled, nothing is due before it is released.
+                    let (late, due_ms) = if going.schedule.pace() == Pace::Unthrottled {
+                        (0.0, wall_ms())
+                    } else {
+                        ((elapsed - due).max(0.0), going.wall_ms(due))
+                    };
                     self.release(going, place, bytes, events, message, due_ms, late as u64);
                     released += 1;
                     if self.config.stop.receipts.is_some_and(|last| going.receipts >= last) {
                         going.stop = true;
-                        self.ends(going);
                         return;
                     }
                 }
@@ -234,7 +239,6 @@ impl Release {
             self.counters.simulated_ms.store((now as i64).min(end), Ordering::Relaxed);
             if now >= end as f64 || until >= end && now >= until as f64 {
                 going.stop = true;
-                self.ends(going);
                 return;
             }
             if now >= until as f64 {
@@ -244,14 +248,6 @@ impl Release {
                 thread::sleep(TICK);
             }
         }
-    }
-
-    fn ends(&self, going: &Going) {
-        let now = wall_ms();
-        self.counters.last_ms.store(now, Ordering::Relaxed);
-        let at = self.counters.simulated_ms.load(Ordering::Relaxed);
-        let due = going.wall_ms(going.schedule.due(at));
-        self.counters.last_due_ms.store(due.min(now), Ordering::Relaxed);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one message, borrowed from its step")]
@@ -271,6 +267,8 @@ impl Release {
             going.receipts += 1;
         }
         self.counters.lateness.lock().saturating_record(late_ms.max(1));
+        self.counters.last_due_ms.fetch_max(due_ms, Ordering::Relaxed);
+        self.counters.last_ms.fetch_max(due_ms + late_ms as i64, Ordering::Relaxed);
         let pending = pending(bytes, message, due_ms, transactions);
         if self.config.send_twice {
             going.again.push((place, pending.clone()));
@@ -310,12 +308,13 @@ impl Release {
 
     /// Holds the loop while too much is under way.
     fn wait_for_room(&self, going: &mut Going) {
-        if self.counters.waiting_bytes.load(Ordering::Relaxed) < WAITING_BYTES_MAX {
+        if self.moving_bytes() < WAITING_BYTES_MAX {
             return;
         }
         self.journals.flush();
-        while self.counters.waiting_bytes.load(Ordering::Relaxed) > WAITING_BYTES_MAX / 2
-            && !going.stop
+        let stopped_before = going.stop;
+        while self.moving_bytes() > WAITING_BYTES_MAX / 2
+            && (stopped_before || !going.stop)
             && !self.cancel.is_cancelled()
         {
             self.tend(going, i64::MAX);
@@ -331,14 +330,18 @@ impl Release {
         let elapsed = going.elapsed();
         while let Ok(control) = self.control.try_recv() {
             match control {
-                Control::Pace(pace) => going.schedule.set_pace(pace, elapsed, until),
-                Control::Pause => going.schedule.pause(elapsed, until),
+                Control::Pace(pace) => {
+                    going.schedule.set_pace(pace, elapsed, until);
+                    // Unthrottled, stores wait until they have enough.
+                    self.journals.flush();
+                }
+                Control::Pause => {
+                    going.schedule.pause(elapsed, until);
+                    self.journals.flush();
+                }
                 Control::Resume => going.schedule.resume(elapsed),
                 Control::BeginTrading => going.hold = false,
-                Control::Stop => {
-                    going.stop = true;
-                    self.ends(going);
-                }
+                Control::Stop => going.stop = true,
             }
         }
         let now = Instant::now();

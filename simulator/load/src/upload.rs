@@ -31,6 +31,15 @@ pub struct Uploader {
     pub counters: Arc<Counters>,
 }
 
+/// How many messages an answer says were taken all the same.
+fn accepted(answer: &[u8]) -> u64 {
+    std::str::from_utf8(answer)
+        .ok()
+        .and_then(|text| text.split_once("\"accepted\":"))
+        .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok())
+        .unwrap_or(0)
+}
+
 type Sender = SendRequest<Full<Bytes>>;
 
 /// Why an upload has to come again.
@@ -113,7 +122,7 @@ impl Uploader {
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.parse().ok())
             .map_or(BACKOFF_MIN, Duration::from_secs);
-        answer.into_body().collect().await?;
+        let body = answer.into_body().collect().await?.to_bytes();
         if status.is_success() {
             return Ok(());
         }
@@ -122,7 +131,8 @@ impl Uploader {
         }
         // The gateway has looked at it and will never take it: it goes no further, and is counted.
         tracing::warn!(store = %self.stores[store], %status, "a batch was refused for good");
-        self.counters.rejected.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        let rejected = (batch.len() as u64).saturating_sub(accepted(&body));
+        self.counters.rejected.fetch_add(rejected, Ordering::Relaxed);
         Ok(())
     }
 
