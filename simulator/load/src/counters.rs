@@ -32,7 +32,13 @@ pub enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 5] = [Self::Opening, Self::Ready, Self::Trading, Self::Draining, Self::Done];
+    const ALL: [Self; 5] = [
+        Self::Opening,
+        Self::Ready,
+        Self::Trading,
+        Self::Draining,
+        Self::Done,
+    ];
 }
 
 #[derive(Debug)]
@@ -70,7 +76,9 @@ impl Default for Counters {
             opening: AtomicU64::new(0),
             opening_lines: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
-            lateness: Mutex::new(Histogram::new_with_bounds(1, 3_600_000, 3).expect("constant bounds are valid")),
+            lateness: Mutex::new(
+                Histogram::new_with_bounds(1, 3_600_000, 3).expect("constant bounds are valid"),
+            ),
             first_ms: AtomicI64::new(0),
             last_ms: AtomicI64::new(0),
             last_due_ms: AtomicI64::new(0),
@@ -86,7 +94,9 @@ impl Counters {
     }
 
     pub(crate) fn acknowledged(&self, channel: Channel, transactions: u64, bytes: u64) {
-        self.channels[channel as usize].acknowledged.fetch_add(transactions, Ordering::Relaxed);
+        self.channels[channel as usize]
+            .acknowledged
+            .fetch_add(transactions, Ordering::Relaxed);
         self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
@@ -99,7 +109,9 @@ impl Counters {
     }
 
     pub fn acknowledged_transactions(&self, channel: Channel) -> u64 {
-        self.channels[channel as usize].acknowledged.load(Ordering::Relaxed)
+        self.channels[channel as usize]
+            .acknowledged
+            .load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_phase(&self, phase: Phase) {

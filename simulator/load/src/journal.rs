@@ -160,7 +160,9 @@ impl Journals {
                 break;
             }
             bytes += next.bytes.len();
-            let Some(message) = journal.pending.pop_front() else { break };
+            let Some(message) = journal.pending.pop_front() else {
+                break;
+            };
             batch.push(message);
             if alone {
                 break;
@@ -206,11 +208,19 @@ mod tests {
     use super::*;
 
     fn message(text: &'static str, channel: Channel) -> Pending {
-        Pending { bytes: Bytes::from_static(text.as_bytes()), due_ms: 1, channel, transactions: 1 }
+        Pending {
+            bytes: Bytes::from_static(text.as_bytes()),
+            due_ms: 1,
+            channel,
+            transactions: 1,
+        }
     }
 
     fn texts(batch: &[Pending]) -> Vec<&str> {
-        batch.iter().map(|m| std::str::from_utf8(&m.bytes).expect("text")).collect()
+        batch
+            .iter()
+            .map(|m| std::str::from_utf8(&m.bytes).expect("text"))
+            .collect()
     }
 
     #[tokio::test]

@@ -151,7 +151,12 @@ pub fn publish_catalogue(backbone: &Backbone, articles: &[Article]) -> Result<()
 
 impl Load {
     /// Starts on the current runtime and a thread of its own.
-    pub fn start(config: Config, world: World, ledger: Arc<Ledger>, cancel: &CancellationToken) -> Result<Self, LoadError> {
+    pub fn start(
+        config: Config,
+        world: World,
+        ledger: Arc<Ledger>,
+        cancel: &CancellationToken,
+    ) -> Result<Self, LoadError> {
         let cancel = cancel.child_token();
         let counters = Arc::new(Counters::default());
         let places: Vec<LocationId> = world.places().iter().map(|place| place.location).collect();
@@ -198,7 +203,15 @@ impl Load {
             let _guard = guard;
             release.run(world)
         })?;
-        Ok(Self { counters, journals, stores, control, thread: Some(thread), ended, cancel })
+        Ok(Self {
+            counters,
+            journals,
+            stores,
+            control,
+            thread: Some(thread),
+            ended,
+            cancel,
+        })
     }
 
     fn order(&self, control: Control) {
@@ -230,7 +243,9 @@ impl Load {
     /// Stores lose their line, or have it back. Unknown ones are passed over.
     pub fn set_offline(&self, stores: &[LocationId], offline: bool) {
         for store in stores {
-            let Some(position) = self.stores.iter().position(|known| known == store) else { continue };
+            let Some(position) = self.stores.iter().position(|known| known == store) else {
+                continue;
+            };
             if self.journals.set_offline(position, offline) {
                 let change = if offline { 1 } else { u64::MAX };
                 self.counters.offline.fetch_add(change, Ordering::Relaxed);
@@ -246,14 +261,22 @@ impl Load {
         let counters = &*self.counters;
         let (p50, p99, max) = {
             let lateness = counters.lateness.lock();
-            (lateness.value_at_quantile(0.5), lateness.value_at_quantile(0.99), lateness.max())
+            (
+                lateness.value_at_quantile(0.5),
+                lateness.value_at_quantile(0.99),
+                lateness.max(),
+            )
         };
         let first = counters.first_ms.load(Ordering::Relaxed);
         let last = counters.last_ms.load(Ordering::Relaxed);
         let last_due = counters.last_due_ms.load(Ordering::Relaxed);
         let tills = counters.amount(Channel::Till);
         let rate = |until: i64| {
-            if first > 0 && until > first { tills.transactions as f64 * 1000.0 / (until - first) as f64 } else { 0.0 }
+            if first > 0 && until > first {
+                tills.transactions as f64 * 1000.0 / (until - first) as f64
+            } else {
+                0.0
+            }
         };
         let opening = Amount {
             transactions: counters.opening.load(Ordering::Relaxed),
@@ -266,7 +289,8 @@ impl Load {
             queue: counters.amount(Channel::Queue),
             scans: counters.amount(Channel::Scan),
             opening,
-            acknowledged: [Channel::Till, Channel::Queue, Channel::Scan].map(|c| counters.acknowledged_transactions(c)),
+            acknowledged: [Channel::Till, Channel::Queue, Channel::Scan]
+                .map(|c| counters.acknowledged_transactions(c)),
             waiting_bytes: counters.waiting_bytes.load(Ordering::Relaxed),
             retries: counters.retries.load(Ordering::Relaxed),
             rejected: counters.rejected.load(Ordering::Relaxed),

@@ -84,7 +84,11 @@ impl Schedule {
 
     fn anchor(&mut self, wall_ms: f64, until_ms: i64) {
         let now = self.simulated(wall_ms);
-        self.simulated = if now.is_finite() { now.min(until_ms as f64) } else { self.simulated };
+        self.simulated = if now.is_finite() {
+            now.min(until_ms as f64)
+        } else {
+            self.simulated
+        };
         self.wall = wall_ms;
     }
 

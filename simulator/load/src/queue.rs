@@ -46,7 +46,11 @@ pub async fn run(
             Err((accepted, _)) => *accepted,
         };
         for record in batch.drain(..accepted) {
-            counters.acknowledged(Channel::Queue, u64::from(record.transactions), record.bytes.len() as u64);
+            counters.acknowledged(
+                Channel::Queue,
+                u64::from(record.transactions),
+                record.bytes.len() as u64,
+            );
         }
         if let Err((_, error)) = result {
             tracing::debug!(%warehouse, error, "queue");
@@ -71,9 +75,20 @@ async fn send(
 ) -> Result<(), (usize, String)> {
     let open = match sender {
         Some(open) => open,
-        none => none.insert(QueueSender::connect(options, queue).await.map_err(|error| (0, error.to_string()))?),
+        none => none.insert(
+            QueueSender::connect(options, queue)
+                .await
+                .map_err(|error| (0, error.to_string()))?,
+        ),
     };
-    let messages =
-        batch.iter().map(|record| QueueMessage { body: record.bytes.clone(), due_ms: record.due_ms }).collect();
-    open.send_all(messages).await.map_err(|failed| (failed.accepted, failed.to_string()))
+    let messages = batch
+        .iter()
+        .map(|record| QueueMessage {
+            body: record.bytes.clone(),
+            due_ms: record.due_ms,
+        })
+        .collect();
+    open.send_all(messages)
+        .await
+        .map_err(|failed| (failed.accepted, failed.to_string()))
 }

@@ -92,7 +92,9 @@ impl Going {
 }
 
 fn wall_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64)
 }
 
 impl Release {
@@ -101,8 +103,9 @@ impl Release {
         let (sender, steps) = sync_channel(1);
         let (opening, threads) = (self.config.opening, self.config.threads);
         let first = world.now().0;
-        let player =
-            thread::Builder::new().name("world".into()).spawn(move || play(world, opening, threads, &sender))?;
+        let player = thread::Builder::new()
+            .name("world".into())
+            .spawn(move || play(world, opening, threads, &sender))?;
         let start = Instant::now();
         let mut going = Going {
             schedule: Schedule::new(self.config.pace, first, 0.0),
@@ -139,7 +142,10 @@ impl Release {
 
     /// What is released and can be acknowledged: what offline stores hold cannot.
     fn moving_bytes(&self) -> u64 {
-        self.counters.waiting_bytes.load(Ordering::Relaxed).saturating_sub(self.journals.held_bytes())
+        self.counters
+            .waiting_bytes
+            .load(Ordering::Relaxed)
+            .saturating_sub(self.journals.held_bytes())
     }
 
     /// Waits until everything is acknowledged, but for what offline stores hold.
@@ -158,7 +164,9 @@ impl Release {
             let bytes = Bytes::from(std::mem::take(&mut events.bytes));
             for message in &events.messages {
                 let (transactions, lines) = self.apply(place, &events, message);
-                self.counters.opening.fetch_add(transactions.into(), Ordering::Relaxed);
+                self.counters
+                    .opening
+                    .fetch_add(transactions.into(), Ordering::Relaxed);
                 self.counters.opening_lines.fetch_add(lines, Ordering::Relaxed);
                 let pending = pending(&bytes, message, now, transactions);
                 self.send(going, place, pending);
@@ -191,7 +199,13 @@ impl Release {
         let receipts: u64 = step
             .places
             .iter()
-            .map(|place| place.messages.iter().filter(|m| m.channel == Channel::Till).count() as u64)
+            .map(|place| {
+                place
+                    .messages
+                    .iter()
+                    .filter(|m| m.channel == Channel::Till)
+                    .count() as u64
+            })
             .sum();
         if going.schedule.pace() == Pace::Unthrottled {
             let elapsed = going.elapsed();
@@ -203,7 +217,11 @@ impl Release {
             .into_iter()
             .map(|mut events| (Bytes::from(std::mem::take(&mut events.bytes)), events, 0))
             .collect();
-        let end = self.config.stop.until_ms.map_or(i64::MAX, |span| going.first_simulated_ms + span as i64);
+        let end = self
+            .config
+            .stop
+            .until_ms
+            .map_or(i64::MAX, |span| going.first_simulated_ms + span as i64);
         loop {
             self.tend(going, until);
             if going.stop {
@@ -227,7 +245,12 @@ impl Release {
                     };
                     self.release(going, place, bytes, events, message, due_ms, late as u64);
                     released += 1;
-                    if self.config.stop.receipts.is_some_and(|last| going.receipts >= last) {
+                    if self
+                        .config
+                        .stop
+                        .receipts
+                        .is_some_and(|last| going.receipts >= last)
+                    {
                         going.stop = true;
                         return;
                     }
@@ -236,7 +259,9 @@ impl Release {
                     self.wait_for_room(going);
                 }
             }
-            self.counters.simulated_ms.store((now as i64).min(end), Ordering::Relaxed);
+            self.counters
+                .simulated_ms
+                .store((now as i64).min(end), Ordering::Relaxed);
             if now >= end as f64 || until >= end && now >= until as f64 {
                 going.stop = true;
                 return;
@@ -250,7 +275,10 @@ impl Release {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one message, borrowed from its step")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one message, borrowed from its step"
+    )]
     fn release(
         &self,
         going: &mut Going,
@@ -262,13 +290,16 @@ impl Release {
         late_ms: u64,
     ) {
         let (transactions, lines) = self.apply(place, events, message);
-        self.counters.released(message.channel, transactions.into(), lines);
+        self.counters
+            .released(message.channel, transactions.into(), lines);
         if message.channel == Channel::Till {
             going.receipts += 1;
         }
         self.counters.lateness.lock().saturating_record(late_ms.max(1));
         self.counters.last_due_ms.fetch_max(due_ms, Ordering::Relaxed);
-        self.counters.last_ms.fetch_max(due_ms + late_ms as i64, Ordering::Relaxed);
+        self.counters
+            .last_ms
+            .fetch_max(due_ms + late_ms as i64, Ordering::Relaxed);
         let pending = pending(bytes, message, due_ms, transactions);
         if self.config.send_twice {
             going.again.push((place, pending.clone()));
@@ -290,17 +321,22 @@ impl Release {
     }
 
     fn send(&self, going: &mut Going, place: usize, message: Pending) {
-        self.counters.waiting_bytes.fetch_add(message.bytes.len() as u64, Ordering::Relaxed);
+        self.counters
+            .waiting_bytes
+            .fetch_add(message.bytes.len() as u64, Ordering::Relaxed);
         if let Some(Some(queue)) = self.queues.get(place) {
             // The task ends only when the run is cancelled; then nobody waits for the record.
             let _ = queue.send(message);
             return;
         }
-        let unthrottled = going.schedule.pace() == Pace::Unthrottled || self.counters.phase() == Phase::Opening;
+        let unthrottled =
+            going.schedule.pace() == Pace::Unthrottled || self.counters.phase() == Phase::Opening;
         let enough = if unthrottled { ENOUGH_BYTES } else { 0 };
         match self.journals.put(place, message, enough) {
             Put::Schedule if unthrottled => self.journals.make_ready(place),
-            Put::Schedule => going.timers.push_back((Instant::now() + self.config.upload_interval, place)),
+            Put::Schedule => going
+                .timers
+                .push_back((Instant::now() + self.config.upload_interval, place)),
             Put::Waits => {}
             Put::Full => self.counters.journal_full.store(true, Ordering::Relaxed),
         }

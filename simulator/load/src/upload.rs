@@ -106,7 +106,12 @@ impl Uploader {
         Ok(sender)
     }
 
-    async fn upload(&self, sender: &mut Option<Sender>, store: usize, batch: &[Pending]) -> Result<(), Failed> {
+    async fn upload(
+        &self,
+        sender: &mut Option<Sender>,
+        store: usize,
+        batch: &[Pending],
+    ) -> Result<(), Failed> {
         let sender = match sender {
             Some(open) if !open.is_closed() => open,
             none => none.insert(self.connect().await?),
@@ -126,7 +131,10 @@ impl Uploader {
         if status.is_success() {
             return Ok(());
         }
-        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
+        if status == StatusCode::TOO_MANY_REQUESTS
+            || status.is_server_error()
+            || status == StatusCode::REQUEST_TIMEOUT
+        {
             return Err(Failed::Busy(status, retry_after));
         }
         // The gateway has looked at it and will never take it: it goes no further, and is counted.
@@ -138,16 +146,22 @@ impl Uploader {
 
     fn request(&self, store: usize, batch: &[Pending]) -> Request<Full<Bytes>> {
         let (path, kind, body) = match batch {
-            [document] if document.channel == Channel::Scan => {
-                ("/capture".to_owned(), "application/ld+json", document.bytes.clone())
-            }
+            [document] if document.channel == Channel::Scan => (
+                "/capture".to_owned(),
+                "application/ld+json",
+                document.bytes.clone(),
+            ),
             receipts => {
                 let length = receipts.iter().map(|m| m.bytes.len()).sum();
                 let mut body = BytesMut::with_capacity(length);
                 for receipt in receipts {
                     body.extend_from_slice(&receipt.bytes);
                 }
-                (format!("/v1/stores/{}/tlog", self.stores[store]), "application/octet-stream", body.freeze())
+                (
+                    format!("/v1/stores/{}/tlog", self.stores[store]),
+                    "application/octet-stream",
+                    body.freeze(),
+                )
             }
         };
         let mut intended = String::with_capacity(batch.len() * 14);

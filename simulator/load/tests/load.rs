@@ -58,11 +58,16 @@ impl Gateway {
                 let shared = Arc::clone(&shared);
                 let service = service_fn(move |request| answer(Arc::clone(&shared), refused, request));
                 tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service),
                 );
             }
         });
-        Self { address, taken, cancel }
+        Self {
+            address,
+            taken,
+            cancel,
+        }
     }
 }
 
@@ -72,15 +77,22 @@ impl Drop for Gateway {
     }
 }
 
-
 async fn answer(
     shared: Arc<Mutex<Taken>>,
     refused: usize,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, std::io::Error> {
     let path = request.uri().path().to_owned();
-    let intended = request.headers()["intended-at"].to_str().expect("text").to_owned();
-    let body = request.into_body().collect().await.map_err(std::io::Error::other)?.to_bytes();
+    let intended = request.headers()["intended-at"]
+        .to_str()
+        .expect("text")
+        .to_owned();
+    let body = request
+        .into_body()
+        .collect()
+        .await
+        .map_err(std::io::Error::other)?
+        .to_bytes();
     let mut taken = shared.lock();
     taken.requests += 1;
     if taken.requests <= refused {
@@ -91,13 +103,17 @@ async fn answer(
     if taken.requests.is_multiple_of(7) {
         return Err(std::io::Error::other("the line broke"));
     }
-    let due: Vec<i64> = intended.split(',').map(|ms| ms.parse().expect("a number")).collect();
+    let due: Vec<i64> = intended
+        .split(',')
+        .map(|ms| ms.parse().expect("a number"))
+        .collect();
     taken.intended.extend(&due);
     if path == "/capture" {
         taken.documents += 1;
     } else {
-        let receipts: Vec<_> =
-            frames(&body).map(|frame| body[frame.expect("whole receipts")].to_vec()).collect();
+        let receipts: Vec<_> = frames(&body)
+            .map(|frame| body[frame.expect("whole receipts")].to_vec())
+            .collect();
         assert!(due.len() == 1 || due.len() == receipts.len());
         taken.receipts.entry(path).or_default().extend(receipts);
     }
@@ -146,9 +162,16 @@ impl Run {
         let queue = QueueServer::start(QueueOptions::default()).await.expect("queue");
         let mut config = Config {
             gateway: gateway.address.to_string(),
-            amqp: AmqpOptions { url: queue.url(), user: None, password: None },
+            amqp: AmqpOptions {
+                url: queue.url(),
+                user: None,
+                password: None,
+            },
             pace,
-            stop: Stop { until_ms: Some(300_000), receipts: None },
+            stop: Stop {
+                until_ms: Some(300_000),
+                receipts: None,
+            },
             opening: true,
             hold_trading: false,
             send_twice: false,
@@ -159,8 +182,14 @@ impl Run {
         change(&mut config);
         let world = world();
         let ledger = Arc::new(Ledger::new(&world.assortments()));
-        let load = Load::start(config, world, Arc::clone(&ledger), &CancellationToken::new()).expect("starts");
-        Self { load, ledger, gateway, _queue: queue }
+        let load =
+            Load::start(config, world, Arc::clone(&ledger), &CancellationToken::new()).expect("starts");
+        Self {
+            load,
+            ledger,
+            gateway,
+            _queue: queue,
+        }
     }
 
     async fn join(&mut self) -> Snapshot {
@@ -171,7 +200,9 @@ impl Run {
     }
 
     fn transactions(&self) -> u64 {
-        (0..self.ledger.places()).map(|place| self.ledger.place(place).transactions).sum()
+        (0..self.ledger.places())
+            .map(|place| self.ledger.place(place).transactions)
+            .sum()
     }
 
     /// Numbers of the receipts of each store, without those that came again at once.
@@ -181,7 +212,9 @@ impl Run {
             .map(|store| {
                 let path = format!("/v1/stores/{}/tlog", LocationId::store(store));
                 let all = taken.receipts.get(&path).map_or(&[][..], Vec::as_slice);
-                all.iter().map(|receipt| parse(receipt).expect("a receipt").header.number).collect()
+                all.iter()
+                    .map(|receipt| parse(receipt).expect("a receipt").header.number)
+                    .collect()
             })
             .collect()
     }
@@ -197,12 +230,22 @@ async fn nothing_is_lost_or_out_of_order_at_a_gateway_that_refuses_and_breaks() 
     let end = run.join().await;
     assert_eq!(run.numbers(), expected());
     assert_eq!(end.phase, Phase::Done);
-    assert_eq!((end.tills.transactions, end.scans.transactions), (u64::from(SALES), 1));
+    assert_eq!(
+        (end.tills.transactions, end.scans.transactions),
+        (u64::from(SALES), 1)
+    );
     assert_eq!(end.acknowledged, [u64::from(SALES), 0, 1]);
-    assert_eq!((end.waiting_bytes, end.waiting_transactions(), end.rejected), (0, 0, 0));
+    assert_eq!(
+        (end.waiting_bytes, end.waiting_transactions(), end.rejected),
+        (0, 0, 0)
+    );
     assert!(end.retries >= 3, "{}", end.retries);
     assert_eq!(run.gateway.taken.lock().documents, 1);
-    assert_eq!(run.transactions(), u64::from(SALES) + 1, "each once in the ledger");
+    assert_eq!(
+        run.transactions(),
+        u64::from(SALES) + 1,
+        "each once in the ledger"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,7 +258,10 @@ async fn due_instants_come_from_the_schedule_and_not_from_the_sending() {
     // Ten milliseconds a sale; equal instants of a batch are sent as one.
     for (index, due) in intended.iter().take(usize::from(SALES)).enumerate() {
         let schedule = intended[0] + 10 * index as i64;
-        assert!((due - schedule).abs() <= 1, "sale {index} due {due}, not {schedule}");
+        assert!(
+            (due - schedule).abs() <= 1,
+            "sale {index} due {due}, not {schedule}"
+        );
     }
 }
 
@@ -256,7 +302,10 @@ async fn an_offline_store_does_not_hold_the_end_and_uploads_when_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_after_so_many_receipts_releases_exactly_those() {
     let mut run = Run::start(Pace::Rate(1_000.0), 0, |config| {
-        config.stop = Stop { until_ms: None, receipts: Some(25) };
+        config.stop = Stop {
+            until_ms: None,
+            receipts: Some(25),
+        };
     })
     .await;
     let end = run.join().await;
@@ -283,9 +332,16 @@ async fn opening_stock_and_queue_records_arrive_before_and_beside_trading() {
     let queue = QueueServer::start(QueueOptions::default()).await.expect("queue");
     let config = Config {
         gateway: gateway.address.to_string(),
-        amqp: AmqpOptions { url: queue.url(), user: None, password: None },
+        amqp: AmqpOptions {
+            url: queue.url(),
+            user: None,
+            password: None,
+        },
         pace: Pace::Unthrottled,
-        stop: Stop { until_ms: Some(12 * 3_600_000), receipts: None },
+        stop: Stop {
+            until_ms: Some(12 * 3_600_000),
+            receipts: None,
+        },
         opening: true,
         hold_trading: false,
         send_twice: false,
@@ -303,7 +359,8 @@ async fn opening_stock_and_queue_records_arrive_before_and_beside_trading() {
     })
     .expect("a world");
     let ledger = Arc::new(Ledger::new(&world.assortments()));
-    let mut load = Load::start(config, world, Arc::clone(&ledger), &CancellationToken::new()).expect("starts");
+    let mut load =
+        Load::start(config, world, Arc::clone(&ledger), &CancellationToken::new()).expect("starts");
     let end = tokio::time::timeout(Duration::from_mins(1), load.join())
         .await
         .expect("ends in time")
@@ -311,7 +368,9 @@ async fn opening_stock_and_queue_records_arrive_before_and_beside_trading() {
     let released = end.offered().transactions + end.opening.transactions;
     assert!(end.opening.transactions > 0 && end.tills.transactions > 100 && end.queue.transactions > 0);
     assert_eq!(end.waiting_transactions(), 0);
-    let happened: u64 = (0..ledger.places()).map(|place| ledger.place(place).transactions).sum();
+    let happened: u64 = (0..ledger.places())
+        .map(|place| ledger.place(place).transactions)
+        .sum();
     assert_eq!(happened, released);
     // A record is a transaction, opening stock of warehouses included.
     assert!(queue.depth_of_all() as u64 >= end.queue.transactions);
