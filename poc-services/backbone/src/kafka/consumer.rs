@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -12,7 +13,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
-use super::config::{Backbone, BackboneError, OffsetReset, SharedContext, client_error};
+use super::config::{Backbone, BackboneError, OffsetReset, SharedContext, client_error, tolerate};
 
 /// One record, borrowed from the client's buffer.
 pub struct Record<'a>(BorrowedMessage<'a>);
@@ -87,6 +88,8 @@ enum Rebalance {
 struct GroupContext {
     errors: SharedContext,
     pending: Arc<Mutex<VecDeque<Rebalance>>>,
+    /// Nobody asks for events any more: leaving the group must not wait for an answer.
+    closing: Arc<AtomicBool>,
 }
 
 impl ClientContext for GroupContext {
@@ -110,6 +113,14 @@ fn list(partitions: &[Assignment]) -> TopicPartitionList {
 impl ConsumerContext for GroupContext {
     // The service answers each rebalance itself, outside of the callback, when its state is ready for it.
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        if self.closing.load(Ordering::Acquire) {
+            if error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS {
+                tolerate(consumer.incremental_unassign(list), "give back at the end");
+            } else {
+                tolerate(consumer.unassign(), "refuse at the end");
+            }
+            return;
+        }
         let rebalance = match error {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Rebalance::Assigned(partitions(list)),
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS if consumer.assignment_lost() => {
@@ -239,6 +250,12 @@ impl GroupConsumer {
 
     pub fn last_error(&self) -> Option<String> {
         self.context.errors.last_error()
+    }
+}
+
+impl Drop for GroupConsumer {
+    fn drop(&mut self) {
+        self.context.closing.store(true, Ordering::Release);
     }
 }
 
