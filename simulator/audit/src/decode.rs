@@ -1,13 +1,23 @@
-//! Reads a `Cell` as the .proto file states it: the audit's own reading, without allocation.
+//! Reads keys and values of `store.inventory` and `item.inventory` as the .proto file and the key's text form state
+//! them: the audit's own reading, without allocation.
+//!
+//! Invariant: what is taken here is a value that the generated code takes too, with the same fields; bytes of any
+//! kind are answered with a value or an error, never a panic. It does not judge what it reads.
 
-/// A record that is no `Cell`.
+use contracts::ids::{LocationId, Sku};
+
+/// Bytes that are no record of the kind expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a Cell: {0}")]
+#[error("it is no record: {0}")]
 pub struct Undecodable(&'static str);
 
-/// What the view says of one SKU at one place.
+const CUT: Undecodable = Undecodable("it ends inside a field");
+
+/// What the view says of one SKU at one place, in thousandths. 112 bytes: there are more than a million of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ViewCell {
+    /// Wrapping sum of the hashes of the lines applied.
+    pub hash: u64,
     pub floor: i64,
     pub back_room: i64,
     pub counted: i64,
@@ -19,144 +29,239 @@ pub struct ViewCell {
     pub adjusted: i64,
     pub stocked: i64,
     pub stored: i64,
-    pub lines: u64,
-    pub hash: u64,
     pub applied_offset: u64,
+    /// Lines applied; a count beyond the type's reach is held at its end, which no truth has.
+    pub lines: u32,
     pub epoch: u32,
-    /// A record has come.
-    pub seen: bool,
 }
 
-/// When the lines that are new in a record were due, and how many they are.
+/// A record of `store.inventory` with a cell's key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Due {
-    pub ms_min: i64,
+pub struct CellRecord {
+    pub cell: ViewCell,
+    /// When the oldest of the lines that are new in it was due, 0 = unknown.
+    pub due_ms_min: i64,
     pub new_lines: u32,
 }
 
-fn varint(bytes: &[u8], at: &mut usize) -> Result<u64, Undecodable> {
-    let mut value = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let byte = *bytes.get(*at).ok_or(Undecodable("it ends inside a number"))?;
-        *at += 1;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Ok(value);
+/// A record of `item.inventory`, in thousandths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ItemRecord {
+    pub sku: u32,
+    pub on_hand: i64,
+    pub floor: i64,
+    pub back_room: i64,
+    pub in_transit: i64,
+    pub uncertain_partitions: u32,
+}
+
+/// What the key of a record of `store.inventory` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    Cell(LocationId, Sku),
+    /// A window, a completeness, a barrier, an intent or a head.
+    Bookkeeping,
+    Unknown,
+}
+
+/// `c/S0042/100234` in its one written form, and the tags of the other keys.
+pub fn key(bytes: &[u8]) -> Key {
+    let [tag, b'/', rest @ ..] = bytes else {
+        return Key::Unknown;
+    };
+    match tag {
+        b'c' => cell_key(rest).map_or(Key::Unknown, |(location, sku)| Key::Cell(location, sku)),
+        b'w' | b'k' | b'b' | b'i' | b'h' => Key::Bookkeeping,
+        _ => Key::Unknown,
+    }
+}
+
+fn cell_key(rest: &[u8]) -> Option<(LocationId, Sku)> {
+    let [letter, rest @ ..] = rest else {
+        return None;
+    };
+    let slash = rest.iter().take(6).position(|byte| *byte == b'/')?;
+    let (digits, sku) = (&rest[..slash], &rest[slash + 1..]);
+    // Four digits at least, and no zero in front of five: one cell has one key.
+    if digits.len() < 4 || (digits.len() > 4 && digits[0] == b'0') {
+        return None;
+    }
+    let number = u16::try_from(decimal(digits)?).ok()?;
+    let location = match letter {
+        b'S' => LocationId::store(number),
+        b'W' => LocationId::warehouse(number),
+        _ => return None,
+    };
+    Some((location, sku_of(sku)?))
+}
+
+/// The decimal number of an article in its one written form: also the key of `item.inventory`.
+pub fn sku_of(digits: &[u8]) -> Option<Sku> {
+    let one_form = digits.len() == 1 || digits.first() != Some(&b'0');
+    decimal(digits)
+        .filter(|_| one_form && !digits.is_empty())
+        .map(Sku)
+}
+
+fn decimal(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0_u32, |value, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        let shifted = value.checked_mul(10)?.checked_add(u32::from(digit))?;
+        (digit < 10).then_some(shifted)
+    })
+}
+
+const VARINT: u64 = 0;
+const EIGHT_BYTES: u64 = 1;
+const LENGTH: u64 = 2;
+const FOUR_BYTES: u64 = 5;
+
+/// What is left of a message.
+struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    /// Number and wire type of the next field.
+    #[inline]
+    fn next(&mut self) -> Result<Option<(u64, u64)>, Undecodable> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let tag = self.varint()?;
+        if tag > u64::from(u32::MAX) || tag >> 3 == 0 {
+            return Err(Undecodable("a field has an impossible number"));
+        }
+        Ok(Some((tag >> 3, tag & 7)))
+    }
+
+    #[inline]
+    fn varint(&mut self) -> Result<u64, Undecodable> {
+        match self.rest {
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
         }
     }
-    Err(Undecodable("a number of more than ten bytes"))
-}
 
-const fn zigzag(value: u64) -> i64 {
-    (value >> 1) as i64 ^ -((value & 1) as i64)
-}
+    #[inline]
+    fn long_varint(&mut self) -> Result<u64, Undecodable> {
+        let mut value = 0_u64;
+        for (index, byte) in self.rest.iter().take(10).enumerate() {
+            // The tenth byte has room for one bit.
+            if index == 9 && *byte > 1 {
+                break;
+            }
+            value |= u64::from(byte & 0x7f) << (7 * index);
+            if *byte < 0x80 {
+                self.rest = &self.rest[index + 1..];
+                return Ok(value);
+            }
+        }
+        if self.rest.len() < 10 {
+            return Err(CUT);
+        }
+        Err(Undecodable("a number has more than 64 bits"))
+    }
 
-pub fn cell(bytes: &[u8]) -> Result<(ViewCell, Due), Undecodable> {
-    let mut cell = ViewCell { seen: true, ..ViewCell::default() };
-    let mut due = Due::default();
-    let mut at = 0;
-    while at < bytes.len() {
-        let tag = varint(bytes, &mut at)?;
-        let (field, wire) = (tag >> 3, tag & 7);
+    #[inline]
+    fn zigzag(&mut self) -> Result<i64, Undecodable> {
+        let value = self.varint()?;
+        Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+    }
+
+    #[inline]
+    fn eight_bytes(&mut self) -> Result<u64, Undecodable> {
+        let (bytes, rest) = self.rest.split_first_chunk::<8>().ok_or(CUT)?;
+        self.rest = rest;
+        Ok(u64::from_le_bytes(*bytes))
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], Undecodable> {
+        let length = usize::try_from(self.varint()?).map_err(|_| CUT)?;
+        let (bytes, rest) = self.rest.split_at_checked(length).ok_or(CUT)?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+
+    /// Passes a field that is not ours. A field that is, up to `known`, has the wrong wire type here.
+    #[cold]
+    fn skip(&mut self, (number, wire): (u64, u64), known: u64) -> Result<(), Undecodable> {
+        if number <= known {
+            return Err(Undecodable("a field has another type than the contract says"));
+        }
         match wire {
-            0 => {
-                let value = varint(bytes, &mut at)?;
-                match field {
-                    1 => cell.floor = zigzag(value),
-                    2 => cell.back_room = zigzag(value),
-                    3 => cell.counted = zigzag(value),
-                    4 => cell.supplied = zigzag(value),
-                    5 => cell.received = zigzag(value),
-                    6 => cell.shipped = zigzag(value),
-                    7 => cell.sold = zigzag(value),
-                    8 => cell.returned = zigzag(value),
-                    9 => cell.adjusted = zigzag(value),
-                    10 => cell.stocked = zigzag(value),
-                    11 => cell.stored = zigzag(value),
-                    12 => cell.applied_offset = value,
-                    13 => cell.epoch = value as u32,
-                    14 => cell.lines = value,
-                    16 => due.ms_min = value as i64,
-                    18 => due.new_lines = value as u32,
-                    _ => {}
-                }
+            VARINT => self.varint().map(|_| ()),
+            EIGHT_BYTES => self.eight_bytes().map(|_| ()),
+            LENGTH => self.bytes().map(|_| ()),
+            FOUR_BYTES => {
+                self.rest = self.rest.split_at_checked(4).ok_or(CUT)?.1;
+                Ok(())
             }
-            1 => {
-                let end = at.checked_add(8).ok_or(Undecodable("too long"))?;
-                let eight = bytes.get(at..end).ok_or(Undecodable("it ends inside a fixed field"))?;
-                if field == 15 {
-                    cell.hash = u64::from_le_bytes(eight.try_into().map_err(|_| Undecodable("eight bytes"))?);
-                }
-                at = end;
-            }
-            2 => {
-                let length = usize::try_from(varint(bytes, &mut at)?).map_err(|_| Undecodable("too long"))?;
-                at = at.checked_add(length).filter(|end| *end <= bytes.len()).ok_or(Undecodable("it ends inside a field"))?;
-            }
-            5 => {
-                at = at.checked_add(4).filter(|end| *end <= bytes.len()).ok_or(Undecodable("it ends inside a field"))?;
-            }
-            _ => return Err(Undecodable("an unknown wire type")),
+            _ => Err(Undecodable("a field has an unknown wire type")),
         }
     }
-    Ok((cell, due))
+}
+
+/// A `Cell`. Of a field that comes twice the last one counts.
+pub fn cell(bytes: &[u8]) -> Result<CellRecord, Undecodable> {
+    let mut record = CellRecord::default();
+    let cell = &mut record.cell;
+    let mut fields = Fields { rest: bytes };
+    while let Some(field) = fields.next()? {
+        match field {
+            (1, VARINT) => cell.floor = fields.zigzag()?,
+            (2, VARINT) => cell.back_room = fields.zigzag()?,
+            (3, VARINT) => cell.counted = fields.zigzag()?,
+            (4, VARINT) => cell.supplied = fields.zigzag()?,
+            (5, VARINT) => cell.received = fields.zigzag()?,
+            (6, VARINT) => cell.shipped = fields.zigzag()?,
+            (7, VARINT) => cell.sold = fields.zigzag()?,
+            (8, VARINT) => cell.returned = fields.zigzag()?,
+            (9, VARINT) => cell.adjusted = fields.zigzag()?,
+            (10, VARINT) => cell.stocked = fields.zigzag()?,
+            (11, VARINT) => cell.stored = fields.zigzag()?,
+            (12, VARINT) => cell.applied_offset = fields.varint()?,
+            (13, VARINT) => cell.epoch = fields.varint()? as u32,
+            (14, VARINT) => cell.lines = u32::try_from(fields.varint()?).unwrap_or(u32::MAX),
+            (15, EIGHT_BYTES) => cell.hash = fields.eight_bytes()?,
+            (16, VARINT) => record.due_ms_min = fields.varint()? as i64,
+            (17, VARINT) => {
+                fields.varint()?;
+            }
+            (18, VARINT) => record.new_lines = fields.varint()? as u32,
+            other => fields.skip(other, 18)?,
+        }
+    }
+    Ok(record)
+}
+
+/// An `ItemTotal`; the positions of its shares are passed over.
+pub fn item(bytes: &[u8]) -> Result<ItemRecord, Undecodable> {
+    let mut item = ItemRecord::default();
+    let mut fields = Fields { rest: bytes };
+    while let Some(field) = fields.next()? {
+        match field {
+            (1, VARINT) => item.sku = fields.varint()? as u32,
+            (2, VARINT) => item.on_hand = fields.zigzag()?,
+            (3, VARINT) => item.floor = fields.zigzag()?,
+            (4, VARINT) => item.back_room = fields.zigzag()?,
+            (5, VARINT) => item.in_transit = fields.zigzag()?,
+            (6, VARINT) => item.uncertain_partitions = fields.varint()? as u32,
+            (7, LENGTH) => {
+                fields.bytes()?;
+            }
+            (8, VARINT) => {
+                fields.varint()?;
+            }
+            other => fields.skip(other, 8)?,
+        }
+    }
+    Ok(item)
 }
 
 #[cfg(test)]
-mod tests {
-    use contracts::records::Cell;
-    use prost::Message as _;
-
-    use super::*;
-
-    fn sample() -> Cell {
-        Cell {
-            floor: -2_500,
-            back_room: 7_000,
-            counted: 1,
-            supplied: 2,
-            received: 3,
-            shipped: 4,
-            sold: i64::MAX / 2,
-            returned: 6,
-            adjusted: -7,
-            stocked: 8,
-            stored: 9,
-            applied_offset: u64::MAX,
-            epoch: 11,
-            applied_count: 12,
-            applied_hash: 0xdead_beef_0bad_cafe,
-            due_ms_min: 1_773_480_413_000,
-            due_ms_max: 1_773_480_413_001,
-            new_lines: 3,
-        }
-    }
-
-    #[test]
-    fn a_cell_reads_as_the_generated_code_wrote_it() {
-        let written = sample();
-        let (cell, due) = cell(&written.encode_to_vec()).expect("a whole record");
-        assert_eq!(
-            (cell.floor, cell.back_room, cell.counted, cell.supplied, cell.received, cell.shipped),
-            (written.floor, written.back_room, written.counted, written.supplied, written.received, written.shipped)
-        );
-        assert_eq!(
-            (cell.sold, cell.returned, cell.adjusted, cell.stocked, cell.stored),
-            (written.sold, written.returned, written.adjusted, written.stocked, written.stored)
-        );
-        assert_eq!((cell.lines, cell.hash), (written.applied_count, written.applied_hash));
-        assert_eq!((cell.applied_offset, cell.epoch), (written.applied_offset, written.epoch));
-        assert_eq!((due.ms_min, due.new_lines), (written.due_ms_min, written.new_lines));
-    }
-
-    #[test]
-    fn a_cut_record_is_refused_or_shorter_and_never_panics() {
-        let whole = sample().encode_to_vec();
-        for length in 0..whole.len() {
-            let _ = cell(&whole[..length]);
-        }
-        assert!(cell(&whole[..whole.len() - 1]).is_err());
-        assert!(cell(&[0x0b]).is_err(), "wire type 3 has no place in proto3");
-        assert!(cell(&[0xff; 12]).is_err());
-    }
-}
+#[path = "decode_tests.rs"]
+mod tests;

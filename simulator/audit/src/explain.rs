@@ -1,154 +1,459 @@
 //! From cells that differ to the transactions that are to blame.
 //!
-//! A cell carries the number and the wrapping sum of the hashes of its lines. Where the view has fewer lines, the lost
-//! ones are those whose hashes make up the difference; where it has more, the doubled ones are. The lines that really
-//! happened to these cells come from playing the same world again.
+//! The same world is played again; the lines that happened to the diverging cells are kept, and each cell is searched
+//! for those that make up its difference (see `solve`). A transaction that is found at one cell is tried at the others
+//! that it touches, which makes them smaller puzzles; so it goes on until nothing new is found. Invariant: a transaction
+//! is named only by a cell whose difference adds up exactly. What remains is counted as unexplained, with the least
+//! number of lines and transactions that it can be. It compares nothing: it is given the cells that differ.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use contracts::ids::TransactionId;
+use hashbrown::HashMap;
 use ledger::{Line, TrueCell, line_hash};
 
 use crate::decode::ViewCell;
-use crate::view::equal;
+use crate::places::Places;
+use crate::report::Divergence;
+use crate::solve::{Budget, Effort, Lines, Solution, solve};
 
-/// What is wrong with a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// The view lacks lines.
-    Lost,
-    /// The view has lines more than once.
-    Doubled,
-    /// The right lines, other quantities.
-    Altered,
-    /// As many lines, but not the same.
-    Mixed,
-    /// The view has a cell in which nothing happened.
-    Unexpected,
-}
-
-impl Kind {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Lost => "lost",
-            Self::Doubled => "doubled",
-            Self::Altered => "altered",
-            Self::Mixed => "mixed",
-            Self::Unexpected => "unexpected",
-        }
-    }
-}
-
-/// `None`: equal.
-pub fn kind(truth: &TrueCell, view: &ViewCell) -> Option<Kind> {
-    if equal(truth, view) {
-        return None;
-    }
-    Some(match truth.lines.cmp(&view.lines) {
-        std::cmp::Ordering::Greater => Kind::Lost,
-        std::cmp::Ordering::Less if truth.lines == 0 => Kind::Unexpected,
-        std::cmp::Ordering::Less => Kind::Doubled,
-        std::cmp::Ordering::Equal if truth.hash == view.hash => Kind::Altered,
-        std::cmp::Ordering::Equal => Kind::Mixed,
-    })
-}
+/// Lines kept of the world that is played again, 12 bytes each. Small cells go first; larger ones stay unexplained.
+const LINES_MAX: u64 = 8_000_000;
+/// Look-ups of one explanation: some ten seconds.
+const LOOK_UPS_MAX: u64 = 400_000_000;
 
 /// A cell that differs.
 #[derive(Clone, Copy, Debug)]
 pub struct Differing {
     pub place: usize,
-    pub slot: usize,
+    pub cell: usize,
     pub truth: TrueCell,
     pub view: ViewCell,
-    pub kind: Kind,
+    pub kind: Divergence,
 }
 
-/// Combinations of lines that are tried for one cell.
-const PAIRS_MAX: usize = 4_000_000;
+impl Differing {
+    /// Lines that the view has more than the truth.
+    pub fn count(&self) -> i64 {
+        i64::from(self.view.lines).wrapping_sub(self.truth.lines as i64)
+    }
 
-#[derive(Debug)]
-struct Suspect {
-    cell: Differing,
-    lines: Vec<(u64, TransactionId)>,
+    const fn sum(&self) -> u64 {
+        self.view.hash.wrapping_sub(self.truth.hash)
+    }
 }
 
-/// Collects the lines of the cells that differ while the world is played again.
-#[derive(Debug)]
-pub struct Explainer {
-    suspects: BTreeMap<(usize, usize), Suspect>,
+/// What makes up the difference of one cell.
+#[derive(Clone, Debug, Default)]
+pub struct Explained {
+    pub lost: Vec<TransactionId>,
+    pub doubled: Vec<TransactionId>,
+    pub misrouted: Vec<TransactionId>,
 }
 
-/// Which transactions are to blame.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What is to blame for all of them.
+#[derive(Clone, Debug, Default)]
 pub struct Blame {
     pub lost: BTreeSet<TransactionId>,
     pub doubled: BTreeSet<TransactionId>,
-    /// Cells whose difference no one, two or three lines, nor all lines after an instant, make up.
+    pub misrouted: BTreeSet<TransactionId>,
+    pub torn: BTreeSet<TransactionId>,
+    /// What is known to be lost or doubled beyond the named, at least.
+    pub unnamed_lost: u64,
+    pub unnamed_doubled: u64,
+    pub lines_lost: u64,
+    pub lines_doubled: u64,
     pub unexplained: u64,
+    pub replay_differs: u64,
 }
 
-impl Explainer {
-    pub fn new(differing: &[Differing]) -> Self {
-        let suspects = differing
+impl Blame {
+    /// The least that a cell with so many lines more than it should have tells.
+    pub const fn count_lines(&mut self, count: i64) {
+        if count < 0 {
+            self.lines_lost += count.unsigned_abs();
+        } else {
+            self.lines_doubled += count.unsigned_abs();
+        }
+    }
+}
+
+/// A diverging cell and the lines that happened to it.
+#[derive(Debug)]
+struct Suspect {
+    differing: Differing,
+    hashes: Vec<u64>,
+    transactions: Vec<u32>,
+    /// The lines were kept, and are those that the ledger counted.
+    known: bool,
+    solution: Option<Solution>,
+    /// A line of another cell: place in `Explainer::transactions`.
+    foreign: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Transaction {
+    id: TransactionId,
+    lines: u32,
+    lost: bool,
+    doubled: bool,
+}
+
+/// Collects lines while the world is played again, then explains.
+#[derive(Debug)]
+pub struct Explainer<'a> {
+    places: &'a Places,
+    suspects: Vec<Suspect>,
+    by_cell: HashMap<usize, usize>,
+    suspected: Vec<bool>,
+    transactions: Vec<Transaction>,
+}
+
+impl<'a> Explainer<'a> {
+    /// Of the cells given, all but the altered ones: their lines are right.
+    pub fn new(places: &'a Places, differing: &[Differing]) -> Self {
+        let mut suspects: Vec<_> = differing
             .iter()
-            .filter(|cell| matches!(cell.kind, Kind::Lost | Kind::Doubled))
-            .map(|cell| ((cell.place, cell.slot), Suspect { cell: *cell, lines: Vec::new() }))
+            .filter(|differing| differing.kind != Divergence::Altered)
+            .map(|differing| Suspect {
+                differing: *differing,
+                hashes: Vec::new(),
+                transactions: Vec::new(),
+                known: false,
+                solution: None,
+                foreign: None,
+            })
             .collect();
-        Self { suspects }
+        suspects.sort_by_key(|suspect| (suspect.differing.truth.lines, suspect.differing.cell));
+        let mut by_cell = HashMap::new();
+        let mut suspected = vec![false; places.len()];
+        let mut room = LINES_MAX;
+        for (index, suspect) in suspects.iter().enumerate() {
+            let Some(left) = room.checked_sub(suspect.differing.truth.lines) else {
+                break;
+            };
+            room = left;
+            by_cell.insert(suspect.differing.cell, index);
+            suspected[suspect.differing.place] = true;
+        }
+        Self {
+            places,
+            suspects,
+            by_cell,
+            suspected,
+            transactions: Vec::new(),
+        }
     }
 
     pub fn needs_lines(&self) -> bool {
         !self.suspects.is_empty()
     }
 
-    /// A transaction that happened at the place.
-    pub fn transaction(&mut self, place: usize, id: &TransactionId, lines: &[Line]) {
-        for (index, line) in lines.iter().enumerate() {
-            if let Some(suspect) = self.suspects.get_mut(&(place, usize::from(line.slot))) {
-                suspect.lines.push((line_hash(id, index as u32), *id));
+    /// A transaction that happened. Those of a cell come in the order in which the ledger had them; what comes after
+    /// the last that the ledger had is passed over.
+    pub fn transaction(&mut self, id: &TransactionId, lines: &[Line]) {
+        let Some(place) = self
+            .places
+            .place(id.source.location)
+            .filter(|place| self.suspected[*place])
+        else {
+            return;
+        };
+        let cells = self.places.cells_of(place);
+        let mut entered = false;
+        for (line, index) in lines.iter().zip(0..) {
+            let Some(suspect) = self.by_cell.get(&(cells.start + usize::from(line.slot))) else {
+                continue;
+            };
+            let suspect = &mut self.suspects[*suspect];
+            if suspect.hashes.len() as u64 == suspect.differing.truth.lines {
+                continue;
+            }
+            if !entered {
+                entered = true;
+                let lines = lines.len() as u32;
+                self.transactions.push(Transaction {
+                    id: *id,
+                    lines,
+                    lost: false,
+                    doubled: false,
+                });
+            }
+            suspect.hashes.push(line_hash(id, index));
+            suspect.transactions.push(self.transactions.len() as u32 - 1);
+        }
+    }
+
+    /// Blame for all, and what explains each cell, by the cell.
+    pub fn explain(mut self) -> (Blame, HashMap<usize, Explained>) {
+        let mut replay_differs = 0;
+        for suspect in &mut self.suspects {
+            let truth = &suspect.differing.truth;
+            let hash = suspect
+                .hashes
+                .iter()
+                .fold(0_u64, |sum, hash| sum.wrapping_add(*hash));
+            suspect.known = suspect.hashes.len() as u64 == truth.lines && hash == truth.hash;
+            let kept = self.by_cell.contains_key(&suspect.differing.cell);
+            replay_differs += u64::from(kept && !suspect.known);
+        }
+        let mut budget = Budget::new(LOOK_UPS_MAX);
+        let mut effort = 0;
+        while effort < Effort::ALL.len() {
+            // What one cell tells makes others easier: begin again with the least effort.
+            effort = if self.round(Effort::ALL[effort], &mut budget) {
+                0
+            } else {
+                effort + 1
+            };
+        }
+        self.find_foreign();
+        self.sum_up(replay_differs)
+    }
+
+    /// Tries every unsolved cell once. Whether any was solved.
+    fn round(&mut self, effort: Effort, budget: &mut Budget) -> bool {
+        let mut progress = false;
+        for suspect in &mut self.suspects {
+            if !suspect.known || suspect.solution.is_some() {
+                continue;
+            }
+            let Some(solution) = attempt(suspect, &self.transactions, effort, budget) else {
+                continue;
+            };
+            for (lines, is_lost) in [(&solution.lost, true), (&solution.doubled, false)] {
+                for line in lines {
+                    let transaction = &mut self.transactions[suspect.transactions[*line as usize] as usize];
+                    transaction.lost |= is_lost;
+                    transaction.doubled |= !is_lost;
+                }
+            }
+            suspect.solution = Some(solution);
+            progress = true;
+        }
+        progress
+    }
+
+    /// Cells with one line that is another cell's.
+    fn find_foreign(&mut self) {
+        let unsolved = |suspect: &Suspect| suspect.known && suspect.solution.is_none();
+        if !self.suspects.iter().any(unsolved) {
+            return;
+        }
+        let mut owners = HashMap::new();
+        for suspect in self.suspects.iter().filter(|suspect| suspect.known) {
+            owners.extend(
+                suspect
+                    .hashes
+                    .iter()
+                    .zip(&suspect.transactions)
+                    .map(|(hash, owner)| (*hash, *owner)),
+            );
+        }
+        for suspect in self.suspects.iter_mut().filter(|suspect| unsolved(suspect)) {
+            let (count, sum, known) = residue(suspect, &self.transactions);
+            if count != 1 {
+                continue;
+            }
+            if let Some(owner) = owners.get(&sum) {
+                suspect.foreign = Some(*owner);
+                suspect.solution = Some(known);
             }
         }
     }
 
-    pub fn blame(self) -> Blame {
-        let mut blame = Blame::default();
-        for suspect in self.suspects.into_values() {
-            let (truth, view) = (&suspect.cell.truth, &suspect.cell.view);
-            let lost = suspect.cell.kind == Kind::Lost;
-            let count = truth.lines.abs_diff(view.lines) as usize;
-            let difference =
-                if lost { truth.hash.wrapping_sub(view.hash) } else { view.hash.wrapping_sub(truth.hash) };
-            match combination(&suspect.lines, count, difference) {
-                Some(found) if lost => blame.lost.extend(found),
-                Some(found) => blame.doubled.extend(found),
-                None => blame.unexplained += 1,
+    fn sum_up(self, replay_differs: u64) -> (Blame, HashMap<usize, Explained>) {
+        let mut blame = Blame {
+            replay_differs,
+            ..Blame::default()
+        };
+        let mut by_cell = HashMap::new();
+        // Lines found lost and doubled, by transaction.
+        let mut found = vec![(0_u32, 0_u32); self.transactions.len()];
+        // The most that one unexplained cell of a place lacks or has too many.
+        let mut unnamed: HashMap<usize, (u64, u64)> = HashMap::new();
+        let mut foreign = BTreeSet::new();
+        for suspect in &self.suspects {
+            let Some(solution) = &suspect.solution else {
+                let (lost, doubled) = unnamed_lines(suspect, &self.transactions);
+                let most = unnamed.entry(suspect.differing.place).or_default();
+                most.0 = most.0.max(least_transactions(suspect, lost));
+                most.1 = most.1.max(least_transactions(suspect, doubled));
+                blame.unexplained += 1;
+                blame.count_lines(suspect.differing.count());
+                continue;
+            };
+            let mut explained = Explained::default();
+            for line in &solution.lost {
+                let transaction = suspect.transactions[*line as usize] as usize;
+                found[transaction].0 += 1;
+                explained.lost.push(self.transactions[transaction].id);
             }
+            for line in &solution.doubled {
+                let transaction = suspect.transactions[*line as usize] as usize;
+                found[transaction].1 += 1;
+                explained.doubled.push(self.transactions[transaction].id);
+            }
+            if let Some(owner) = suspect.foreign {
+                foreign.insert(owner);
+                explained.misrouted.push(self.transactions[owner as usize].id);
+            }
+            by_cell.insert(suspect.differing.cell, explained);
         }
-        blame
+        for ((transaction, (lost, doubled)), index) in self.transactions.iter().zip(found).zip(0..) {
+            let misrouted = foreign.contains(&index);
+            if misrouted {
+                blame.misrouted.insert(transaction.id);
+            } else if lost > 0 {
+                blame.lost.insert(transaction.id);
+            }
+            if doubled > 0 {
+                blame.doubled.insert(transaction.id);
+            }
+            let torn = |lines: u32| lines > 0 && !lines.is_multiple_of(transaction.lines);
+            let certain = || {
+                self.places
+                    .place(transaction.id.source.location)
+                    .is_none_or(|place| !unnamed.contains_key(&place))
+            };
+            if !misrouted && (torn(lost) || torn(doubled)) && certain() {
+                blame.torn.insert(transaction.id);
+            }
+            blame.lines_lost += u64::from(lost);
+            blame.lines_doubled += u64::from(doubled);
+        }
+        for (lost, doubled) in unnamed.into_values() {
+            blame.unnamed_lost += lost;
+            blame.unnamed_doubled += doubled;
+        }
+        (blame, by_cell)
     }
 }
 
-/// `count` lines whose hashes add up to the sum.
-fn combination(lines: &[(u64, TransactionId)], count: usize, sum: u64) -> Option<Vec<TransactionId>> {
-    // The newest lines: what a stopped service has not seen yet. The whole: a cell that never came.
-    let tail = &lines[lines.len().checked_sub(count)?..];
-    if tail.iter().fold(0_u64, |all, (hash, _)| all.wrapping_add(*hash)) == sum {
-        return Some(tail.iter().map(|(_, id)| *id).collect());
+/// With what other cells have told first, then from scratch: a transaction may be torn.
+fn attempt(suspect: &Suspect, all: &[Transaction], effort: Effort, budget: &mut Budget) -> Option<Solution> {
+    let (count, sum, known) = residue(suspect, all);
+    let untouched = known.lost.is_empty() && known.doubled.is_empty();
+    if !untouched {
+        if count == 0 && sum == 0 {
+            return Some(known);
+        }
+        let is_free = |index: &u32| known.lost.binary_search(index).is_err();
+        let rest: Vec<u32> = (0..suspect.hashes.len() as u32).filter(is_free).collect();
+        if let Some(more) = search(suspect, &rest, all, (count, sum), effort, budget) {
+            return Some(Solution {
+                lost: [known.lost, more.lost].concat(),
+                doubled: [known.doubled, more.doubled].concat(),
+            });
+        }
     }
-    let by_hash: BTreeMap<u64, usize> =
-        lines.iter().enumerate().map(|(index, (hash, _))| (*hash, index)).collect();
-    match count {
-        1 => by_hash.get(&sum).map(|index| vec![lines[*index].1]),
-        2 => lines.iter().enumerate().find_map(|(first, (hash, id))| {
-            let second = *by_hash.get(&sum.wrapping_sub(*hash))?;
-            (second != first).then(|| vec![*id, lines[second].1])
-        }),
-        3 if lines.len() * lines.len() <= PAIRS_MAX => lines.iter().enumerate().find_map(|(first, (a, id))| {
-            lines.iter().enumerate().skip(first + 1).find_map(|(second, (b, other))| {
-                let third = *by_hash.get(&sum.wrapping_sub(*a).wrapping_sub(*b))?;
-                (third != first && third != second).then(|| vec![*id, *other, lines[third].1])
-            })
-        }),
-        _ => None,
+    let whole: Vec<u32> = (0..suspect.hashes.len() as u32).collect();
+    search(
+        suspect,
+        &whole,
+        all,
+        (suspect.differing.count(), suspect.differing.sum()),
+        effort,
+        budget,
+    )
+}
+
+fn search(
+    suspect: &Suspect,
+    lines: &[u32],
+    all: &[Transaction],
+    (count, sum): (i64, u64),
+    effort: Effort,
+    budget: &mut Budget,
+) -> Option<Solution> {
+    let hashes: Vec<u64> = lines.iter().map(|line| suspect.hashes[*line as usize]).collect();
+    let mut numbers = HashMap::new();
+    let sources: Vec<u32> = lines
+        .iter()
+        .map(|line| {
+            let source = all[suspect.transactions[*line as usize] as usize].id.source;
+            let next = numbers.len() as u32;
+            *numbers.entry(source).or_insert(next)
+        })
+        .collect();
+    let found = solve(
+        Lines {
+            hashes: &hashes,
+            sources: &sources,
+        },
+        count,
+        sum,
+        effort,
+        budget,
+    )?;
+    let named = |indices: Vec<u32>| indices.into_iter().map(|index| lines[index as usize]).collect();
+    Some(Solution {
+        lost: named(found.lost),
+        doubled: named(found.doubled),
+    })
+}
+
+/// What is left of a cell's difference without the lines of transactions that other cells have found, and those lines.
+fn residue(suspect: &Suspect, all: &[Transaction]) -> (i64, u64, Solution) {
+    let (mut count, mut sum) = (suspect.differing.count(), suspect.differing.sum());
+    let mut known = Solution::default();
+    if !suspect.known {
+        return (count, sum, known);
     }
+    for ((hash, transaction), line) in suspect.hashes.iter().zip(&suspect.transactions).zip(0..) {
+        let transaction = &all[*transaction as usize];
+        if transaction.lost {
+            count += 1;
+            sum = sum.wrapping_add(*hash);
+            known.lost.push(line);
+        }
+        if transaction.doubled {
+            count -= 1;
+            sum = sum.wrapping_sub(*hash);
+            known.doubled.push(line);
+        }
+    }
+    (count, sum, known)
+}
+
+/// Lines that an unexplained cell lacks, or has too many, at least, beyond what named transactions may explain.
+fn unnamed_lines(suspect: &Suspect, all: &[Transaction]) -> (u64, u64) {
+    let (_, _, known) = residue(suspect, all);
+    let count = suspect.differing.count();
+    if count < 0 {
+        (count.unsigned_abs().saturating_sub(known.lost.len() as u64), 0)
+    } else {
+        // A named transaction may have come more than twice.
+        (
+            0,
+            if known.doubled.is_empty() {
+                count.unsigned_abs()
+            } else {
+                0
+            },
+        )
+    }
+}
+
+/// The least number of transactions that can have so many lines in the cell; 1 where its lines are not known.
+fn least_transactions(suspect: &Suspect, lines: u64) -> u64 {
+    if lines == 0 || !suspect.known || suspect.hashes.is_empty() {
+        return lines.min(1);
+    }
+    let mut of_each: Vec<u64> = suspect
+        .transactions
+        .chunk_by(|first, second| first == second)
+        .map(|chunk| chunk.len() as u64)
+        .collect();
+    of_each.sort_unstable_by(|first, second| second.cmp(first));
+    let mut left = lines;
+    let mut least = 0;
+    for count in of_each {
+        if left == 0 {
+            break;
+        }
+        left = left.saturating_sub(count);
+        least += 1;
+    }
+    least
 }

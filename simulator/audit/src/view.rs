@@ -1,191 +1,319 @@
-//! The view as read back, beside the truth: what differs, what is behind, whether the books balance.
+//! The cells as read back, and the live comparison with the truth.
 //!
-//! Pure: records go in, comparisons come out. Invariant: arrays lie as the ledger's places and slots do.
+//! Invariant: sums over the view follow each record as it is taken; what compares with the truth is as of the place's
+//! last look. A place is looked at only if something changed on either side or it was not settled. It keeps nothing of
+//! the truth but counts of lines, and judges nothing at the end: that is a comparison of its own (see `report`).
 
-use ledger::{Ledger, TrueCell};
+use ledger::{PlaceLedger, TrueCell};
 
-use crate::decode::ViewCell;
+use crate::decode::{ItemRecord, ViewCell};
+use crate::places::Places;
+use crate::report::PlaceState;
 
 /// What became of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
     Taken,
-    /// Older than what is there: a cell written back.
+    /// Newer than what was there, but with fewer lines.
+    RolledBack,
+    /// Older than what is there by (epoch, applied offset); not taken.
     Stale,
-    /// The ledger knows no such cell.
-    Misplaced,
 }
 
-/// What an article's record says, in thousandths.
+const SEEN: u8 = 1;
+/// Taken since the last look.
+const CHANGED: u8 = 2;
+/// Differed at the last look.
+const DIVERGING: u8 = 4;
+const ROLLED_BACK: u8 = 8;
+
+/// Stock of an article over all places, in thousandths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ViewItem {
-    pub on_hand: i64,
+pub struct Stock {
+    pub floor: i64,
+    pub back_room: i64,
     pub in_transit: i64,
-    pub seen: bool,
 }
 
-/// Sums of one place, as last compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PlaceCheck {
-    pub seen: u32,
-    /// Cells in which something happened.
-    pub compared: u32,
-    pub diverging: u32,
-    /// Cells that lack something that happened before the mark.
-    pub behind: u32,
-    pub negative: u32,
-    /// Cells whose totals do not give their stock, and by how much in all.
-    pub unbalanced: u32,
-    pub books_difference: i64,
-    pub in_transit_view: i64,
-    pub in_transit_truth: i64,
-    pub dirty: bool,
-    transactions: u64,
-}
+impl Stock {
+    pub const fn add(&mut self, other: Self) {
+        self.floor = self.floor.wrapping_add(other.floor);
+        self.back_room = self.back_room.wrapping_add(other.back_room);
+        self.in_transit = self.in_transit.wrapping_add(other.in_transit);
+    }
 
-/// Lines of each cell at an instant.
-#[derive(Clone, Debug)]
-pub struct Mark {
-    lines: Vec<Vec<u32>>,
-}
+    const fn less(self, other: Self) -> Self {
+        Self {
+            floor: self.floor.wrapping_sub(other.floor),
+            back_room: self.back_room.wrapping_sub(other.back_room),
+            in_transit: self.in_transit.wrapping_sub(other.in_transit),
+        }
+    }
 
-impl Mark {
-    pub fn now(ledger: &Ledger) -> Self {
-        let lines = (0..ledger.places())
-            .map(|position| ledger.place(position).cells.iter().map(|cell| cell.lines as u32).collect())
-            .collect();
-        Self { lines }
+    pub const fn of_truth(cell: &TrueCell) -> Self {
+        Self {
+            floor: cell.floor,
+            back_room: cell.back_room,
+            in_transit: cell.shipped.wrapping_sub(cell.received),
+        }
+    }
+
+    pub const fn of_view(cell: &ViewCell) -> Self {
+        Self {
+            floor: cell.floor,
+            back_room: cell.back_room,
+            in_transit: cell.shipped.wrapping_sub(cell.received),
+        }
+    }
+
+    pub const fn on_hand(&self) -> i64 {
+        self.floor.wrapping_add(self.back_room)
     }
 }
 
-#[derive(Debug)]
-pub struct View {
-    places: Vec<Vec<ViewCell>>,
-    pub checks: Vec<PlaceCheck>,
-    /// Ascending SKUs that any place holds.
-    skus: Vec<u32>,
-    pub items: Vec<ViewItem>,
+/// By how much the stock of a cell is not what its totals say.
+pub const fn books_off(cell: &ViewCell) -> u64 {
+    let by_totals = cell
+        .counted
+        .wrapping_add(cell.supplied)
+        .wrapping_add(cell.received)
+        .wrapping_add(cell.returned)
+        .wrapping_add(cell.adjusted)
+        .wrapping_sub(cell.shipped)
+        .wrapping_sub(cell.sold);
+    cell.floor
+        .wrapping_add(cell.back_room)
+        .wrapping_sub(by_totals)
+        .unsigned_abs()
+}
+
+pub const fn negative(cell: &ViewCell) -> bool {
+    cell.floor < 0 || cell.back_room < 0
 }
 
 /// Equal in everything that the view claims.
-pub fn equal(truth: &TrueCell, view: &ViewCell) -> bool {
-    truth.floor == view.floor
+pub const fn equal(truth: &TrueCell, view: &ViewCell) -> bool {
+    truth.hash == view.hash
+        && truth.lines == view.lines as u64
+        && truth.floor == view.floor
         && truth.back_room == view.back_room
+        && truth.sold == view.sold
         && truth.counted == view.counted
         && truth.supplied == view.supplied
         && truth.received == view.received
         && truth.shipped == view.shipped
-        && truth.sold == view.sold
         && truth.returned == view.returned
         && truth.adjusted == view.adjusted
         && truth.stocked == view.stocked
         && truth.stored == view.stored
-        && truth.lines == view.lines
-        && truth.hash == view.hash
+}
+
+/// Sums over all cells of the view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    pub negative: u64,
+    pub unbalanced: u64,
+    pub books_difference: u64,
+    pub stock: Stock,
+}
+
+impl Sums {
+    const fn count(&mut self, cell: &ViewCell) {
+        self.negative += negative(cell) as u64;
+        let off = books_off(cell);
+        self.unbalanced += (off != 0) as u64;
+        self.books_difference = self.books_difference.wrapping_add(off);
+    }
+
+    const fn discount(&mut self, cell: &ViewCell) {
+        self.negative -= negative(cell) as u64;
+        let off = books_off(cell);
+        self.unbalanced -= (off != 0) as u64;
+        self.books_difference = self.books_difference.wrapping_sub(off);
+    }
+}
+
+/// Between looks at a place.
+#[derive(Clone, Copy, Debug)]
+struct Looked {
+    transactions: u64,
+    /// Records were taken since.
+    changed: bool,
+    /// Equal in all cells.
+    settled: bool,
+}
+
+#[derive(Debug)]
+pub struct View {
+    cells: Vec<ViewCell>,
+    flags: Vec<u8>,
+    /// Lines of the truth at the last look.
+    then: Vec<u32>,
+    looked: Vec<Looked>,
+    states: Vec<PlaceState>,
+    sums: Sums,
+    /// Of the view's cells, by article.
+    stock: Vec<Stock>,
+    /// Truth less view of the diverging cells, by article: of the round of looks that goes on, and of the last whole one.
+    missing: Vec<Stock>,
+    missing_whole: Vec<Stock>,
+    /// As the articles' records have them.
+    items: Vec<Option<ItemRecord>>,
 }
 
 impl View {
-    pub fn new(ledger: &Ledger) -> Self {
-        let mut skus = Vec::new();
-        let places = (0..ledger.places())
-            .map(|position| {
-                let place = ledger.place(position);
-                skus.extend(place.skus.iter().map(|sku| sku.0));
-                vec![ViewCell::default(); place.cells.len()]
-            })
-            .collect::<Vec<_>>();
-        skus.sort_unstable();
-        skus.dedup();
-        let checks = vec![PlaceCheck { dirty: true, ..PlaceCheck::default() }; places.len()];
-        let items = vec![ViewItem::default(); skus.len()];
-        Self { places, checks, skus, items }
-    }
-
-    /// Takes a record of the cell at this place and slot.
-    pub fn take(&mut self, place: usize, slot: usize, cell: ViewCell) -> Taken {
-        let Some(old) = self.places.get_mut(place).and_then(|cells| cells.get_mut(slot)) else {
-            return Taken::Misplaced;
+    pub fn new(places: &Places) -> Self {
+        let states = (0..places.len())
+            .map(|place| PlaceState::new(places.location(place), places.cells_of(place).len() as u32))
+            .collect();
+        let looked = Looked {
+            transactions: 0,
+            changed: false,
+            settled: true,
         };
-        if old.seen && (cell.epoch, cell.applied_offset) < (old.epoch, old.applied_offset) {
-            return Taken::Stale;
+        Self {
+            cells: vec![ViewCell::default(); places.cells()],
+            flags: vec![0; places.cells()],
+            then: vec![0; places.cells()],
+            looked: vec![looked; places.len()],
+            states,
+            sums: Sums::default(),
+            stock: vec![Stock::default(); places.items()],
+            missing: vec![Stock::default(); places.items()],
+            missing_whole: vec![Stock::default(); places.items()],
+            items: vec![None; places.items()],
         }
-        *old = cell;
-        self.checks[place].dirty = true;
-        Taken::Taken
     }
 
-    pub fn take_item(&mut self, sku: u32, item: ViewItem) -> Taken {
-        match self.skus.binary_search(&sku) {
-            Ok(index) => {
-                self.items[index] = item;
-                Taken::Taken
+    /// Takes a record of the cell of an article at a place.
+    #[inline]
+    pub fn take(&mut self, place: usize, cell: usize, item: usize, new: &ViewCell) -> Taken {
+        let old = &mut self.cells[cell];
+        let flags = &mut self.flags[cell];
+        let mut taken = Taken::Taken;
+        if *flags & SEEN != 0 {
+            if (new.epoch, new.applied_offset) < (old.epoch, old.applied_offset) {
+                return Taken::Stale;
             }
-            Err(_) => Taken::Misplaced,
+            if new.lines < old.lines {
+                *flags |= ROLLED_BACK;
+                taken = Taken::RolledBack;
+            }
         }
+        let state = &mut self.states[place];
+        state.seen += u32::from(*flags & SEEN == 0);
+        state.negative = state.negative + u32::from(negative(new)) - u32::from(negative(old));
+        self.sums.discount(old);
+        self.sums.count(new);
+        let change = Stock::of_view(new).less(Stock::of_view(old));
+        self.sums.stock.add(change);
+        self.stock[item].add(change);
+        *old = *new;
+        *flags |= SEEN | CHANGED;
+        self.looked[place].changed = true;
+        taken
     }
 
-    pub fn cell(&self, place: usize, slot: usize) -> Option<&ViewCell> {
-        self.places.get(place)?.get(slot)
+    pub fn take_item(&mut self, item: usize, record: ItemRecord) {
+        self.items[item] = Some(record);
     }
 
-    pub fn item(&self, sku: u32) -> Option<&ViewItem> {
-        self.skus.binary_search(&sku).ok().map(|index| &self.items[index]).filter(|item| item.seen)
+    pub fn cell(&self, cell: usize) -> &ViewCell {
+        &self.cells[cell]
     }
 
-    /// Compares one place, unless nothing changed on either side since the last time.
-    pub fn check(&mut self, ledger: &Ledger, place: usize, mark: Option<&Mark>) {
-        let truth = ledger.place(place);
-        let check = &mut self.checks[place];
-        if !check.dirty && check.transactions == truth.transactions && check.behind == 0 {
+    pub fn seen(&self, cell: usize) -> bool {
+        self.flags[cell] & SEEN != 0
+    }
+
+    pub fn rolled_back(&self, cell: usize) -> bool {
+        self.flags[cell] & ROLLED_BACK != 0
+    }
+
+    pub fn item(&self, item: usize) -> Option<&ItemRecord> {
+        self.items[item].as_ref()
+    }
+
+    pub fn states(&self) -> &[PlaceState] {
+        &self.states
+    }
+
+    pub const fn sums(&self) -> &Sums {
+        &self.sums
+    }
+
+    /// Whether the place has to be looked at again.
+    fn is_due(&self, place: usize, truth: &PlaceLedger) -> bool {
+        let looked = &self.looked[place];
+        !looked.settled || looked.changed || looked.transactions != truth.transactions
+    }
+
+    /// Compares a place, unless nothing changed since it was last found equal. The truth must be read no earlier than
+    /// the view: then a view that is ahead of it is wrong whatever is on its way.
+    pub fn look(&mut self, places: &Places, place: usize, truth: &PlaceLedger) {
+        if !self.is_due(place, truth) {
             return;
         }
-        let mut new = PlaceCheck { transactions: truth.transactions, ..PlaceCheck::default() };
-        let marked = mark.map(|mark| &mark.lines[place][..]).unwrap_or_default();
-        for (slot, (truth, view)) in truth.cells.iter().zip(&self.places[place]).enumerate() {
-            new.seen += u32::from(view.seen);
-            new.compared += u32::from(truth.lines > 0);
-            new.diverging += u32::from(!equal(truth, view));
-            new.behind += u32::from(marked.get(slot).is_some_and(|lines| view.lines < u64::from(*lines)));
-            new.negative += u32::from(view.floor < 0 || view.back_room < 0);
-            let by_totals = view.counted + view.supplied + view.received + view.returned + view.adjusted
-                - view.shipped
-                - view.sold;
-            let difference = view.floor + view.back_room - by_totals;
-            new.unbalanced += u32::from(difference != 0);
-            new.books_difference += difference.abs();
-            new.in_transit_view += view.shipped - view.received;
-            new.in_transit_truth += truth.shipped - truth.received;
-        }
-        *check = new;
-    }
-
-    /// Cells that lack something that happened before the mark.
-    pub fn behind(&self, mark: &Mark) -> u64 {
-        let behind = |(view, marked): (&Vec<ViewCell>, &Vec<u32>)| {
-            view.iter().zip(marked).filter(|(view, lines)| view.lines < u64::from(**lines)).count() as u64
-        };
-        self.places.iter().zip(&mark.lines).map(behind).sum()
-    }
-
-    /// Articles whose totals differ from the truth, with truth and view of stock on hand and in transit.
-    pub fn diverging_items(&self, ledger: &Ledger) -> Vec<(u32, ViewItem, ViewItem)> {
-        let mut truth = vec![ViewItem::default(); self.skus.len()];
-        for position in 0..ledger.places() {
-            let place = ledger.place(position);
-            for (sku, cell) in place.skus.iter().zip(&place.cells) {
-                if cell.lines > 0 {
-                    let index = self.skus.binary_search(&sku.0).expect("every SKU of the ledger is listed");
-                    truth[index].on_hand += cell.on_hand();
-                    truth[index].in_transit += cell.shipped - cell.received;
-                    truth[index].seen = true;
-                }
+        let state = &mut self.states[place];
+        (state.diverging, state.behind, state.wrong) = (0, 0, 0);
+        let cells = places.cells_of(place);
+        for (truth, cell) in truth.cells.iter().zip(cells) {
+            let lines = truth.lines as u32;
+            let then = self.then[cell];
+            let flags = &mut self.flags[cell];
+            // Settled and touched by nobody: the view's own memory is not even fetched.
+            if lines == then && *flags & (CHANGED | DIVERGING) == 0 {
+                continue;
             }
+            let view = &self.cells[cell];
+            state.compared += u32::from(then == 0 && lines > 0);
+            self.then[cell] = lines;
+            if equal(truth, view) {
+                *flags &= !(CHANGED | DIVERGING);
+                continue;
+            }
+            *flags = (*flags & !CHANGED) | DIVERGING;
+            state.diverging += 1;
+            state.behind += u32::from(view.lines < then);
+            state.wrong += u32::from(u64::from(view.lines) >= truth.lines || books_off(view) != 0);
+            self.missing[places.item_of(cell)].add(Stock::of_truth(truth).less(Stock::of_view(view)));
         }
-        self.skus
-            .iter()
-            .zip(truth.iter().zip(&self.items))
-            .filter(|(_, (truth, view))| truth != view)
-            .map(|(sku, (truth, view))| (*sku, *truth, *view))
-            .collect()
+        self.looked[place] = Looked {
+            transactions: truth.transactions,
+            changed: false,
+            settled: state.diverging == 0,
+        };
+    }
+
+    /// Ends a round of looks at all places.
+    pub fn end_round(&mut self) {
+        std::mem::swap(&mut self.missing, &mut self.missing_whole);
+        self.missing.fill(Stock::default());
+    }
+
+    /// Articles whose records differ from the truth of the last whole round, and how much is in transit in truth.
+    pub fn items_live(&self) -> (u64, i64) {
+        let mut in_transit = 0_i64;
+        let mut diverging = 0;
+        for ((stock, missing), item) in self.stock.iter().zip(&self.missing_whole).zip(&self.items) {
+            let mut truth = *stock;
+            truth.add(*missing);
+            in_transit = in_transit.wrapping_add(truth.in_transit);
+            diverging += u64::from(!item_agrees(truth, item.as_ref()));
+        }
+        (diverging, in_transit)
+    }
+}
+
+/// An article that is nowhere needs no record.
+pub fn item_agrees(truth: Stock, item: Option<&ItemRecord>) -> bool {
+    match item {
+        None => truth == Stock::default(),
+        Some(item) => {
+            item.floor == truth.floor
+                && item.back_room == truth.back_room
+                && item.in_transit == truth.in_transit
+                && item.on_hand == truth.on_hand()
+        }
     }
 }
