@@ -38,7 +38,7 @@ impl Facts for Known<'_> {
     }
 
     fn behind(&mut self, mark: u64) -> Option<u64> {
-        let behind = self.audit.behind(self.marks.open.get(&mark)?);
+        let behind = self.audit.behind(self.marks.open.get_mut(&mark)?);
         Some(behind)
     }
 
@@ -52,7 +52,7 @@ impl Facts for Known<'_> {
     }
 
     fn freshness_p99_whole(&self) -> Option<u64> {
-        let whole = &self.snapshot.freshness_whole;
+        let whole = &self.snapshot.freshness_total;
         (whole.count > 0).then_some(whole.p99)
     }
 

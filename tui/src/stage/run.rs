@@ -140,8 +140,8 @@ impl Stage {
         let Ready { world, ledger, places, skus } = ready;
         let scenario = chosen.scenario.clone();
         let audit_config = AuditConfig {
-            bootstrap: servers.backbone.bootstrap().to_owned(),
             settings: servers.kafka_settings.clone(),
+            ..AuditConfig::new(servers.backbone.bootstrap())
         };
         let audit = {
             let ledger = Arc::clone(&ledger);
@@ -268,7 +268,7 @@ impl Run<'_> {
     }
 
     /// One tick: what was asked, what failed, and a new snapshot.
-    async fn tick(&mut self, phase: Phase) -> AuditSnapshot {
+    async fn tick(&mut self, phase: Phase) -> Arc<AuditSnapshot> {
         tokio::time::sleep(TICK).await;
         while let Ok(command) = self.commands.try_recv() {
             self.obey(&command);
@@ -399,14 +399,14 @@ impl Run<'_> {
             if self.load.snapshot().phase == load::Phase::Opening {
                 continue;
             }
-            let mark = &*mark.get_or_insert_with(|| self.audit.mark());
+            let mark = mark.get_or_insert_with(|| self.audit.mark());
             // A sabotaged service never gets there: what waits nowhere is as far as it comes.
             still = if self.waits_nowhere() { still + 1 } else { 0 };
             if self.audit.behind(mark) == 0 || still > 20 {
                 break;
             }
         }
-        self.audit.restart_freshness();
+        self.audit.reset_freshness();
         self.load.begin_trading();
     }
 
@@ -438,7 +438,7 @@ impl Run<'_> {
             let simulated = self.simulated();
             self.direct(&audit, simulated).await;
             let sent = self.load.snapshot();
-            let now = (sent.waiting_bytes, audit.records, self.lags.normaliser().unwrap_or_default());
+            let now = (sent.waiting_bytes, audit.records.read, self.lags.normaliser().unwrap_or_default());
             if now != last {
                 last = now;
                 moved = Instant::now();
@@ -461,7 +461,7 @@ impl Run<'_> {
 
     async fn read_to_the_end(&mut self) -> bool {
         // Blocks for a fraction of a second: everything is there already.
-        tokio::task::block_in_place(|| self.audit.drain(AUDIT_DRAIN)).is_ok()
+        tokio::task::block_in_place(|| self.audit.drain(AUDIT_DRAIN, |_| {})).is_ok()
     }
 
     pub fn facts_at_end(&mut self, audit: &AuditSnapshot) {

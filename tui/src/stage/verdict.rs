@@ -32,13 +32,13 @@ pub async fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
     let chosen = run.chosen.scenario.clone();
     let last = run.load.snapshot().simulated.0;
     let report = tokio::task::block_in_place(|| {
-        run.audit.report(|take| {
+        run.audit.final_report(|take| {
             if let Ok(world) = world_of::build(&chosen) {
                 replay(world, chosen.opening, last, take);
             }
         })
     });
-    let audit = AuditSnapshot { cells_diverging: report.cells_diverging, ..run.audit.snapshot() };
+    let audit = AuditSnapshot { cells_diverging: report.cells_diverging, ..(*run.audit.snapshot()).clone() };
     run.facts_at_end(&audit);
 
     let pacing = pacing(run);
@@ -48,17 +48,17 @@ pub async fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
         cells_compared: report.cells_compared,
         cells_diverging: report.cells_diverging,
         items_diverging: report.items_diverging,
-        transactions_lost: report.blame.lost.len() as u64,
-        transactions_doubled: report.blame.doubled.len() as u64,
+        transactions_lost: report.transactions_lost.count,
+        transactions_doubled: report.transactions_doubled.count,
         books_difference: report.books_difference,
         in_transit_view: audit.in_transit_view,
         in_transit_truth: audit.in_transit_truth,
         dead_letters: run.services.counters.dead_letters(),
         duplicates_dropped: run.services.counters.inventory.repeats.load(std::sync::atomic::Ordering::Relaxed),
-        negative_cells: report.negative_cells,
+        negative_cells: report.cells_negative,
     };
-    let mut snapshot = run.publish_end(&audit, proof, verdict.clone());
-    snapshot.freshness = freshness_view(&audit.freshness_whole);
+    let at_end = AuditSnapshot { freshness: audit.freshness_total, ..audit.clone() };
+    let snapshot = run.publish_end(&at_end, proof, verdict.clone());
     if let Some(path) = run.args.report.clone() {
         let written = written(run, &snapshot, &report, &audit, pacing, verdict, wall_seconds);
         written.write(&path).context("the run itself is done")?;
@@ -67,10 +67,10 @@ pub async fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
 }
 
 /// Plays the same world up to the instant that the run came to.
-fn replay(mut world: World, opening: bool, last_ms: i64, take: &mut dyn FnMut(usize, &TransactionId, &[Line])) {
+fn replay(mut world: World, opening: bool, last_ms: i64, take: &mut dyn FnMut(&TransactionId, &[Line])) {
     let mut hand_over = |step: &Step| {
-        for (place, events) in step.places.iter().enumerate() {
-            each(place, events, last_ms, take);
+        for events in &step.places {
+            each(events, last_ms, take);
         }
     };
     if opening {
@@ -87,15 +87,10 @@ fn replay(mut world: World, opening: bool, last_ms: i64, take: &mut dyn FnMut(us
     }
 }
 
-fn each(
-    place: usize,
-    events: &PlaceEvents,
-    last_ms: i64,
-    take: &mut dyn FnMut(usize, &TransactionId, &[Line]),
-) {
+fn each(events: &PlaceEvents, last_ms: i64, take: &mut dyn FnMut(&TransactionId, &[Line])) {
     for message in events.messages.iter().filter(|message| message.at.0 <= last_ms) {
         for transaction in events.transactions_of(message) {
-            take(place, &transaction.id, events.lines_of(transaction));
+            take(&transaction.id, events.lines_of(transaction));
         }
     }
 }
@@ -119,7 +114,6 @@ fn pacing(run: &Run<'_>) -> Pacing {
 
 fn judge(run: &Run<'_>, report: &AuditReport, pacing: &Pacing, drained: bool) -> (Outcome, Vec<String>) {
     let mut reasons = Vec::new();
-    let blame = &report.blame;
     if !drained {
         reasons.push("what was sent did not arrive: something on the way stands still".to_owned());
     }
@@ -130,18 +124,26 @@ fn judge(run: &Run<'_>, report: &AuditReport, pacing: &Pacing, drained: bool) ->
             count(report.cells_compared)
         ));
     }
-    for (what, list) in [("lost", &blame.lost), ("doubled", &blame.doubled)] {
-        if let Some(first) = list.first() {
-            reasons.push(format!("{} transactions {what}, the first {first}", count(list.len() as u64)));
+    for (what, named) in [
+        ("lost", &report.transactions_lost),
+        ("doubled", &report.transactions_doubled),
+        ("misrouted", &report.transactions_misrouted),
+        ("torn", &report.transactions_torn),
+    ] {
+        if let Some(first) = named.first.first() {
+            reasons.push(format!("{} transactions {what}, the first {first}", count(named.count)));
         }
     }
-    if report.cells_altered > 0 {
-        reasons.push(format!("{} cells have the right lines with other quantities", count(report.cells_altered)));
-    }
-    if blame.unexplained > 0 {
+    if report.cells_by_kind.altered > 0 {
         reasons.push(format!(
-            "{} cells differ by more lines than can be told apart, so more transactions are to blame than are named",
-            count(blame.unexplained)
+            "{} cells have the right lines with other quantities",
+            count(report.cells_by_kind.altered)
+        ));
+    }
+    if report.unexplained_cells > 0 {
+        reasons.push(format!(
+            "{} cells differ by lines that cannot be told apart, so more transactions may be to blame than are named",
+            count(report.unexplained_cells)
         ));
     }
     if report.items_diverging > 0 {
@@ -150,11 +152,11 @@ fn judge(run: &Run<'_>, report: &AuditReport, pacing: &Pacing, drained: bool) ->
     if report.books_difference != 0 {
         reasons.push(format!("the books are off by {}", Quantity(report.books_difference)));
     }
-    if report.undecodable + report.misplaced > 0 {
+    if report.records.undecodable + report.records.misplaced > 0 {
         reasons.push(format!(
             "{} records of the view cannot be read, {} belong to no cell",
-            count(report.undecodable),
-            count(report.misplaced)
+            count(report.records.undecodable),
+            count(report.records.misplaced)
         ));
     }
     let wrong = !reasons.is_empty();
@@ -207,10 +209,10 @@ fn diverging(report: &AuditReport) -> Vec<String> {
         format!(
             "article {}: truth {} and {} in transit, view {} and {}",
             item.sku,
-            Quantity(item.truth_on_hand),
-            Quantity(item.truth_in_transit),
-            Quantity(item.view_on_hand),
-            Quantity(item.view_in_transit)
+            Quantity(item.on_hand_truth),
+            Quantity(item.in_transit_truth),
+            Quantity(item.on_hand_view.unwrap_or_default()),
+            Quantity(item.in_transit_view.unwrap_or_default())
         )
     });
     cells.chain(items).take(LISTED_MAX).collect()
@@ -299,7 +301,7 @@ fn written(
             ]),
         },
         pacing,
-        freshness_ms: freshness_view(&audit.freshness_whole),
+        freshness_ms: freshness_view(&audit.freshness_total),
         lag: snapshot
             .stages
             .iter()
@@ -312,15 +314,15 @@ fn written(
             cells_diverging: audited.cells_diverging,
             items_compared: audited.items_compared,
             items_diverging: audited.items_diverging,
-            transactions_lost: audited.blame.lost.len() as u64,
-            transactions_doubled: audited.blame.doubled.len() as u64,
-            cells_altered: audited.cells_altered,
-            cells_unexplained: audited.blame.unexplained,
+            transactions_lost: audited.transactions_lost.count,
+            transactions_doubled: audited.transactions_doubled.count,
+            cells_altered: audited.cells_by_kind.altered,
+            cells_unexplained: audited.unexplained_cells,
             books_difference: audited.books_difference,
-            in_transit_difference: audited.in_transit_difference,
-            undecodable_records: audited.undecodable,
-            stale_records: audited.stale,
-            negative_cells: audited.negative_cells,
+            in_transit_difference: audited.in_transit_difference(),
+            undecodable_records: audited.records.undecodable,
+            stale_records: audited.records.stale,
+            negative_cells: audited.cells_negative,
             diverging: audited
                 .diverging
                 .iter()
@@ -332,8 +334,8 @@ fn written(
                     kind: cell.kind.name().to_owned(),
                 })
                 .collect(),
-            lost: audited.blame.lost.iter().take(LISTED_MAX).map(ToString::to_string).collect(),
-            doubled: audited.blame.doubled.iter().take(LISTED_MAX).map(ToString::to_string).collect(),
+            lost: audited.transactions_lost.first.iter().take(LISTED_MAX).map(ToString::to_string).collect(),
+            doubled: audited.transactions_doubled.first.iter().take(LISTED_MAX).map(ToString::to_string).collect(),
         },
         dead_letters: DeadLetters { total: run.services.counters.dead_letters(), by_class },
         expectations: snapshot.expectations.clone(),

@@ -191,7 +191,7 @@ impl View {
             books_difference: audit.books_difference,
             in_transit_view: audit.in_transit_view,
             in_transit_truth: audit.in_transit_truth,
-            negative_cells: audit.negative_cells,
+            negative_cells: audit.cells_negative,
             ..snapshot.proof
         };
         snapshot.stores = self
