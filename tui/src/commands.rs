@@ -54,7 +54,11 @@ impl End {
             (Some(receipts), _) | (None, Stop::Transactions(receipts)) => Some(receipts),
             (None, Stop::Duration(_)) => None,
         };
-        let steps = if transactions.is_some() { None } else { world_of::steps(&chosen.scenario) };
+        let steps = if transactions.is_some() {
+            None
+        } else {
+            world_of::steps(&chosen.scenario)
+        };
         Self { steps, receipts }
     }
 }
@@ -120,8 +124,16 @@ pub fn generate(
 ) -> Result<()> {
     let chosen = world_of::choose(name, seed, scale, None)?;
     let mut world = world_of::build(&chosen.scenario)?;
-    if folder.exists() && fs::read_dir(folder).with_context(|| folder.display().to_string())?.next().is_some() {
-        bail!("{} is not empty: name a folder that does not exist yet, or empty it", folder.display());
+    if folder.exists()
+        && fs::read_dir(folder)
+            .with_context(|| folder.display().to_string())?
+            .next()
+            .is_some()
+    {
+        bail!(
+            "{} is not empty: name a folder that does not exist yet, or empty it",
+            folder.display()
+        );
     }
     for kind in ["tlog", "mq", "scans"] {
         fs::create_dir_all(folder.join(kind))
@@ -139,12 +151,21 @@ pub fn generate(
                 ledger.apply(&transaction.id, events.lines_of(transaction));
             }
             drop(ledger);
-            for (channel, kind) in [(Channel::Till, "till"), (Channel::Queue, "queue"), (Channel::Scan, "scan")] {
+            for (channel, kind) in [
+                (Channel::Till, "till"),
+                (Channel::Queue, "queue"),
+                (Channel::Scan, "scan"),
+            ] {
                 let mut bytes = Vec::new();
-                for message in events.messages.iter().filter(|message| message.channel == channel) {
+                for message in events
+                    .messages
+                    .iter()
+                    .filter(|message| message.channel == channel)
+                {
                     bytes.extend_from_slice(events.bytes_of(message));
                     bytes.extend_from_slice(world::message_end(channel));
-                    *totals.entry(kind).or_default() += u64::from(message.transactions.end - message.transactions.start);
+                    *totals.entry(kind).or_default() +=
+                        u64::from(message.transactions.end - message.transactions.start);
                 }
                 if !bytes.is_empty() {
                     append(&folder.join(world::file_name(place.location, channel)), &bytes)?;
@@ -154,8 +175,16 @@ pub fn generate(
         Ok(())
     })?;
     write_truth(&truth, &folder.join("truth.csv"))?;
-    let split: Vec<String> = totals.iter().map(|(kind, total)| format!("{} {kind}", count(*total))).collect();
-    writeln!(out, "{}: {} transactions; truth.csv has the stock of every cell", folder.display(), split.join(", "))?;
+    let split: Vec<String> = totals
+        .iter()
+        .map(|(kind, total)| format!("{} {kind}", count(*total)))
+        .collect();
+    writeln!(
+        out,
+        "{}: {} transactions; truth.csv has the stock of every cell",
+        folder.display(),
+        split.join(", ")
+    )?;
     Ok(())
 }
 
@@ -177,11 +206,20 @@ fn write_truth(truth: &Ledger, path: &Path) -> Result<()> {
             let place = truth.place(position);
             for (sku, cell) in place.skus.iter().zip(&place.cells) {
                 if cell.lines > 0 {
-                    writeln!(file, "{},{sku},{},{},{}", place.location, cell.on_hand(), cell.floor, cell.back_room)?;
+                    writeln!(
+                        file,
+                        "{},{sku},{},{},{}",
+                        place.location,
+                        cell.on_hand(),
+                        cell.floor,
+                        cell.back_room
+                    )?;
                 }
             }
         }
-        file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
+        file.into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?
+            .sync_all()
     };
     write().with_context(|| format!("{} cannot be written", path.display()))
 }

@@ -31,7 +31,9 @@ pub fn duration(value: Duration) -> String {
 
 /// `2026-03-14 09:26:53` of a simulated time.
 pub fn clock(at: TimeMs) -> String {
-    let Ok(time) = time::OffsetDateTime::from_unix_timestamp(at.0.div_euclid(1000)) else { return "–".into() };
+    let Ok(time) = time::OffsetDateTime::from_unix_timestamp(at.0.div_euclid(1000)) else {
+        return "–".into();
+    };
     format!(
         "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
         time.year(),
@@ -49,7 +51,11 @@ pub fn percent(part: u64, whole: u64) -> String {
         return "–".into();
     }
     let hundredths = u128::from(part) * 10_000 / u128::from(whole);
-    if hundredths == 10_000 { "100 %".into() } else { format!("{}.{:02} %", hundredths / 100, hundredths % 100) }
+    if hundredths == 10_000 {
+        "100 %".into()
+    } else {
+        format!("{}.{:02} %", hundredths / 100, hundredths % 100)
+    }
 }
 
 #[cfg(test)]

@@ -56,7 +56,8 @@ pub fn line(snapshot: &Snapshot) -> String {
         PaceView::Unthrottled => "unthrottled".into(),
         PaceView::Paused => "paused".into(),
     };
-    let converged = snapshot.proof.cells_compared - snapshot.proof.cells_diverging.min(snapshot.proof.cells_compared);
+    let converged =
+        snapshot.proof.cells_compared - snapshot.proof.cells_diverging.min(snapshot.proof.cells_compared);
     let stopped: Vec<_> = snapshot
         .stages
         .iter()
@@ -85,18 +86,35 @@ pub fn line(snapshot: &Snapshot) -> String {
 
 fn lag(snapshot: &Snapshot) -> String {
     let known: Vec<u64> = snapshot.stages.iter().filter_map(|stage| stage.lag).collect();
-    if known.is_empty() { "–".into() } else { count(known.iter().sum()) }
+    if known.is_empty() {
+        "–".into()
+    } else {
+        count(known.iter().sum())
+    }
 }
 
 fn freshness(freshness: &FreshnessView) -> String {
-    if freshness.count == 0 { "–".into() } else { format!("{} ms", count(freshness.p99)) }
+    if freshness.count == 0 {
+        "–".into()
+    } else {
+        format!("{} ms", count(freshness.p99))
+    }
 }
 
 /// The verdict in full.
 pub fn verdict(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
-    let Some(verdict) = &snapshot.verdict else { return Ok(()) };
+    let Some(verdict) = &snapshot.verdict else {
+        return Ok(());
+    };
     writeln!(out)?;
-    writeln!(out, "{} — {}, seed {}, {}", verdict.outcome.label(), snapshot.scenario, snapshot.seed, snapshot.backbone)?;
+    writeln!(
+        out,
+        "{} — {}, seed {}, {}",
+        verdict.outcome.label(),
+        snapshot.scenario,
+        snapshot.seed,
+        snapshot.backbone
+    )?;
     for reason in &verdict.reasons {
         writeln!(out, "  {reason}")?;
     }
@@ -133,7 +151,11 @@ pub fn verdict(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
         count(proof.transactions_doubled),
         count(proof.duplicates_dropped),
         count(proof.dead_letters),
-        if proof.books_difference == 0 { "balance".to_owned() } else { format!("are off by {}", proof.books_difference) },
+        if proof.books_difference == 0 {
+            "balance".to_owned()
+        } else {
+            format!("are off by {}", proof.books_difference)
+        },
     )?;
     let freshness = &snapshot.freshness;
     if freshness.count > 0 {

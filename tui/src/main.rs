@@ -32,7 +32,10 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt().with_max_level(cli.log).with_writer(io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_max_level(cli.log)
+        .with_writer(io::stderr)
+        .init();
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
@@ -44,14 +47,30 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<ExitCode> {
     let out = &mut io::stdout().lock();
-    match cli.command.unwrap_or_else(|| Command::Demo(RunArgs { memory: 640, ..RunArgs::default() })) {
+    match cli.command.unwrap_or_else(|| {
+        Command::Demo(RunArgs {
+            memory: 640,
+            ..RunArgs::default()
+        })
+    }) {
         Command::Demo(args) => play(scenario::DEFAULT, args),
         Command::Run { scenario, args } => play(&scenario, args),
         Command::Check { scenarios } => commands::check(&scenarios, out).map(|()| ExitCode::SUCCESS),
-        Command::Digest { scenario, seed, threads, transactions, scale } => {
-            commands::digest(&scenario, seed, scale, threads.into(), transactions, out).map(|()| ExitCode::SUCCESS)
-        }
-        Command::Generate { scenario, out: folder, transactions, seed, scale } => {
+        Command::Digest {
+            scenario,
+            seed,
+            threads,
+            transactions,
+            scale,
+        } => commands::digest(&scenario, seed, scale, threads.into(), transactions, out)
+            .map(|()| ExitCode::SUCCESS),
+        Command::Generate {
+            scenario,
+            out: folder,
+            transactions,
+            seed,
+            scale,
+        } => {
             commands::generate(&scenario, &folder, seed, scale, transactions, out).map(|()| ExitCode::SUCCESS)
         }
         Command::Scenarios { schema } => commands::scenarios(schema, out).map(|()| ExitCode::SUCCESS),
@@ -68,7 +87,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Serve(args) => {
             let runtime = runtime()?;
             let cancel = cancel_on_ctrl_c(&runtime);
-            runtime.block_on(serve::run(args, cancel)).map(|()| ExitCode::SUCCESS)
+            runtime
+                .block_on(serve::run(args, cancel))
+                .map(|()| ExitCode::SUCCESS)
         }
     }
 }
@@ -117,7 +138,9 @@ fn play(name: &str, args: RunArgs) -> Result<ExitCode> {
         if !args.headless && !args.json {
             eprintln!("no terminal: running headless; --headless says so, --json prints a snapshot a line");
         }
-        runtime.block_on(headless::follow(snapshots.clone(), args.json, &mut io::stdout())).context("standard output")?;
+        runtime
+            .block_on(headless::follow(snapshots.clone(), args.json, &mut io::stdout()))
+            .context("standard output")?;
     }
     let outcome = runtime.block_on(running).context("the stage")??;
     if !args.json {

@@ -35,7 +35,9 @@ pub async fn serve(listener: TcpListener, observed: Arc<dyn Observed>, cancel: C
     let slots = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
     let tasks = tokio_util::task::TaskTracker::new();
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            break;
+        };
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
@@ -53,8 +55,8 @@ pub async fn serve(listener: TcpListener, observed: Arc<dyn Observed>, cancel: C
                 let answer = answer(&request, &*observed);
                 async move { Ok::<_, Infallible>(answer) }
             });
-            let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service);
+            let connection =
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             tokio::select! {
                 served = connection => if let Err(error) = served {
                     tracing::debug!(%error, "metrics connection");
@@ -76,7 +78,11 @@ fn answer(request: &Request<Incoming>, observed: &dyn Observed) -> Response<Full
             format!("{{\"service\":\"{}\",\"status\":\"up\"}}\n", observed.service()),
         ),
         "/metrics" => (StatusCode::OK, "text/plain; version=0.0.4", exposition(observed)),
-        _ => (StatusCode::NOT_FOUND, "text/plain", "try /health or /metrics\n".to_owned()),
+        _ => (
+            StatusCode::NOT_FOUND,
+            "text/plain",
+            "try /health or /metrics\n".to_owned(),
+        ),
     };
     Response::builder()
         .status(status)
@@ -91,8 +97,15 @@ fn exposition(observed: &dyn Observed) -> String {
     let prefix = format!("stockstream_{}", observed.service().replace('-', "_"));
     let mut text = String::new();
     for (name, help, value) in observed.metrics() {
-        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
-        let _ = writeln!(text, "# HELP {prefix}_{name} {help}\n# TYPE {prefix}_{name} {kind}\n{prefix}_{name} {value}");
+        let kind = if name.ends_with("_total") {
+            "counter"
+        } else {
+            "gauge"
+        };
+        let _ = writeln!(
+            text,
+            "# HELP {prefix}_{name} {help}\n# TYPE {prefix}_{name} {kind}\n{prefix}_{name} {value}"
+        );
     }
     text
 }

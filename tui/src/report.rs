@@ -134,13 +134,24 @@ pub struct WriteError {
 
 impl Report {
     pub fn write(&self, path: &Path) -> Result<(), WriteError> {
-        let error = |source| WriteError { path: path.to_owned(), source };
+        let error = |source| WriteError {
+            path: path.to_owned(),
+            source,
+        };
         let mut text = serde_json::to_vec_pretty(self).map_err(|e| error(e.into()))?;
         text.push(b'\n');
         let mut file = std::fs::File::create(path).map_err(error)?;
         file.write_all(&text).map_err(error)?;
         // A full disk often says so only here.
-        file.sync_all().or_else(|e| if e.kind() == std::io::ErrorKind::InvalidInput { Ok(()) } else { Err(e) }).map_err(error)
+        file.sync_all()
+            .or_else(|e| {
+                if e.kind() == std::io::ErrorKind::InvalidInput {
+                    Ok(())
+                } else {
+                    Err(e)
+                }
+            })
+            .map_err(error)
     }
 }
 

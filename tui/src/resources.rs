@@ -71,19 +71,32 @@ fn peak_mib() -> Option<u64> {
 
 fn status_kib(name: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
 }
 
 /// CPU seconds by thread name, largest first: where the time went.
 pub fn cpu_by_thread() -> Vec<(String, f64)> {
     let mut by_name = std::collections::BTreeMap::<String, f64>::new();
-    let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let Ok(tasks) = fs::read_dir("/proc/self/task") else {
+        return Vec::new();
+    };
     for task in tasks.flatten() {
-        let Ok(stat) = fs::read_to_string(task.path().join("stat")) else { continue };
-        let Some((head, rest)) = stat.rsplit_once(')') else { continue };
+        let Ok(stat) = fs::read_to_string(task.path().join("stat")) else {
+            continue;
+        };
+        let Some((head, rest)) = stat.rsplit_once(')') else {
+            continue;
+        };
         let name = head.split_once('(').map_or("?", |(_, name)| name);
         let fields: Vec<&str> = rest.split_whitespace().collect();
-        let ticks = |index: usize| fields.get(index).and_then(|f| f.parse::<u64>().ok()).unwrap_or_default();
+        let ticks = |index: usize| {
+            fields
+                .get(index)
+                .and_then(|f| f.parse::<u64>().ok())
+                .unwrap_or_default()
+        };
         *by_name.entry(name.to_owned()).or_default() += (ticks(11) + ticks(12)) as f64 / TICKS_PER_SECOND;
     }
     let mut list: Vec<_> = by_name.into_iter().collect();

@@ -30,8 +30,16 @@ impl Observed for Gateway {
         let counters = &self.0;
         vec![
             ("requests_total", "Requests taken.", get(&counters.requests)),
-            ("messages_total", "Receipts and documents that Kafka acknowledged.", get(&counters.transactions)),
-            ("rejected_total", "Places in bodies where the framing was broken.", get(&counters.rejected)),
+            (
+                "messages_total",
+                "Receipts and documents that Kafka acknowledged.",
+                get(&counters.transactions),
+            ),
+            (
+                "rejected_total",
+                "Places in bodies where the framing was broken.",
+                get(&counters.rejected),
+            ),
             ("busy_total", "Answers of 429 and 503.", get(&counters.busy)),
             ("bytes_total", "Bytes of bodies.", get(&counters.bytes)),
         ]
@@ -46,10 +54,26 @@ impl Observed for MqSource {
     fn metrics(&self) -> Vec<Metric> {
         let counters = &self.0;
         vec![
-            ("messages_total", "Messages accepted after Kafka acknowledged.", get(&counters.messages)),
-            ("redelivered_total", "Messages that were delivered before.", get(&counters.redelivered)),
-            ("released_total", "Messages given back because Kafka did not acknowledge.", get(&counters.released)),
-            ("reconnects_total", "Connections made again.", get(&counters.reconnects)),
+            (
+                "messages_total",
+                "Messages accepted after Kafka acknowledged.",
+                get(&counters.messages),
+            ),
+            (
+                "redelivered_total",
+                "Messages that were delivered before.",
+                get(&counters.redelivered),
+            ),
+            (
+                "released_total",
+                "Messages given back because Kafka did not acknowledge.",
+                get(&counters.released),
+            ),
+            (
+                "reconnects_total",
+                "Connections made again.",
+                get(&counters.reconnects),
+            ),
             ("connected", "Queues connected now.", get(&counters.connected)),
         ]
     }
@@ -64,13 +88,29 @@ impl Observed for Normaliser {
         let counts = self.0.snapshot();
         vec![
             ("till_messages_total", "Receipts read.", counts.till_messages),
-            ("queue_messages_total", "Queue records read.", counts.queue_messages),
-            ("scan_messages_total", "EPCIS documents read.", counts.scan_messages),
+            (
+                "queue_messages_total",
+                "Queue records read.",
+                counts.queue_messages,
+            ),
+            (
+                "scan_messages_total",
+                "EPCIS documents read.",
+                counts.scan_messages,
+            ),
             ("transactions_total", "Movements written.", counts.transactions),
             ("lines_total", "Movement lines written.", counts.lines),
-            ("dead_letters_total", "Messages sent to movements.dlq.", counts.dead_letters_total()),
+            (
+                "dead_letters_total",
+                "Messages sent to movements.dlq.",
+                counts.dead_letters_total(),
+            ),
             ("articles", "Articles known.", counts.articles),
-            ("recoveries_total", "Times that reading began again at the last commit.", counts.recoveries),
+            (
+                "recoveries_total",
+                "Times that reading began again at the last commit.",
+                counts.recoveries,
+            ),
         ]
     }
 }
@@ -83,21 +123,61 @@ impl Observed for Inventory {
     fn metrics(&self) -> Vec<Metric> {
         let counters = &self.0;
         vec![
-            ("transactions_total", "Transactions applied.", get(&counters.transactions)),
+            (
+                "transactions_total",
+                "Transactions applied.",
+                get(&counters.transactions),
+            ),
             ("lines_total", "Lines applied.", get(&counters.lines)),
             ("repeats_total", "Repeats dropped.", get(&counters.repeats)),
-            ("replayed_total", "Transactions read again after a restore.", get(&counters.replayed)),
-            ("dead_letters_total", "Transactions sent to movements.dlq.", get(&counters.dead_letters)),
-            ("cells_written_total", "Cell records written.", get(&counters.cells_written)),
-            ("items_written_total", "Article totals written.", get(&counters.items_written)),
+            (
+                "replayed_total",
+                "Transactions read again after a restore.",
+                get(&counters.replayed),
+            ),
+            (
+                "dead_letters_total",
+                "Transactions sent to movements.dlq.",
+                get(&counters.dead_letters),
+            ),
+            (
+                "cells_written_total",
+                "Cell records written.",
+                get(&counters.cells_written),
+            ),
+            (
+                "items_written_total",
+                "Article totals written.",
+                get(&counters.items_written),
+            ),
             ("flushes_total", "Flushes.", get(&counters.flushes)),
-            ("flush_milliseconds", "Duration of the last flush.", get(&counters.flush_ms_last)),
-            ("flush_interval_milliseconds", "Time between flushes now.", get(&counters.flush_interval_ms)),
+            (
+                "flush_milliseconds",
+                "Duration of the last flush.",
+                get(&counters.flush_ms_last),
+            ),
+            (
+                "flush_interval_milliseconds",
+                "Time between flushes now.",
+                get(&counters.flush_interval_ms),
+            ),
             ("epoch", "Highest epoch owned.", get(&counters.epoch)),
             ("partitions", "Partitions owned.", get(&counters.partitions)),
-            ("restored_cells", "Cells restored last.", get(&counters.restored_cells)),
-            ("restore_milliseconds", "Duration of the last restore.", get(&counters.restore_ms_last)),
-            ("recoveries_total", "Times that everything was acquired anew.", get(&counters.recoveries)),
+            (
+                "restored_cells",
+                "Cells restored last.",
+                get(&counters.restored_cells),
+            ),
+            (
+                "restore_milliseconds",
+                "Duration of the last restore.",
+                get(&counters.restore_ms_last),
+            ),
+            (
+                "recoveries_total",
+                "Times that everything was acquired anew.",
+                get(&counters.recoveries),
+            ),
         ]
     }
 }
@@ -105,9 +185,12 @@ impl Observed for Inventory {
 pub async fn run(args: ServeArgs, cancel: CancellationToken) -> Result<()> {
     let backbone = stage::outside(&args.kafka).await?;
     backbone.ensure_topics(&topics::ALL).await?;
-    let listener = observe::bind(args.metrics)
-        .await
-        .with_context(|| format!("metrics cannot be served on {}; give another address with --metrics", args.metrics))?;
+    let listener = observe::bind(args.metrics).await.with_context(|| {
+        format!(
+            "metrics cannot be served on {}; give another address with --metrics",
+            args.metrics
+        )
+    })?;
     let metrics = listener.local_addr().context("the metrics' address")?;
     let gateway = Arc::new(store_gateway::Counters::default());
     let mq_source = Arc::new(mq_source::Counters::default());
@@ -119,24 +202,40 @@ pub async fn run(args: ServeArgs, cancel: CancellationToken) -> Result<()> {
         ServiceName::Normaliser => Arc::new(Normaliser(Arc::clone(&normaliser))),
         ServiceName::Inventory => Arc::new(Inventory(Arc::clone(&inventory))),
     };
-    println!("{} against {}: http://{metrics}/health and /metrics; Ctrl-C ends it", observed.service(), args.kafka);
+    println!(
+        "{} against {}: http://{metrics}/health and /metrics; Ctrl-C ends it",
+        observed.service(),
+        args.kafka
+    );
     let serving = tokio::spawn(observe::serve(listener, observed, cancel.clone()));
     let result = match args.service {
         ServiceName::StoreGateway => {
-            let config = store_gateway::Config { listen: args.listen, counters: gateway, ..Default::default() };
+            let config = store_gateway::Config {
+                listen: args.listen,
+                counters: gateway,
+                ..Default::default()
+            };
             let server = store_gateway::Gateway::bind(config, &backbone).await?;
             println!("listens on http://{}", server.local_addr());
-            server.run(cancel.clone()).await.map(drop).map_err(anyhow::Error::from)
+            server
+                .run(cancel.clone())
+                .await
+                .map(drop)
+                .map_err(anyhow::Error::from)
         }
         ServiceName::MqSource => {
-            let url = args.amqp.context("mq-source needs --amqp, such as amqp://127.0.0.1:5672")?;
+            let url = args
+                .amqp
+                .context("mq-source needs --amqp, such as amqp://127.0.0.1:5672")?;
             let config = mq_source::Config {
                 client_id: format!("mq-source-{}", args.instance),
                 warehouses: (1..=args.warehouses).map(LocationId::warehouse).collect(),
                 amqp: stage::amqp_options(url),
                 counters: mq_source,
             };
-            mq_source::run(config, backbone, cancel.clone()).await.map_err(anyhow::Error::from)
+            mq_source::run(config, backbone, cancel.clone())
+                .await
+                .map_err(anyhow::Error::from)
         }
         ServiceName::Normaliser => {
             let config = normaliser::Config {
@@ -152,7 +251,11 @@ pub async fn run(args: ServeArgs, cancel: CancellationToken) -> Result<()> {
                 .map_err(anyhow::Error::from)
         }
         ServiceName::Inventory => {
-            let config = inventory::Config { instance: args.instance, counters: inventory, ..Default::default() };
+            let config = inventory::Config {
+                instance: args.instance,
+                counters: inventory,
+                ..Default::default()
+            };
             let cancel = cancel.clone();
             tokio::task::spawn_blocking(move || inventory::run(&config, &backbone, &cancel))
                 .await

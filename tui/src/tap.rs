@@ -29,7 +29,9 @@ pub fn run(
         .with_context(|| format!("topic {topic}"))?;
     let mut left = limit.unwrap_or(u64::MAX);
     while left > 0 && !cancel.is_cancelled() {
-        let Some(record) = reader.poll(Duration::from_millis(200))? else { continue };
+        let Some(record) = reader.poll(Duration::from_millis(200))? else {
+            continue;
+        };
         match writeln!(out, "{}", show(topic, &record)) {
             // The reader of our output has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
@@ -44,7 +46,12 @@ fn show(topic: &str, record: &Record<'_>) -> Value {
     let headers: Map<String, Value> = record
         .headers()
         .iter()
-        .map(|(name, value)| ((*name).to_owned(), Value::String(String::from_utf8_lossy(value).into_owned())))
+        .map(|(name, value)| {
+            (
+                (*name).to_owned(),
+                Value::String(String::from_utf8_lossy(value).into_owned()),
+            )
+        })
         .collect();
     json!({
         "topic": topic,

@@ -24,7 +24,9 @@ pub fn load(name: &str) -> Result<(Scenario, String)> {
             Err(_) => {
                 let hint = scenario::nearest(name)
                     .map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"));
-                bail!("there is no scenario `{name}`, neither shipped nor a file{hint} `stockstream scenarios` lists them");
+                bail!(
+                    "there is no scenario `{name}`, neither shipped nor a file{hint} `stockstream scenarios` lists them"
+                );
             }
         },
     };
@@ -48,7 +50,11 @@ pub fn choose(name: &str, seed: Option<u64>, scale: Option<u32>, load: Option<Lo
     if let Some(seed) = seed {
         scenario.seed = seed;
     }
-    Ok(Chosen { scenario, yaml, scale })
+    Ok(Chosen {
+        scenario,
+        yaml,
+        scale,
+    })
 }
 
 pub fn config(scenario: &Scenario) -> WorldConfig {

@@ -9,13 +9,23 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 type Edges = BTreeSet<(String, String)>;
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace")
 }
 
 /// Edges between crates of the workspace, but for those of tests.
 pub fn actual_edges() -> Result<Edges> {
-    let metadata = MetadataCommand::new().current_dir(root()).no_deps().exec().context("cargo metadata")?;
-    let ours: BTreeSet<_> = metadata.packages.iter().map(|package| package.name.to_string()).collect();
+    let metadata = MetadataCommand::new()
+        .current_dir(root())
+        .no_deps()
+        .exec()
+        .context("cargo metadata")?;
+    let ours: BTreeSet<_> = metadata
+        .packages
+        .iter()
+        .map(|package| package.name.to_string())
+        .collect();
     Ok(metadata
         .packages
         .iter()
@@ -34,15 +44,15 @@ pub fn actual_edges() -> Result<Edges> {
 /// Rows of the page's table, such as "| `load` | `contracts`, `world` | … |".
 #[cfg(test)]
 fn allowed_edges() -> Result<Edges> {
-    let page = std::fs::read_to_string(root().join("docs/architecture.md")).context("docs/architecture.md")?;
+    let page =
+        std::fs::read_to_string(root().join("docs/architecture.md")).context("docs/architecture.md")?;
     let table = page
         .split_once("<!-- edges -->")
         .and_then(|(_, rest)| rest.split_once("<!-- /edges -->"))
         .context("docs/architecture.md has no table between <!-- edges --> and <!-- /edges -->")?
         .0;
-    let names = |cell: &str| -> Vec<String> {
-        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-    };
+    let names =
+        |cell: &str| -> Vec<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
     let mut edges = Edges::new();
     for row in table.lines().filter(|line| line.starts_with("| `")) {
         let mut cells = row.split('|').skip(1);
@@ -66,7 +76,10 @@ mod tests {
         let forbidden: Vec<_> = actual.difference(&allowed).collect();
         assert!(forbidden.is_empty(), "not in docs/architecture.md: {forbidden:?}");
         let stale: Vec<_> = allowed.difference(&actual).collect();
-        assert!(stale.is_empty(), "docs/architecture.md lists edges that do not exist: {stale:?}");
+        assert!(
+            stale.is_empty(),
+            "docs/architecture.md lists edges that do not exist: {stale:?}"
+        );
     }
 
     #[test]

@@ -13,9 +13,17 @@ type Figure = (&'static str, &'static str, fn(&Bench) -> Result<()>);
 /// All figures; a new one is a function and a line here.
 const FIGURES: [Figure; 6] = [
     ("world", "the world with its encoding, into nothing", world),
-    ("skeleton", "the bare pipeline over the embedded broker, without state, HTTP, world and audit", skeleton),
+    (
+        "skeleton",
+        "the bare pipeline over the embedded broker, without state, HTTP, world and audit",
+        skeleton,
+    ),
     ("day", "a 5M-transaction day as fast as the system takes it", day),
-    ("open-loop", "a million transactions a minute, by the clock", open_loop),
+    (
+        "open-loop",
+        "a million transactions a minute, by the clock",
+        open_loop,
+    ),
     ("idle", "Acme's real pace of 58 transactions a second", idle),
     ("screen", "the same run with and without the screen", screen),
 ];
@@ -54,11 +62,17 @@ impl Bench {
 }
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace")
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {
-    let status = Command::new(env!("CARGO")).args(arguments).current_dir(root()).status().context("cargo")?;
+    let status = Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(root())
+        .status()
+        .context("cargo")?;
     ensure!(status.success(), "cargo {} failed", arguments.join(" "));
     Ok(())
 }
@@ -85,13 +99,22 @@ fn binary() -> PathBuf {
 fn report(bench: &Bench, scenario: &str, arguments: &[&str], screen: bool) -> Result<Value> {
     let folder = tempfile::tempdir().context("a scratch folder")?;
     let file = folder.path().join("report.json");
-    let mut words: Vec<String> = vec!["run".into(), scenario.into(), "--report".into(), file.display().to_string()];
+    let mut words: Vec<String> = vec![
+        "run".into(),
+        scenario.into(),
+        "--report".into(),
+        file.display().to_string(),
+    ];
     words.extend(arguments.iter().map(|word| (*word).to_owned()));
     if bench.scale > 1 {
         words.extend(["--scale".into(), format!("1/{}", bench.scale)]);
     }
     let mut command = if screen {
-        let line = format!("stty cols 120 rows 40; {} {} --exit", binary().display(), words.join(" "));
+        let line = format!(
+            "stty cols 120 rows 40; {} {} --exit",
+            binary().display(),
+            words.join(" ")
+        );
         let mut command = Command::new("script");
         command.args(["-q", "-e", "-c", &line, "/dev/null"]);
         command
@@ -106,7 +129,8 @@ fn report(bench: &Bench, scenario: &str, arguments: &[&str], screen: bool) -> Re
         .current_dir(root())
         .status()
         .context("stockstream run")?;
-    let text = std::fs::read(&file).with_context(|| format!("the run ended with {status} and left no report"))?;
+    let text =
+        std::fs::read(&file).with_context(|| format!("the run ended with {status} and left no report"))?;
     let value: Value = serde_json::from_slice(&text).context("the report")?;
     if !status.success() {
         println!("  note: the run ended with {status}: {}", value["verdict"]);
@@ -115,19 +139,29 @@ fn report(bench: &Bench, scenario: &str, arguments: &[&str], screen: bool) -> Re
 }
 
 fn number(report: &Value, path: &str) -> Result<f64> {
-    report.pointer(path).and_then(Value::as_f64).with_context(|| format!("the report has no number at {path}"))
+    report
+        .pointer(path)
+        .and_then(Value::as_f64)
+        .with_context(|| format!("the report has no number at {path}"))
 }
 
 /// Prints the median with minimum and maximum.
 fn print(what: &str, unit: &str, mut values: Vec<f64>) {
     values.sort_by(f64::total_cmp);
-    let (Some(min), Some(max)) = (values.first(), values.last()) else { return };
+    let (Some(min), Some(max)) = (values.first(), values.last()) else {
+        return;
+    };
     let median = values[values.len() / 2];
-    println!("  {what:<46} {median:>12.2} {unit:<34} n={} min {min:.2} max {max:.2}", values.len());
+    println!(
+        "  {what:<46} {median:>12.2} {unit:<34} n={} min {min:.2} max {max:.2}",
+        values.len()
+    );
 }
 
 fn runs(bench: &Bench, scenario: &str, arguments: &[&str]) -> Result<Vec<Value>> {
-    (0..bench.runs).map(|_| report(bench, scenario, arguments, false)).collect()
+    (0..bench.runs)
+        .map(|_| report(bench, scenario, arguments, false))
+        .collect()
 }
 
 fn column(reports: &[Value], path: &str) -> Result<Vec<f64>> {
@@ -136,21 +170,41 @@ fn column(reports: &[Value], path: &str) -> Result<Vec<f64>> {
 
 fn world(bench: &Bench) -> Result<()> {
     for _ in 0..bench.runs {
-        cargo(&["run", "--release", "--quiet", "--package", "world", "--example", "speed"])?;
+        cargo(&[
+            "run",
+            "--release",
+            "--quiet",
+            "--package",
+            "world",
+            "--example",
+            "speed",
+        ])?;
     }
     Ok(())
 }
 
 fn skeleton(bench: &Bench) -> Result<()> {
     for _ in 0..bench.runs {
-        cargo(&["run", "--release", "--quiet", "--package", "embedded", "--example", "skeleton"])?;
+        cargo(&[
+            "run",
+            "--release",
+            "--quiet",
+            "--package",
+            "embedded",
+            "--example",
+            "skeleton",
+        ])?;
     }
     Ok(())
 }
 
 fn day(bench: &Bench) -> Result<()> {
     let reports = runs(bench, "day-in-a-minute", &[])?;
-    print("wall time", "s, embedded backbone", column(&reports, "/run/wall_seconds")?);
+    print(
+        "wall time",
+        "s, embedded backbone",
+        column(&reports, "/run/wall_seconds")?,
+    );
     print("transactions", "", column(&reports, "/offered/transactions")?);
     print("lines", "", column(&reports, "/offered/lines")?);
     print(
@@ -158,9 +212,16 @@ fn day(bench: &Bench) -> Result<()> {
         "CPU s a million transactions",
         column(&reports, "/resources/cpu_seconds_per_million_transactions")?,
     );
-    print("resident memory at most", "MiB", column(&reports, "/resources/rss_mib_max")?);
+    print(
+        "resident memory at most",
+        "MiB",
+        column(&reports, "/resources/rss_mib_max")?,
+    );
     audit(&reports)?;
-    if let Some(threads) = reports.last().and_then(|r| r.pointer("/resources/cpu_seconds_by_thread")?.as_object()) {
+    if let Some(threads) = reports
+        .last()
+        .and_then(|r| r.pointer("/resources/cpu_seconds_by_thread")?.as_object())
+    {
         for (name, seconds) in threads {
             if seconds.as_f64().is_some_and(|s| s >= 0.5) {
                 println!("    thread {name:<18} {seconds:>8} CPU s");
@@ -171,7 +232,12 @@ fn day(bench: &Bench) -> Result<()> {
 }
 
 fn audit(reports: &[Value]) -> Result<()> {
-    for path in ["/audit/cells_compared", "/audit/cells_diverging", "/audit/transactions_lost", "/audit/transactions_doubled"] {
+    for path in [
+        "/audit/cells_compared",
+        "/audit/cells_diverging",
+        "/audit/transactions_lost",
+        "/audit/transactions_doubled",
+    ] {
         print(path, "", column(reports, path)?);
     }
     Ok(())
@@ -181,9 +247,21 @@ fn open_loop(bench: &Bench) -> Result<()> {
     let reports = runs(bench, "million-a-minute", &[])?;
     print("freshness p50", "ms", column(&reports, "/freshness_ms/p50")?);
     print("freshness p99", "ms", column(&reports, "/freshness_ms/p99")?);
-    print("freshness samples", "lines", column(&reports, "/freshness_ms/count")?);
-    print("offered", "transactions/s", column(&reports, "/pacing/offered_transactions_per_s")?);
-    print("achieved", "transactions/s", column(&reports, "/pacing/achieved_transactions_per_s")?);
+    print(
+        "freshness samples",
+        "lines",
+        column(&reports, "/freshness_ms/count")?,
+    );
+    print(
+        "offered",
+        "transactions/s",
+        column(&reports, "/pacing/offered_transactions_per_s")?,
+    );
+    print(
+        "achieved",
+        "transactions/s",
+        column(&reports, "/pacing/achieved_transactions_per_s")?,
+    );
     print(
         "CPU of the whole process",
         "CPU s a million transactions",
@@ -209,10 +287,20 @@ fn screen(bench: &Bench) -> Result<()> {
     }
     let mut ratios = Vec::new();
     for _ in 0..bench.runs.max(3) {
-        let without = number(&report(bench, "day-in-a-minute", &["--transactions", "1000000"], false)?, "/run/wall_seconds")?;
-        let with = number(&report(bench, "day-in-a-minute", &["--transactions", "1000000"], true)?, "/run/wall_seconds")?;
+        let without = number(
+            &report(bench, "day-in-a-minute", &["--transactions", "1000000"], false)?,
+            "/run/wall_seconds",
+        )?;
+        let with = number(
+            &report(bench, "day-in-a-minute", &["--transactions", "1000000"], true)?,
+            "/run/wall_seconds",
+        )?;
         ratios.push(100.0 * (with / without - 1.0));
     }
-    print("longer with the screen, 1M transactions", "% of wall time", ratios);
+    print(
+        "longer with the screen, 1M transactions",
+        "% of wall time",
+        ratios,
+    );
     Ok(())
 }

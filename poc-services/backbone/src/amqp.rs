@@ -94,11 +94,16 @@ struct Line {
 
 impl Line {
     async fn open(options: &AmqpOptions, queue: &str, role: &str) -> Result<Self, AmqpError> {
-        let unreachable = |cause: String| AmqpError::Unreachable { url: options.url.clone(), cause };
+        let unreachable = |cause: String| AmqpError::Unreachable {
+            url: options.url.clone(),
+            cause,
+        };
         let profile = match (&options.user, &options.password) {
             (Some(user), password) => SaslProfile::Plain {
                 username: user.clone(),
-                password: password.as_ref().map_or_else(String::new, |secret| secret.0.clone()),
+                password: password
+                    .as_ref()
+                    .map_or_else(String::new, |secret| secret.0.clone()),
             },
             (None, _) => SaslProfile::Anonymous,
         };
@@ -109,18 +114,31 @@ impl Line {
                 .open(options.url.as_str())
                 .await
                 .map_err(|error| unreachable(format!("{error:?}")))?;
-            let session = Session::begin(&mut connection).await.map_err(|error| unreachable(format!("{error:?}")))?;
-            Ok(Self { connection, session, queue: queue.to_owned() })
+            let session = Session::begin(&mut connection)
+                .await
+                .map_err(|error| unreachable(format!("{error:?}")))?;
+            Ok(Self {
+                connection,
+                session,
+                queue: queue.to_owned(),
+            })
         };
-        tokio::time::timeout(CONNECT_TIMEOUT, open).await.unwrap_or_else(|_| Err(unreachable("no answer".into())))
+        tokio::time::timeout(CONNECT_TIMEOUT, open)
+            .await
+            .unwrap_or_else(|_| Err(unreachable("no answer".into())))
     }
 
     fn failed(&self, error: &impl fmt::Debug) -> AmqpError {
-        AmqpError::Link { queue: self.queue.clone(), cause: format!("{error:?}") }
+        AmqpError::Link {
+            queue: self.queue.clone(),
+            cause: format!("{error:?}"),
+        }
     }
 
     fn closed(&self) -> AmqpError {
-        AmqpError::Closed { queue: self.queue.clone() }
+        AmqpError::Closed {
+            queue: self.queue.clone(),
+        }
     }
 
     async fn close(&mut self) {
@@ -146,11 +164,19 @@ pub struct QueueSender {
 impl QueueSender {
     pub async fn connect(options: &AmqpOptions, queue: &str) -> Result<Self, AmqpError> {
         let mut line = Line::open(options, queue, "put").await?;
-        let target = Target::builder().address(queue).capabilities(queue_capability()).build();
-        let attach = Sender::builder().name(format!("put-{queue}")).target(target).attach(&mut line.session);
+        let target = Target::builder()
+            .address(queue)
+            .capabilities(queue_capability())
+            .build();
+        let attach = Sender::builder()
+            .name(format!("put-{queue}"))
+            .target(target)
+            .attach(&mut line.session);
         let sender = tokio::time::timeout(CONNECT_TIMEOUT, attach)
             .await
-            .map_err(|_| AmqpError::Timeout { queue: queue.to_owned() })?
+            .map_err(|_| AmqpError::Timeout {
+                queue: queue.to_owned(),
+            })?
             .map_err(|error| line.failed(&error))?;
         Ok(Self { sender, line })
     }
@@ -203,15 +229,24 @@ impl QueueSender {
         Self::count(line, outcome, accepted)
     }
 
-    async fn settled<F>(line: &Line, out: &mut FuturesOrdered<F>, accepted: &mut usize) -> Result<(), SendFailed>
+    async fn settled<F>(
+        line: &Line,
+        out: &mut FuturesOrdered<F>,
+        accepted: &mut usize,
+    ) -> Result<(), SendFailed>
     where
         F: Future<Output = Result<Outcome, fe2o3_amqp::link::SendError>>,
     {
         let outcome = match tokio::time::timeout(SETTLE_TIMEOUT, out.next()).await {
             Ok(outcome) => outcome,
             Err(_) => {
-                let source = AmqpError::Timeout { queue: line.queue.clone() };
-                return Err(SendFailed { accepted: *accepted, source });
+                let source = AmqpError::Timeout {
+                    queue: line.queue.clone(),
+                };
+                return Err(SendFailed {
+                    accepted: *accepted,
+                    source,
+                });
             }
         };
         Self::count(line, outcome, accepted)
@@ -222,7 +257,10 @@ impl QueueSender {
         outcome: Option<Result<Outcome, fe2o3_amqp::link::SendError>>,
         accepted: &mut usize,
     ) -> Result<(), SendFailed> {
-        let refused = |source| SendFailed { accepted: *accepted, source };
+        let refused = |source| SendFailed {
+            accepted: *accepted,
+            source,
+        };
         match outcome {
             None => Ok(()),
             Some(Ok(Outcome::Accepted(_))) => {
@@ -242,7 +280,10 @@ impl QueueSender {
 
 fn sendable(message: QueueMessage) -> Sendable<Data> {
     let message = Message::builder()
-        .header(Header { durable: true, ..Header::default() })
+        .header(Header {
+            durable: true,
+            ..Header::default()
+        })
         .properties(Properties {
             creation_time: (message.due_ms > 0).then(|| Timestamp::from_milliseconds(message.due_ms)),
             ..Properties::default()
@@ -271,7 +312,10 @@ impl QueueReceiver {
     /// `credit`: messages that the server may send ahead.
     pub async fn connect(options: &AmqpOptions, queue: &str, credit: u32) -> Result<Self, AmqpError> {
         let mut line = Line::open(options, queue, "get").await?;
-        let source = Source::builder().address(queue).capabilities(queue_capability()).build();
+        let source = Source::builder()
+            .address(queue)
+            .capabilities(queue_capability())
+            .build();
         let attach = Receiver::builder()
             .name(format!("get-{queue}"))
             .source(source)
@@ -280,7 +324,9 @@ impl QueueReceiver {
             .attach(&mut line.session);
         let receiver = tokio::time::timeout(CONNECT_TIMEOUT, attach)
             .await
-            .map_err(|_| AmqpError::Timeout { queue: queue.to_owned() })?
+            .map_err(|_| AmqpError::Timeout {
+                queue: queue.to_owned(),
+            })?
             .map_err(|error| line.failed(&error))?;
         Ok(Self { receiver, line })
     }
@@ -313,7 +359,12 @@ impl QueueReceiver {
             .and_then(|properties| properties.creation_time.as_ref())
             .map_or(0, |time| time.milliseconds());
         let delivery_count = message.header.as_ref().map_or(0, |header| header.delivery_count);
-        Ok(Received { body: bytes_of(message.body), due_ms, delivery_count, info })
+        Ok(Received {
+            body: bytes_of(message.body),
+            due_ms,
+            delivery_count,
+            info,
+        })
     }
 
     async fn settle<F>(line: &mut Line, settling: F) -> Result<(), AmqpError>
@@ -349,7 +400,10 @@ impl QueueReceiver {
 /// The bytes of a body; text and binary values count as their bytes.
 fn bytes_of(body: Body<Value>) -> Vec<u8> {
     match body {
-        Body::Data(parts) => parts.into_iter().flat_map(|Data(binary)| binary.into_vec()).collect(),
+        Body::Data(parts) => parts
+            .into_iter()
+            .flat_map(|Data(binary)| binary.into_vec())
+            .collect(),
         Body::Value(value) => match value.0 {
             Value::Binary(binary) => binary.into_vec(),
             Value::String(text) => text.into_bytes(),

@@ -7,6 +7,6 @@ pub mod amqp;
 pub mod kafka;
 
 pub use kafka::{
-    AckProducer, Assignment, Backbone, BackboneError, BackboneOptions, BatchAck, Event, GroupConsumer, Header,
-    LagProbe, OffsetReset, PartitionLag, Producer, Reader, Record, StartAt,
+    AckProducer, Assignment, Backbone, BackboneError, BackboneOptions, BatchAck, Event, GroupConsumer,
+    Header, LagProbe, OffsetReset, PartitionLag, Producer, Reader, Record, StartAt,
 };

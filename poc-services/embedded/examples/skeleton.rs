@@ -31,8 +31,13 @@ const STORES: u64 = 200;
 const FLUSH: Duration = Duration::from_millis(250);
 
 fn main() -> Result<(), Failure> {
-    let transactions: u64 = std::env::args().nth(1).map_or(Ok(3_000_000), |text| text.parse())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let transactions: u64 = std::env::args()
+        .nth(1)
+        .map_or(Ok(3_000_000), |text| text.parse())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
     let broker = runtime.block_on(Broker::start(BrokerOptions::default()))?;
     let bootstrap = broker.bootstrap();
     runtime.block_on(topics(&bootstrap))?;
@@ -42,12 +47,19 @@ fn main() -> Result<(), Failure> {
     let done = Arc::new(AtomicBool::new(false));
     let cpu = cpu_seconds();
     let start = Instant::now();
-    let normaliser = spawn("normaliser", { let b = bootstrap.clone(); let d = Arc::clone(&done); move || normalise(&b, &d) });
+    let normaliser = spawn("normaliser", {
+        let b = bootstrap.clone();
+        let d = Arc::clone(&done);
+        move || normalise(&b, &d)
+    });
     let inventory = spawn("inventory", {
         let (b, a, d) = (bootstrap.clone(), Arc::clone(&applied), Arc::clone(&done));
         move || apply(&b, transactions, &a, &d)
     });
-    let reader = spawn("reader", { let (b, r, d) = (bootstrap.clone(), Arc::clone(&read), Arc::clone(&done)); move || count(&b, &r, &d) });
+    let reader = spawn("reader", {
+        let (b, r, d) = (bootstrap.clone(), Arc::clone(&read), Arc::clone(&done));
+        move || count(&b, &r, &d)
+    });
     let source = spawn("source", move || emit(&bootstrap, transactions));
     let bytes = join(source)?;
     let written = join(inventory)?;
@@ -74,7 +86,10 @@ fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> thread::JoinHandle<Result<T, Failure>> {
-    thread::Builder::new().name(name.into()).spawn(work).expect("a thread starts")
+    thread::Builder::new()
+        .name(name.into())
+        .spawn(work)
+        .expect("a thread starts")
 }
 
 fn join<T>(handle: thread::JoinHandle<Result<T, Failure>>) -> Result<T, Failure> {
@@ -83,17 +98,32 @@ fn join<T>(handle: thread::JoinHandle<Result<T, Failure>>) -> Result<T, Failure>
 
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let ticks = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|field| field.parse::<f64>().ok())
+            .unwrap_or_default()
+    };
     (ticks(11) + ticks(12)) / 100.0
 }
 
 async fn topics(bootstrap: &str) -> Result<(), Failure> {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
-    let new = ["tlog.raw", "movements"].map(|name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1)));
-    let compact = NewTopic::new("store.inventory", PARTITIONS, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
-    for result in admin.create_topics(new.iter().chain([&compact]), &AdminOptions::new()).await? {
+    let new =
+        ["tlog.raw", "movements"].map(|name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1)));
+    let compact = NewTopic::new("store.inventory", PARTITIONS, TopicReplication::Fixed(1))
+        .set("cleanup.policy", "compact");
+    for result in admin
+        .create_topics(new.iter().chain([&compact]), &AdminOptions::new())
+        .await?
+    {
         result.map_err(|(topic, code)| format!("{topic}: {code}"))?;
     }
     Ok(())
@@ -109,8 +139,17 @@ fn producer(bootstrap: &str) -> Result<BaseProducer, Failure> {
         .create()?)
 }
 
-fn send(producer: &BaseProducer, topic: &str, partition: i32, key: &[u8], payload: &[u8]) -> Result<(), Failure> {
-    let mut record = BaseRecord::to(topic).partition(partition).key(key).payload(payload);
+fn send(
+    producer: &BaseProducer,
+    topic: &str,
+    partition: i32,
+    key: &[u8],
+    payload: &[u8],
+) -> Result<(), Failure> {
+    let mut record = BaseRecord::to(topic)
+        .partition(partition)
+        .key(key)
+        .payload(payload);
     loop {
         match producer.send(record) {
             Ok(()) => return Ok(()),
@@ -147,7 +186,13 @@ fn emit(bootstrap: &str, transactions: u64) -> Result<u64, Failure> {
         write_receipt(number, &mut receipt);
         bytes += receipt.len() as u64;
         let store = number % STORES;
-        send(&producer, "tlog.raw", store as i32 % PARTITIONS, &store.to_le_bytes()[..2], &receipt)?;
+        send(
+            &producer,
+            "tlog.raw",
+            store as i32 % PARTITIONS,
+            &store.to_le_bytes()[..2],
+            &receipt,
+        )?;
     }
     producer.flush(Duration::from_secs(60))?;
     Ok(bytes)
@@ -168,9 +213,12 @@ fn write_receipt(number: u64, out: &mut Vec<u8>) {
     };
     let mut writer = ReceiptWriter::begin(out, &header);
     for line in 0..10_u16 {
-        let sku = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).wrapping_add(u64::from(line) * 517) % SKUS;
+        let sku =
+            (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).wrapping_add(u64::from(line) * 517) % SKUS;
         writer.item(&Item {
-            item_code: Gtin::from_body(61_414_100_000 + sku).expect("a short body").value(),
+            item_code: Gtin::from_body(61_414_100_000 + sku)
+                .expect("a short body")
+                .value(),
             department: 81,
             extended_price: Money(498),
             quantity: Quantity::ONE,
@@ -182,7 +230,10 @@ fn write_receipt(number: u64, out: &mut Vec<u8>) {
         });
     }
     writer.tax(Money(30));
-    writer.tender(&Tender { kind: TenderKind::Card, amount: Money(5_010) });
+    writer.tender(&Tender {
+        kind: TenderKind::Card,
+        amount: Money(5_010),
+    });
     writer.change(Money(0));
     writer.finish();
 }
@@ -192,7 +243,9 @@ fn normalise(bootstrap: &str, done: &AtomicBool) -> Result<(), Failure> {
     let producer = producer(bootstrap)?;
     let mut payload = Vec::new();
     while !done.load(Ordering::Acquire) {
-        let Some(message) = consumer.poll(Duration::from_millis(20)) else { continue };
+        let Some(message) = consumer.poll(Duration::from_millis(20)) else {
+            continue;
+        };
         let message = message?;
         let receipt = parse(message.payload().unwrap_or_default())?;
         let lines = receipt
@@ -212,7 +265,13 @@ fn normalise(bootstrap: &str, done: &AtomicBool) -> Result<(), Failure> {
         };
         payload.clear();
         movement.encode(&mut payload)?;
-        send(&producer, "movements", message.partition(), message.key().unwrap_or_default(), &payload)?;
+        send(
+            &producer,
+            "movements",
+            message.partition(),
+            message.key().unwrap_or_default(),
+            &payload,
+        )?;
     }
     Ok(())
 }
@@ -248,8 +307,19 @@ fn apply(bootstrap: &str, transactions: u64, applied: &AtomicU64, done: &AtomicB
                 let cell = &mut cells[index as usize];
                 cell.1 = false;
                 payload.clear();
-                Cell { floor: cell.0, applied_offset: count, ..Cell::default() }.encode(&mut payload)?;
-                send(&producer, "store.inventory", index as i32 % PARTITIONS, &index.to_le_bytes(), &payload)?;
+                Cell {
+                    floor: cell.0,
+                    applied_offset: count,
+                    ..Cell::default()
+                }
+                .encode(&mut payload)?;
+                send(
+                    &producer,
+                    "store.inventory",
+                    index as i32 % PARTITIONS,
+                    &index.to_le_bytes(),
+                    &payload,
+                )?;
                 written += 1;
             }
             producer.flush(Duration::from_secs(60))?;

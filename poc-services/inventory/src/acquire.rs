@@ -19,7 +19,9 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(15);
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub fn wall_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64)
 }
 
 /// What one pass over the log of a partition found.
@@ -45,7 +47,11 @@ pub fn acquire(
     let mut states = Vec::new();
     for (number, committed) in partitions.iter().zip(committed) {
         let committed_epoch = committed
-            .and_then(|(_, metadata)| metadata.strip_prefix("epoch=").and_then(|epoch| epoch.parse().ok()))
+            .and_then(|(_, metadata)| {
+                metadata
+                    .strip_prefix("epoch=")
+                    .and_then(|epoch| epoch.parse().ok())
+            })
             .unwrap_or(0);
         states.push(acquire_one(config, backbone, producer, *number, committed_epoch)?);
     }
@@ -55,15 +61,25 @@ pub fn acquire(
         let assignment = (MOVEMENTS.to_owned(), state.number);
         let (first, _) = consumer.watermarks(MOVEMENTS, state.number)?;
         if first > state.next {
-            return Err(InventoryError::LogGone { partition: state.number, first, needed: state.next });
+            return Err(InventoryError::LogGone {
+                partition: state.number,
+                first,
+                needed: state.next,
+            });
         }
-        consumer.commit(&[(assignment.clone(), state.next)], &format!("epoch={}", state.epoch))?;
+        consumer.commit(
+            &[(assignment.clone(), state.next)],
+            &format!("epoch={}", state.epoch),
+        )?;
         commits.push(state.epoch);
         starts.push((assignment, StartAt::Offset(state.next)));
     }
     consumer.take(&starts)?;
     let counters = &config.counters;
-    Counters::set(&counters.epoch, commits.into_iter().max().unwrap_or_default().into());
+    Counters::set(
+        &counters.epoch,
+        commits.into_iter().max().unwrap_or_default().into(),
+    );
     let cells: usize = states.iter().map(Partition::cells).sum();
     if cells > 0 {
         Counters::add(&counters.restores, 1);
@@ -83,7 +99,10 @@ fn acquire_one(
     let client = format!("store-inventory-restore-{}-{number}", config.instance);
     let reader = backbone.reader(&client, STORE_INVENTORY, &[(number, 0)])?;
     let mut state = Partition::new(number);
-    let mut found = Found { epoch_max: committed_epoch, ..Found::default() };
+    let mut found = Found {
+        epoch_max: committed_epoch,
+        ..Found::default()
+    };
     let (_, end) = reader.watermarks(number)?;
     // The highest epoch so far; the barrier goes behind all that was there.
     let mut next = 0;
@@ -108,7 +127,16 @@ fn acquire_one(
         deadline = Instant::now() + READ_TIMEOUT;
         next = record.offset() + 1;
         let Some(payload) = record.payload() else { continue };
-        let mine = take(&mut state, &mut found, own, number, record.offset(), record.key(), payload, &config.instance)?;
+        let mine = take(
+            &mut state,
+            &mut found,
+            own,
+            number,
+            record.offset(),
+            record.key(),
+            payload,
+            &config.instance,
+        )?;
         if mine {
             if !found.outdone {
                 break;
@@ -120,7 +148,11 @@ fn acquire_one(
     state.epoch = own.unwrap_or_default();
     if let Some(head) = &found.head {
         if head.partitions != PARTITIONS {
-            return Err(InventoryError::PartitionCount { partition: number, found: head.partitions, expected: PARTITIONS });
+            return Err(InventoryError::PartitionCount {
+                partition: number,
+                found: head.partitions,
+                expected: PARTITIONS,
+            });
         }
         state.next = head.cut;
     }
@@ -134,15 +166,26 @@ fn set_barrier(
     number: u32,
     epoch: u32,
 ) -> Result<u32, InventoryError> {
-    let barrier = Barrier { epoch, instance: config.instance.clone(), at_ms: wall_ms() };
-    let key = StateKey::Barrier { partition: number, epoch }.to_bytes();
+    let barrier = Barrier {
+        epoch,
+        instance: config.instance.clone(),
+        at_ms: wall_ms(),
+    };
+    let key = StateKey::Barrier {
+        partition: number,
+        epoch,
+    }
+    .to_bytes();
     producer.send(STORE_INVENTORY, number, &key, &barrier.encode_to_vec(), None, &[])?;
     producer.flush(FLUSH_TIMEOUT)?;
     Ok(epoch)
 }
 
 /// Takes one record of the state; true when it is the owner's own barrier.
-#[expect(clippy::too_many_arguments, reason = "a record has many parts, and they are borrowed from the client's buffer")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a record has many parts, and they are borrowed from the client's buffer"
+)]
 fn take(
     state: &mut Partition,
     found: &mut Found,
@@ -171,7 +214,11 @@ fn take(
         Some(StateKey::Head { partition }) if partition == number => {
             let head = Head::decode(payload).map_err(error)?;
             found.epoch_max = found.epoch_max.max(head.epoch);
-            if found.head.as_ref().is_none_or(|old| (head.epoch, head.cut) >= (old.epoch, old.cut)) {
+            if found
+                .head
+                .as_ref()
+                .is_none_or(|old| (head.epoch, head.cut) >= (old.epoch, old.cut))
+            {
                 found.head = Some(head);
             }
         }

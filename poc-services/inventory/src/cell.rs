@@ -100,7 +100,11 @@ impl Cell {
         self.applied_count += 1;
         self.applied_hash = self.applied_hash.wrapping_add(hash);
         if due_ms > 0 {
-            self.due_ms_min = if self.due_ms_min == 0 { due_ms } else { self.due_ms_min.min(due_ms) };
+            self.due_ms_min = if self.due_ms_min == 0 {
+                due_ms
+            } else {
+                self.due_ms_min.min(due_ms)
+            };
             self.due_ms_max = self.due_ms_max.max(due_ms);
             self.new_lines += 1;
         }

@@ -31,7 +31,12 @@ pub struct Owned {
 impl Owned {
     pub const fn new(state: Partition) -> Self {
         let flushed = state.next;
-        Self { state, records: 0, fresh: true, flushed }
+        Self {
+            state,
+            records: 0,
+            fresh: true,
+            flushed,
+        }
     }
 
     fn wants_flush(&self) -> bool {
@@ -69,19 +74,40 @@ pub fn flush(
         let state = &mut owned.state;
         let (cells_digest, windows_digest) = state.digests();
         digests.push((cells_digest, windows_digest));
-        let intent = Intent { epoch: state.epoch, cut: state.next, cells_digest, windows_digest };
-        let key = StateKey::Intent { partition: state.number }.to_bytes();
-        producer.send(STORE_INVENTORY, state.number, &key, &intent.encode_to_vec(), None, &[])?;
+        let intent = Intent {
+            epoch: state.epoch,
+            cut: state.next,
+            cells_digest,
+            windows_digest,
+        };
+        let key = StateKey::Intent {
+            partition: state.number,
+        }
+        .to_bytes();
+        producer.send(
+            STORE_INVENTORY,
+            state.number,
+            &key,
+            &intent.encode_to_vec(),
+            None,
+            &[],
+        )?;
         owned.records += 1;
     }
     producer.flush(TIMEOUT)?;
 
-    let mut sink = Sink { producer, result: Ok(()) };
+    let mut sink = Sink {
+        producer,
+        result: Ok(()),
+    };
     for owned in &mut dirty {
         let (partition, cut) = (owned.state.number, owned.state.next);
-        let cells = owned.state.take_cells(&mut |key, value| sink.send(STORE_INVENTORY, partition, key, value));
-        let partials =
-            owned.state.take_partials(cut, &mut |key, value| sink.send(ITEM_PARTIALS, partition, key, value));
+        let cells = owned
+            .state
+            .take_cells(&mut |key, value| sink.send(STORE_INVENTORY, partition, key, value));
+        let partials = owned.state.take_partials(cut, &mut |key, value| {
+            sink.send(ITEM_PARTIALS, partition, key, value)
+        });
         owned.records += cells;
         Counters::add(&counters.cells_written, cells);
         Counters::add(&counters.partials_written, partials);
@@ -89,14 +115,26 @@ pub fn flush(
     sink.result?;
     producer.flush(TIMEOUT)?;
 
-    let mut sink = Sink { producer, result: Ok(()) };
+    let mut sink = Sink {
+        producer,
+        result: Ok(()),
+    };
     for owned in &mut dirty {
         let (partition, cut) = (owned.state.number, owned.state.next);
-        owned.records +=
-            owned.state.take_windows(cut, &mut |key, value| sink.send(STORE_INVENTORY, partition, key, value));
+        owned.records += owned.state.take_windows(cut, &mut |key, value| {
+            sink.send(STORE_INVENTORY, partition, key, value)
+        });
         if owned.fresh {
-            let end = PartialEnd { epoch: owned.state.epoch, cut };
-            sink.send(ITEM_PARTIALS, partition, &StateKey::PartialEnd { partition }.to_bytes(), &end.encode_to_vec());
+            let end = PartialEnd {
+                epoch: owned.state.epoch,
+                cut,
+            };
+            sink.send(
+                ITEM_PARTIALS,
+                partition,
+                &StateKey::PartialEnd { partition }.to_bytes(),
+                &end.encode_to_vec(),
+            );
         }
     }
     sink.result?;
@@ -118,8 +156,18 @@ pub fn flush(
             records: owned.records,
             at_ms: wall_ms(),
         };
-        let key = StateKey::Head { partition: state.number }.to_bytes();
-        producer.send(STORE_INVENTORY, state.number, &key, &head.encode_to_vec(), None, &[])?;
+        let key = StateKey::Head {
+            partition: state.number,
+        }
+        .to_bytes();
+        producer.send(
+            STORE_INVENTORY,
+            state.number,
+            &key,
+            &head.encode_to_vec(),
+            None,
+            &[],
+        )?;
         commits.push(((MOVEMENTS.to_owned(), state.number), state.next));
     }
     producer.flush(TIMEOUT)?;
@@ -129,7 +177,10 @@ pub fn flush(
     }
     // Serves lag and retention alone: the state says itself where it goes on.
     for (commit, owned) in commits.iter().zip(&dirty) {
-        consumer.commit(std::slice::from_ref(commit), &format!("epoch={}", owned.state.epoch))?;
+        consumer.commit(
+            std::slice::from_ref(commit),
+            &format!("epoch={}", owned.state.epoch),
+        )?;
     }
     Counters::add(&counters.flushes, 1);
     Ok(())

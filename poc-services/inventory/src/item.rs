@@ -38,7 +38,9 @@ impl Items {
     fn take(&mut self, key: &[u8], payload: &[u8]) {
         match StateKey::parse(key) {
             Some(StateKey::Partial { partition, sku }) if partition < PARTITIONS => {
-                let Ok(partial) = Partial::decode(payload) else { return };
+                let Ok(partial) = Partial::decode(payload) else {
+                    return;
+                };
                 let item = self.items.entry(sku.0).or_default();
                 let share = &mut item.shares[partition as usize];
                 if share.is_some_and(|old| (partial.epoch, partial.cut) < (old.epoch, old.cut)) {
@@ -53,7 +55,9 @@ impl Items {
                 }
             }
             Some(StateKey::PartialEnd { partition }) if partition < PARTITIONS => {
-                let Ok(end) = PartialEnd::decode(payload) else { return };
+                let Ok(end) = PartialEnd::decode(payload) else {
+                    return;
+                };
                 let ended = &mut self.ended[partition as usize];
                 *ended = (*ended).max(end.epoch);
             }
@@ -64,7 +68,10 @@ impl Items {
     fn total(&mut self, sku: u32) -> Option<ItemTotal> {
         let item = self.items.get_mut(&sku)?;
         item.dirty = false;
-        let mut total = ItemTotal { sku, ..ItemTotal::default() };
+        let mut total = ItemTotal {
+            sku,
+            ..ItemTotal::default()
+        };
         for (partition, share) in item.shares.iter().enumerate() {
             if self.newest[partition] > self.ended[partition] {
                 total.uncertain_partitions += 1;
@@ -76,7 +83,11 @@ impl Items {
             if share.due_ms_min > 0 && (total.due_ms_min == 0 || share.due_ms_min < total.due_ms_min) {
                 total.due_ms_min = share.due_ms_min;
             }
-            total.positions.push(PartialPosition { partition: partition as u32, epoch: share.epoch, cut: share.cut });
+            total.positions.push(PartialPosition {
+                partition: partition as u32,
+                epoch: share.epoch,
+                cut: share.cut,
+            });
         }
         total.on_hand = total.floor + total.back_room;
         Some(total)
@@ -109,7 +120,14 @@ pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
                 value.clear();
                 total.encode(&mut value).expect("a Vec takes all bytes");
                 let key = sku.to_string();
-                producer.send(ITEM_INVENTORY, partition_of_item(Sku(*sku)), key.as_bytes(), &value, None, &[])?;
+                producer.send(
+                    ITEM_INVENTORY,
+                    partition_of_item(Sku(*sku)),
+                    key.as_bytes(),
+                    &value,
+                    None,
+                    &[],
+                )?;
             }
             match producer.flush(FLUSH_TIMEOUT) {
                 Ok(()) => Counters::add(&config.counters.items_written, dirty.len() as u64),

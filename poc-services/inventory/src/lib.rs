@@ -111,9 +111,17 @@ pub enum InventoryError {
         "store.inventory[{partition}] was written with {found} partitions, this service has {expected}: a location's \
          partition would change; use new topics and a rebuild"
     )]
-    PartitionCount { partition: u32, found: u32, expected: u32 },
+    PartitionCount {
+        partition: u32,
+        found: u32,
+        expected: u32,
+    },
     #[error("store.inventory[{partition}]@{offset}: {message}")]
-    State { partition: u32, offset: u64, message: String },
+    State {
+        partition: u32,
+        offset: u64,
+        message: String,
+    },
     #[error("inventory: a thread cannot start: {0}")]
     Thread(#[from] std::io::Error),
     #[error("inventory: the {0} stage panicked")]

@@ -16,11 +16,16 @@ use crate::window::{Outcome, Window};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
     /// So many lines changed cells; those that the cells had already are not among them.
-    New { lines: u32 },
+    New {
+        lines: u32,
+    },
     Repeat,
     Replayed,
     /// Goes to the dead letters, under this class.
-    Refused { class: &'static str, message: &'static str },
+    Refused {
+        class: &'static str,
+        message: &'static str,
+    },
 }
 
 #[derive(Debug)]
@@ -108,17 +113,37 @@ impl Partition {
         self.transactions += 1;
         let id = match identity(movement) {
             Ok(id) => id,
-            Err(message) => return Applied::Refused { class: "undecodable", message },
+            Err(message) => {
+                return Applied::Refused {
+                    class: "undecodable",
+                    message,
+                };
+            }
         };
         if topics::partition_of(id.source.location) != self.number {
-            return Applied::Refused { class: "misrouted", message: "the location belongs to another partition" };
+            return Applied::Refused {
+                class: "misrouted",
+                message: "the location belongs to another partition",
+            };
         }
-        if movement.lines.iter().any(|line| line.kind() == MovementKind::Unspecified) {
-            return Applied::Refused { class: "undecodable", message: "a line has no known kind" };
+        if movement
+            .lines
+            .iter()
+            .any(|line| line.kind() == MovementKind::Unspecified)
+        {
+            return Applied::Refused {
+                class: "undecodable",
+                message: "a line has no known kind",
+            };
         }
         let source = self.sources.entry(id.source).or_default();
-        let outcome =
-            source.window.admit(id.source, id.business_day.0, id.number, movement.content_hash, offset);
+        let outcome = source.window.admit(
+            id.source,
+            id.business_day.0,
+            id.number,
+            movement.content_hash,
+            offset,
+        );
         if !source.dirty && outcome != Outcome::Replayed {
             source.dirty = true;
             self.dirty_sources.push(id.source);
@@ -127,18 +152,25 @@ impl Partition {
             Outcome::New => None,
             Outcome::Repeat => return Applied::Repeat,
             Outcome::Replayed => return Applied::Replayed,
-            Outcome::ContentReused => Some(("content-reused", "the number was used for another content before")),
-            Outcome::IdentityUnclear => {
-                Some(("identity-unclear", "the number cannot be placed: its business day is too old or it jumps too far"))
+            Outcome::ContentReused => {
+                Some(("content-reused", "the number was used for another content before"))
             }
-            Outcome::TooManyGaps => Some(("too-many-gaps", "the source has more gaps than can be remembered")),
+            Outcome::IdentityUnclear => Some((
+                "identity-unclear",
+                "the number cannot be placed: its business day is too old or it jumps too far",
+            )),
+            Outcome::TooManyGaps => {
+                Some(("too-many-gaps", "the source has more gaps than can be remembered"))
+            }
         };
         if let Some((class, message)) = refused {
             source.dead_letters += 1;
             return Applied::Refused { class, message };
         }
         source.complete_until_ms = source.complete_until_ms.max(movement.occurred_ms);
-        let damage = sabotage.filter(|sabotage| sabotage.hits(&id)).map(|sabotage| sabotage.class);
+        let damage = sabotage
+            .filter(|sabotage| sabotage.hits(&id))
+            .map(|sabotage| sabotage.class);
         if damage == Some(SabotageClass::Drop) {
             return Applied::New { lines: 0 };
         }
@@ -162,7 +194,9 @@ impl Partition {
             slot.touched_by = self.transactions;
             slot.cell.applied_offset = offset + 1;
             let quantity = line.quantity + if alter && index == 0 { 1_000 } else { 0 };
-            let Some(change) = slot.cell.apply(line.kind(), quantity, hasher.line(index as u32), movement.due_ms)
+            let Some(change) =
+                slot.cell
+                    .apply(line.kind(), quantity, hasher.line(index as u32), movement.due_ms)
             else {
                 continue;
             };
@@ -195,7 +229,10 @@ impl Partition {
     fn place(&mut self, location: LocationId) -> u32 {
         let places = &mut self.places;
         *self.place_index.entry(location).or_insert_with(|| {
-            places.push(Place { location, slots: HashMap::new() });
+            places.push(Place {
+                location,
+                slots: HashMap::new(),
+            });
             places.len() as u32 - 1
         })
     }
@@ -206,7 +243,10 @@ impl Partition {
         }
         let shares = &mut self.shares;
         let partial = *self.share_index.entry(sku).or_insert_with(|| {
-            shares.push(Share { sku, ..Share::default() });
+            shares.push(Share {
+                sku,
+                ..Share::default()
+            });
             shares.len() as u32 - 1
         });
         let index = self.slots.len() as u32;
@@ -241,15 +281,25 @@ impl Partition {
         for index in &self.dirty_slots {
             let slot = &mut self.slots[*index as usize];
             let location = self.places[slot.location as usize].location;
-            let digest = slot.cell.digest(u64::from(location.copybook_number()) << 32 | u64::from(slot.sku));
+            let digest = slot
+                .cell
+                .digest(u64::from(location.copybook_number()) << 32 | u64::from(slot.sku));
             self.cells_digest = self.cells_digest.wrapping_sub(slot.digest).wrapping_add(digest);
             slot.digest = digest;
         }
         for id in &self.dirty_sources {
             if let Some(source) = self.sources.get_mut(id) {
-                let key = u64::from(id.location.copybook_number()) << 32 | (id.kind as u64) << 16 | u64::from(id.unit);
-                let digest = source.window.digest().wrapping_mul(contracts::hash::finish(key) | 1);
-                self.windows_digest = self.windows_digest.wrapping_sub(source.digest).wrapping_add(digest);
+                let key = u64::from(id.location.copybook_number()) << 32
+                    | (id.kind as u64) << 16
+                    | u64::from(id.unit);
+                let digest = source
+                    .window
+                    .digest()
+                    .wrapping_mul(contracts::hash::finish(key) | 1);
+                self.windows_digest = self
+                    .windows_digest
+                    .wrapping_sub(source.digest)
+                    .wrapping_add(digest);
                 source.digest = digest;
             }
         }
@@ -266,7 +316,11 @@ impl Partition {
             let slot = &mut self.slots[index as usize];
             let location = self.places[slot.location as usize].location;
             key.clear();
-            StateKey::Cell { location, sku: Sku(slot.sku) }.write(&mut key);
+            StateKey::Cell {
+                location,
+                sku: Sku(slot.sku),
+            }
+            .write(&mut key);
             value.clear();
             encode(&slot.cell.to_record(self.epoch), &mut value);
             out(&key, &value);
@@ -288,9 +342,23 @@ impl Partition {
             let share = &mut self.shares[index as usize];
             share.dirty = false;
             value.clear();
-            encode(&Partial { epoch: self.epoch, cut, ..share.partial }, &mut value);
+            encode(
+                &Partial {
+                    epoch: self.epoch,
+                    cut,
+                    ..share.partial
+                },
+                &mut value,
+            );
             share.partial.due_ms_min = 0;
-            out(&StateKey::Partial { partition: self.number, sku: Sku(share.sku) }.to_bytes(), &value);
+            out(
+                &StateKey::Partial {
+                    partition: self.number,
+                    sku: Sku(share.sku),
+                }
+                .to_bytes(),
+                &value,
+            );
         }
         self.dirty_shares = dirty;
         count
@@ -302,7 +370,9 @@ impl Partition {
         let mut dirty = std::mem::take(&mut self.dirty_sources);
         let count = dirty.len() as u64 * 2;
         for id in dirty.drain(..) {
-            let Some(source) = self.sources.get_mut(&id) else { continue };
+            let Some(source) = self.sources.get_mut(&id) else {
+                continue;
+            };
             source.dirty = false;
             value.clear();
             encode(&source.window.to_record(self.epoch, cut), &mut value);
@@ -332,7 +402,9 @@ impl Partition {
         let index = self.slot(place, sku.0);
         let slot = &mut self.slots[index as usize];
         slot.cell = Cell::from_record(record);
-        let digest = slot.cell.digest(u64::from(location.copybook_number()) << 32 | u64::from(sku.0));
+        let digest = slot
+            .cell
+            .digest(u64::from(location.copybook_number()) << 32 | u64::from(sku.0));
         self.cells_digest = self.cells_digest.wrapping_sub(slot.digest).wrapping_add(digest);
         slot.digest = digest;
     }
@@ -364,9 +436,17 @@ impl Partition {
         let ids: Vec<SourceId> = self.sources.keys().copied().collect();
         for id in ids {
             if let Some(source) = self.sources.get_mut(&id) {
-                let key = u64::from(id.location.copybook_number()) << 32 | (id.kind as u64) << 16 | u64::from(id.unit);
-                let digest = source.window.digest().wrapping_mul(contracts::hash::finish(key) | 1);
-                self.windows_digest = self.windows_digest.wrapping_sub(source.digest).wrapping_add(digest);
+                let key = u64::from(id.location.copybook_number()) << 32
+                    | (id.kind as u64) << 16
+                    | u64::from(id.unit);
+                let digest = source
+                    .window
+                    .digest()
+                    .wrapping_mul(contracts::hash::finish(key) | 1);
+                self.windows_digest = self
+                    .windows_digest
+                    .wrapping_sub(source.digest)
+                    .wrapping_add(digest);
                 source.digest = digest;
             }
         }
@@ -375,7 +455,11 @@ impl Partition {
     /// Every cell, for tests and tools.
     pub fn each_cell(&self, mut look: impl FnMut(LocationId, Sku, &Cell)) {
         for slot in &self.slots {
-            look(self.places[slot.location as usize].location, Sku(slot.sku), &slot.cell);
+            look(
+                self.places[slot.location as usize].location,
+                Sku(slot.sku),
+                &slot.cell,
+            );
         }
     }
 }

@@ -29,7 +29,9 @@ pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
         match result {
             // What is not acknowledged may or may not be in the log: a new producer is a new acquisition.
             Err(InventoryError::Backbone(
-                error @ (BackboneError::Delivery { .. } | BackboneError::FlushTimeout { .. } | BackboneError::Commit { .. }),
+                error @ (BackboneError::Delivery { .. }
+                | BackboneError::FlushTimeout { .. }
+                | BackboneError::Commit { .. }),
             )) => {
                 tracing::warn!(%error, "acquiring everything anew");
                 Counters::add(&config.counters.recoveries, 1);
@@ -61,8 +63,12 @@ impl Interval {
     fn adapt(&mut self, config: &Config, flush: Duration) {
         // A flush may take a third of the time at most.
         let least = (flush * 3).clamp(config.flush_min, config.flush_max);
-        self.now = if self.idle { self.now.mul_f64(0.7) } else { self.now.mul_f64(1.3) }
-            .clamp(least, config.flush_max);
+        self.now = if self.idle {
+            self.now.mul_f64(0.7)
+        } else {
+            self.now.mul_f64(1.3)
+        }
+        .clamp(least, config.flush_max);
         self.idle = false;
     }
 }
@@ -86,13 +92,22 @@ fn session(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
         owned: Vec::new(),
         index: Vec::new(),
         movement: Movement::default(),
-        sabotage: config.sabotage.filter(|sabotage| sabotage.stage == SabotageStage::Inventory),
+        sabotage: config
+            .sabotage
+            .filter(|sabotage| sabotage.stage == SabotageStage::Inventory),
     };
-    let mut interval = Interval { now: config.flush_min, idle: false };
+    let mut interval = Interval {
+        now: config.flush_min,
+        idle: false,
+    };
     let mut flushed = Instant::now();
     let mut looked = 0;
     loop {
-        match consumer.poll(if worker.owned.is_empty() { POLL } else { Duration::ZERO })? {
+        match consumer.poll(if worker.owned.is_empty() {
+            POLL
+        } else {
+            Duration::ZERO
+        })? {
             Some(Event::Record(record)) => worker.take(&record, &mut producer)?,
             Some(Event::Assigned(partitions)) => {
                 let numbers: Vec<u32> = partitions.iter().map(|(_, partition)| *partition).collect();
@@ -109,12 +124,21 @@ fn session(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
                 // Others own them by now: what is still under way of ours must not come behind theirs.
                 producer.purge();
                 consumer.give_back(&partitions)?;
-                return Err(BackboneError::Delivery { failed: 0, first: "the assignment was lost".into() }.into());
+                return Err(BackboneError::Delivery {
+                    failed: 0,
+                    first: "the assignment was lost".into(),
+                }
+                .into());
             }
             None => {
                 interval.idle = true;
                 looked = LOOK_EVERY;
-                wait(&consumer, &mut worker, &mut producer, interval.now.saturating_sub(flushed.elapsed()))?;
+                wait(
+                    &consumer,
+                    &mut worker,
+                    &mut producer,
+                    interval.now.saturating_sub(flushed.elapsed()),
+                )?;
             }
         }
         looked += 1;
@@ -132,7 +156,10 @@ fn session(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
             flush(&mut worker.owned, &mut producer, &consumer, &config.counters)?;
             interval.adapt(config, start.elapsed());
             Counters::set(&config.counters.flush_ms_last, start.elapsed().as_millis() as u64);
-            Counters::set(&config.counters.flush_interval_ms, interval.now.as_millis() as u64);
+            Counters::set(
+                &config.counters.flush_interval_ms,
+                interval.now.as_millis() as u64,
+            );
             flushed = Instant::now();
         }
         if stop {
@@ -171,7 +198,8 @@ impl Worker<'_> {
     }
 
     fn drop_partitions(&mut self, partitions: &[Assignment]) {
-        self.owned.retain(|owned| !partitions.iter().any(|(_, number)| *number == owned.state.number));
+        self.owned
+            .retain(|owned| !partitions.iter().any(|(_, number)| *number == owned.state.number));
         self.reindex();
     }
 
@@ -189,7 +217,10 @@ impl Worker<'_> {
             Ok(()) => state.apply(&self.movement, offset, self.sabotage.as_ref()),
             Err(_) => {
                 state.next = offset + 1;
-                Applied::Refused { class: "undecodable", message: "the record is no Movement" }
+                Applied::Refused {
+                    class: "undecodable",
+                    message: "the record is no Movement",
+                }
             }
         };
         match applied {

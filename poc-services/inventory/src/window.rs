@@ -65,7 +65,11 @@ impl Window {
             _ => (raw > 0).then_some(raw),
         };
         let Some(number) = placed else {
-            return if offset < self.cut { Outcome::Replayed } else { Outcome::IdentityUnclear };
+            return if offset < self.cut {
+                Outcome::Replayed
+            } else {
+                Outcome::IdentityUnclear
+            };
         };
         let content = content as u32;
         if number <= self.highest {
@@ -81,7 +85,10 @@ impl Window {
                 if self.missing.len() >= MISSING_MAX {
                     return Outcome::TooManyGaps;
                 }
-                self.missing.push(Range { first: self.highest + 1, last: number - 1 });
+                self.missing.push(Range {
+                    first: self.highest + 1,
+                    last: number - 1,
+                });
             }
             self.highest = number;
         }
@@ -99,7 +106,10 @@ impl Window {
         if offset < self.cut {
             return Outcome::Replayed;
         }
-        let reused = self.recent.iter().any(|(known, hash)| *known == number && *hash != content);
+        let reused = self
+            .recent
+            .iter()
+            .any(|(known, hash)| *known == number && *hash != content);
         if reused {
             return Outcome::ContentReused;
         }
@@ -121,7 +131,13 @@ impl Window {
                     return false;
                 }
                 self.missing[index].last = number - 1;
-                self.missing.insert(index + 1, Range { first: number + 1, last: range.last });
+                self.missing.insert(
+                    index + 1,
+                    Range {
+                        first: number + 1,
+                        last: range.last,
+                    },
+                );
             }
         }
         true
@@ -168,7 +184,14 @@ impl Window {
                 band.highest = band.highest.max(number);
             }
             _ => {
-                self.bands.insert(index, Band { day, lowest: number, highest: number });
+                self.bands.insert(
+                    index,
+                    Band {
+                        day,
+                        lowest: number,
+                        highest: number,
+                    },
+                );
                 if self.bands.len() > BANDS_MAX {
                     self.bands.remove(0);
                 }
@@ -186,7 +209,10 @@ impl Window {
     }
 
     pub fn missing(&self) -> u64 {
-        self.missing.iter().map(|range| range.last - range.first + 1).sum()
+        self.missing
+            .iter()
+            .map(|range| range.last - range.first + 1)
+            .sum()
     }
 
     pub fn to_record(&self, epoch: u32, cut: u64) -> records::Window {
@@ -194,13 +220,31 @@ impl Window {
             epoch,
             cut,
             highest: self.highest,
-            missing: self.missing.iter().map(|r| NumberRange { first: r.first, last: r.last }).collect(),
+            missing: self
+                .missing
+                .iter()
+                .map(|r| NumberRange {
+                    first: r.first,
+                    last: r.last,
+                })
+                .collect(),
             bands: self
                 .bands
                 .iter()
-                .map(|b| BusinessDayBand { business_day: b.day, lowest: b.lowest, highest: b.highest })
+                .map(|b| BusinessDayBand {
+                    business_day: b.day,
+                    lowest: b.lowest,
+                    highest: b.highest,
+                })
                 .collect(),
-            recent: self.recent.iter().map(|(number, hash)| RecentContent { number: *number, content_hash: *hash }).collect(),
+            recent: self
+                .recent
+                .iter()
+                .map(|(number, hash)| RecentContent {
+                    number: *number,
+                    content_hash: *hash,
+                })
+                .collect(),
             duplicates: self.repeats,
         }
     }
@@ -208,11 +252,22 @@ impl Window {
     pub fn from_record(record: &records::Window) -> Self {
         Self {
             highest: record.highest,
-            missing: record.missing.iter().map(|r| Range { first: r.first, last: r.last }).collect(),
+            missing: record
+                .missing
+                .iter()
+                .map(|r| Range {
+                    first: r.first,
+                    last: r.last,
+                })
+                .collect(),
             bands: record
                 .bands
                 .iter()
-                .map(|b| Band { day: b.business_day, lowest: b.lowest, highest: b.highest })
+                .map(|b| Band {
+                    day: b.business_day,
+                    lowest: b.lowest,
+                    highest: b.highest,
+                })
                 .collect(),
             recent: record.recent.iter().map(|r| (r.number, r.content_hash)).collect(),
             repeats: record.duplicates,
@@ -224,7 +279,9 @@ impl Window {
     pub fn digest(&self) -> u64 {
         let mut digest = contracts::hash::finish(self.highest);
         for range in &self.missing {
-            digest = digest.wrapping_add(contracts::hash::finish(range.first ^ range.last.rotate_left(32) ^ 1));
+            digest = digest.wrapping_add(contracts::hash::finish(
+                range.first ^ range.last.rotate_left(32) ^ 1,
+            ));
         }
         for band in &self.bands {
             let word = u64::from(band.day) ^ band.lowest.rotate_left(20) ^ band.highest.rotate_left(40);
@@ -257,14 +314,20 @@ mod tests {
         assert_eq!(admit(&mut window, 1, 3), Outcome::Repeat);
         assert_eq!(admit(&mut window, 1, 1), Outcome::New);
         assert_eq!(admit(&mut window, 1, 2), Outcome::New);
-        assert_eq!((window.complete_up_to(), window.missing(), window.repeats), (3, 0, 1));
+        assert_eq!(
+            (window.complete_up_to(), window.missing(), window.repeats),
+            (3, 0, 1)
+        );
     }
 
     #[test]
     fn numbers_go_on_behind_9999_and_a_repeat_from_before_the_wrap_is_known() {
         let mut window = Window::default();
         for number in 1..=9_999 {
-            assert_eq!(admit(&mut window, 1 + (number / 2_000) as u32, number), Outcome::New);
+            assert_eq!(
+                admit(&mut window, 1 + (number / 2_000) as u32, number),
+                Outcome::New
+            );
         }
         assert_eq!(admit(&mut window, 5, 1), Outcome::New);
         assert_eq!(window.highest(), 10_000);
@@ -299,7 +362,10 @@ mod tests {
             assert_eq!(window.admit(reader, 0, index * 2, 0, 0), Outcome::New);
         }
         let before = window.clone();
-        assert_eq!(window.admit(reader, 0, MISSING_MAX as u64 * 2 + 2, 0, 0), Outcome::TooManyGaps);
+        assert_eq!(
+            window.admit(reader, 0, MISSING_MAX as u64 * 2 + 2, 0, 0),
+            Outcome::TooManyGaps
+        );
         assert_eq!(window, before);
     }
 

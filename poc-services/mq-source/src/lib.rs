@@ -119,11 +119,15 @@ impl Source {
             match self.produce(&batch).await {
                 Ok(()) => {
                     receiver.accept_all(&batch).await?;
-                    self.counters.messages.fetch_add(batch.len() as u64, Ordering::Relaxed);
+                    self.counters
+                        .messages
+                        .fetch_add(batch.len() as u64, Ordering::Relaxed);
                     *backoff = BACKOFF_MIN;
                 }
                 Err(error) => {
-                    self.counters.released.fetch_add(batch.len() as u64, Ordering::Relaxed);
+                    self.counters
+                        .released
+                        .fetch_add(batch.len() as u64, Ordering::Relaxed);
                     receiver.release_all(&batch).await?;
                     return Err(error.into());
                 }
@@ -138,7 +142,15 @@ impl Source {
         for message in batch {
             let format: [(&str, &[u8]); 1] = [(headers::FORMAT, FORMAT_COPYBOOK_037.as_bytes())];
             let due = (message.due_ms > 0).then_some(message.due_ms);
-            while !self.producer.try_send(&ack, MQ_RAW, partition, key.as_bytes(), &message.body, due, &format)? {
+            while !self.producer.try_send(
+                &ack,
+                MQ_RAW,
+                partition,
+                key.as_bytes(),
+                &message.body,
+                due,
+                &format,
+            )? {
                 tokio::time::sleep(FULL_PAUSE).await;
             }
         }

@@ -53,11 +53,26 @@ fn marker(stage: &StageView) -> &'static str {
 fn draw_stages(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let theme = model.theme;
     let header = Row::new(
-        ["", "", "transactions", "tx/s", "tx/min", "lines/s", "waiting", "≈ s", ""]
-            .map(|title| Cell::from(Line::from(title).right_aligned())),
+        [
+            "",
+            "",
+            "transactions",
+            "tx/s",
+            "tx/min",
+            "lines/s",
+            "waiting",
+            "≈ s",
+            "",
+        ]
+        .map(|title| Cell::from(Line::from(title).right_aligned())),
     )
     .style(theme.style(Role::Muted));
-    let rows: Vec<Row<'_>> = model.snapshot.stages.iter().map(|stage| row(theme, stage)).collect();
+    let rows: Vec<Row<'_>> = model
+        .snapshot
+        .stages
+        .iter()
+        .map(|stage| row(theme, stage))
+        .collect();
     let widths = [
         Constraint::Length(17),
         Constraint::Length(3),
@@ -80,7 +95,10 @@ fn row(theme: Theme, stage: &StageView) -> Row<'_> {
         ServiceState::Stopped => ("■", Role::Warn, "stopped"),
         ServiceState::Failed => ("✗", Role::Bad, "failed"),
     };
-    let name = Line::from(vec![Span::styled(format!(" {glyph} "), theme.style(role)), Span::raw(stage.name)]);
+    let name = Line::from(vec![
+        Span::styled(format!(" {glyph} "), theme.style(role)),
+        Span::raw(stage.name),
+    ]);
     let note = match word {
         "" => Span::styled(stage.note.as_str(), theme.style(Role::Muted)),
         word => Span::styled(word, theme.style(role)),
@@ -89,7 +107,13 @@ fn row(theme: Theme, stage: &StageView) -> Row<'_> {
     let moving = if word.is_empty() { marker(stage) } else { " ⏸ " };
     let flow = &stage.flow;
     let known = stage.state != ServiceState::Starting;
-    let text = |value: f64| if known { count(value.round() as u64) } else { "–".into() };
+    let text = |value: f64| {
+        if known {
+            count(value.round() as u64)
+        } else {
+            "–".into()
+        }
+    };
     let lag = stage.lag.map_or("–".into(), count);
     let seconds = match (stage.lag, stage.lag_seconds) {
         (Some(0), _) => "0".into(),
@@ -100,8 +124,15 @@ fn row(theme: Theme, stage: &StageView) -> Row<'_> {
     let lag_style = theme.style(if waiting { Role::Warn } else { Role::Strong });
     Row::new(vec![
         Cell::from(name),
-        Cell::from(Span::styled(moving, theme.style(if word.is_empty() { Role::Accent } else { role }))),
-        number(if known { count(flow.transactions) } else { "–".into() }),
+        Cell::from(Span::styled(
+            moving,
+            theme.style(if word.is_empty() { Role::Accent } else { role }),
+        )),
+        number(if known {
+            count(flow.transactions)
+        } else {
+            "–".into()
+        }),
         number(text(flow.transactions_per_s)),
         number(text(flow.transactions_per_s * 60.0)),
         number(text(flow.lines_per_s)),
@@ -116,14 +147,21 @@ fn draw_freshness(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let freshness = &model.snapshot.freshness;
     let block = Block::bordered()
         .border_style(theme.style(Role::Muted))
-        .title(Span::styled(" freshness, due → visible ", theme.style(Role::Strong)));
+        .title(Span::styled(
+            " freshness, due → visible ",
+            theme.style(Role::Strong),
+        ));
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let [text, rest] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(inner);
     let line = if freshness.count == 0 {
         Line::from(" –")
     } else {
-        let role = if freshness.p99 <= 1_000 { Role::Good } else { Role::Warn };
+        let role = if freshness.p99 <= 1_000 {
+            Role::Good
+        } else {
+            Role::Warn
+        };
         Line::from(vec![
             Span::raw(format!(" p50 {} ms ", count(freshness.p50))),
             Span::styled(format!(" p99 {} ms", count(freshness.p99)), theme.style(role)),
@@ -134,7 +172,9 @@ fn draw_freshness(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         let history = &model.snapshot.freshness_history;
         let newest = history.len().saturating_sub(usize::from(rest.width));
         frame.render_widget(
-            Sparkline::default().data(&history[newest..]).style(theme.style(Role::Accent)),
+            Sparkline::default()
+                .data(&history[newest..])
+                .style(theme.style(Role::Accent)),
             rest,
         );
     }

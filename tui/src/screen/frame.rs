@@ -32,7 +32,12 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>) -> usize {
             "This window has {} × {} characters.\nstockstream needs {WIDTH_MIN} × {HEIGHT_MIN}: please enlarge it, or leave with q\nand run with --headless.",
             area.width, area.height
         );
-        frame.render_widget(Paragraph::new(text).alignment(Alignment::Center).wrap(Wrap { trim: true }), area);
+        frame.render_widget(
+            Paragraph::new(text)
+                .alignment(Alignment::Center)
+                .wrap(Wrap { trim: true }),
+            area,
+        );
         return model.page;
     }
     let [header, tabs, body, say, footer] = Layout::vertical([
@@ -66,7 +71,10 @@ fn draw_header(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let snapshot = &model.snapshot;
     let theme = model.theme;
     let line = Line::from(vec![
-        Span::styled(" stockstream ", theme.style(Role::Accent).add_modifier(Modifier::BOLD)),
+        Span::styled(
+            " stockstream ",
+            theme.style(Role::Accent).add_modifier(Modifier::BOLD),
+        ),
         Span::styled(format!(" {} ", snapshot.title), theme.style(Role::Strong)),
         Span::styled(format!("· seed {} · ", snapshot.seed), theme.style(Role::Muted)),
         Span::styled(snapshot.backbone.to_string(), theme.style(Role::Muted)),
@@ -86,12 +94,20 @@ fn draw_tabs(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         PaceView::Unthrottled => "as fast as it goes".into(),
         PaceView::Paused => "PAUSED".into(),
     };
-    let simulated = if snapshot.phase == Phase::Starting { "–".into() } else { clock(snapshot.simulated) };
+    let simulated = if snapshot.phase == Phase::Starting {
+        "–".into()
+    } else {
+        clock(snapshot.simulated)
+    };
     let mut spans = vec![
         Span::styled(format!(" {simulated} "), theme.style(Role::Strong)),
         Span::styled(
             pace,
-            theme.style(if snapshot.pace == PaceView::Paused { Role::Warn } else { Role::Accent }),
+            theme.style(if snapshot.pace == PaceView::Paused {
+                Role::Warn
+            } else {
+                Role::Accent
+            }),
         ),
         Span::raw(" · "),
     ];
@@ -99,12 +115,19 @@ fn draw_tabs(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         Some(verdict) => Span::styled(
             format!(" {} ", verdict.outcome.label()),
             theme
-                .style(if verdict.outcome == Outcome::Pass { Role::Good } else { Role::Bad })
+                .style(if verdict.outcome == Outcome::Pass {
+                    Role::Good
+                } else {
+                    Role::Bad
+                })
                 .add_modifier(Modifier::REVERSED),
         ),
         None => Span::raw(snapshot.phase.label()),
     });
-    spans.push(Span::styled(format!(" · {}", duration(snapshot.elapsed)), theme.style(Role::Muted)));
+    spans.push(Span::styled(
+        format!(" · {}", duration(snapshot.elapsed)),
+        theme.style(Role::Muted),
+    ));
     if model.frozen {
         spans.push(Span::styled(" · FROZEN, f goes on", theme.style(Role::Warn)));
     }
@@ -121,8 +144,16 @@ fn draw_tabs(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         }
         tabs.push(Span::styled(format!(" {} {name} ", index + 1), style));
     }
-    let width = tabs.iter().map(|tab| tab.width() as u16).sum::<u16>().min(area.width);
-    let right = Rect { x: area.right() - width, width, ..area };
+    let width = tabs
+        .iter()
+        .map(|tab| tab.width() as u16)
+        .sum::<u16>()
+        .min(area.width);
+    let right = Rect {
+        x: area.right() - width,
+        width,
+        ..area
+    };
     frame.render_widget(Paragraph::new(Line::from(tabs)), right);
 }
 
@@ -136,9 +167,15 @@ fn draw_say(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     }
     let mut spans = Vec::new();
     if snapshot.steps > 0 {
-        spans.push(Span::styled(format!(" {}/{} ", snapshot.step, snapshot.steps), theme.style(Role::Accent)));
+        spans.push(Span::styled(
+            format!(" {}/{} ", snapshot.step, snapshot.steps),
+            theme.style(Role::Accent),
+        ));
     }
-    spans.push(Span::styled(format!(" {}", snapshot.say), theme.style(Role::Strong)));
+    spans.push(Span::styled(
+        format!(" {}", snapshot.say),
+        theme.style(Role::Strong),
+    ));
     frame.render_widget(Paragraph::new(Line::from(spans)).wrap(Wrap { trim: false }), area);
 }
 
@@ -155,8 +192,14 @@ fn draw_footer(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     }
     let mut spans = Vec::new();
     for binding in BINDINGS.iter().filter(|binding| !binding.footer.is_empty()) {
-        spans.push(Span::styled(format!(" {}", binding.label), theme.style(Role::Strong)));
-        spans.push(Span::styled(format!(" {} ", binding.footer), theme.style(Role::Muted)));
+        spans.push(Span::styled(
+            format!(" {}", binding.label),
+            theme.style(Role::Strong),
+        ));
+        spans.push(Span::styled(
+            format!(" {} ", binding.footer),
+            theme.style(Role::Muted),
+        ));
     }
     frame.render_widget(Paragraph::new(Line::from(spans)), area);
 }

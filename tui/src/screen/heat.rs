@@ -51,7 +51,11 @@ pub fn legend(theme: Theme) -> Line<'static> {
 /// Stores that one character stands for, so that all of them fit.
 pub fn stores_per_character(stores: usize, area: Rect) -> usize {
     let room = usize::from(area.width) * usize::from(area.height);
-    if room == 0 { 1 } else { stores.div_ceil(room).max(1) }
+    if room == 0 {
+        1
+    } else {
+        stores.div_ceil(room).max(1)
+    }
 }
 
 pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
@@ -61,7 +65,10 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let title = if each == 1 {
         format!(" {} stores, a character each ", count(stores.len() as u64))
     } else {
-        format!(" {} stores, a character for {each}, the worst shown ", count(stores.len() as u64))
+        format!(
+            " {} stores, a character for {each}, the worst shown ",
+            count(stores.len() as u64)
+        )
     };
     let block = Block::bordered()
         .border_style(model.theme.style(Role::Muted))

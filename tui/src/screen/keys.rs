@@ -41,31 +41,85 @@ const fn binding(
     footer: &'static str,
     help: &'static str,
 ) -> Binding {
-    Binding { keys, label, action, help, footer }
+    Binding {
+        keys,
+        label,
+        action,
+        help,
+        footer,
+    }
 }
 
 use KeyCode::{BackTab, Char, Down, End, Enter, Esc, Home, PageDown, PageUp, Tab, Up};
 
 pub const BINDINGS: &[Binding] = &[
-    binding(&[Char('q')], "q", Action::Quit, "quit", "sum up and leave; again leaves at once (Ctrl-C too)"),
+    binding(
+        &[Char('q')],
+        "q",
+        Action::Quit,
+        "quit",
+        "sum up and leave; again leaves at once (Ctrl-C too)",
+    ),
     binding(&[Char('?')], "?", Action::Help, "help", "this help"),
-    binding(&[Char(' ')], "space", Action::Pause, "pause", "pause the simulation, and go on"),
-    binding(&[Char('+'), Char('=')], "+", Action::Faster, "faster", "twice as fast"),
+    binding(
+        &[Char(' ')],
+        "space",
+        Action::Pause,
+        "pause",
+        "pause the simulation, and go on",
+    ),
+    binding(
+        &[Char('+'), Char('=')],
+        "+",
+        Action::Faster,
+        "faster",
+        "twice as fast",
+    ),
     binding(&[Char('-')], "-", Action::Slower, "slower", "half as fast"),
     binding(&[Tab, BackTab], "Tab", Action::NextView, "view", "the next view"),
-    binding(&[Char('1')], "1", Action::View(0), "", "the flow, from till to article"),
+    binding(
+        &[Char('1')],
+        "1",
+        Action::View(0),
+        "",
+        "the flow, from till to article",
+    ),
     binding(&[Char('2')], "2", Action::View(1), "", "the stores, one by one"),
     binding(&[Char('3')], "3", Action::View(2), "", "the proof"),
-    binding(&[Char('f')], "f", Action::Freeze, "freeze", "freeze the screen; the simulation goes on"),
+    binding(
+        &[Char('f')],
+        "f",
+        Action::Freeze,
+        "freeze",
+        "freeze the screen; the simulation goes on",
+    ),
     binding(&[Char('j'), Down], "j ↓", Action::Down, "", "down a line"),
     binding(&[Char('k'), Up], "k ↑", Action::Up, "", "up a line"),
     binding(&[Char('g'), Home], "g", Action::Top, "", "to the first line"),
     binding(&[Char('G'), End], "G", Action::Bottom, "", "to the last line"),
     binding(&[PageDown], "PgDn", Action::PageDown, "", "down a page"),
     binding(&[PageUp], "PgUp", Action::PageUp, "", "up a page"),
-    binding(&[Char('/')], "/", Action::Filter, "filter", "stores whose number, region or name holds a text"),
-    binding(&[Enter], "Enter", Action::Details, "", "details of the store under the cursor"),
-    binding(&[Esc], "Esc", Action::Close, "", "close what lies over the view; never quits"),
+    binding(
+        &[Char('/')],
+        "/",
+        Action::Filter,
+        "filter",
+        "stores whose number, region or name holds a text",
+    ),
+    binding(
+        &[Enter],
+        "Enter",
+        Action::Details,
+        "",
+        "details of the store under the cursor",
+    ),
+    binding(
+        &[Esc],
+        "Esc",
+        Action::Close,
+        "",
+        "close what lies over the view; never quits",
+    ),
 ];
 
 /// What a key means; releases and repeats of a held key's release mean nothing.
@@ -76,7 +130,10 @@ pub fn action(event: &KeyEvent) -> Option<Action> {
     if event.modifiers.contains(KeyModifiers::CONTROL) {
         return matches!(event.code, Char('c')).then_some(Action::Quit);
     }
-    BINDINGS.iter().find(|binding| binding.keys.contains(&event.code)).map(|binding| binding.action)
+    BINDINGS
+        .iter()
+        .find(|binding| binding.keys.contains(&event.code))
+        .map(|binding| binding.action)
 }
 
 #[cfg(test)]
@@ -100,6 +157,9 @@ mod tests {
         assert_eq!(action(&event), Some(Action::Quit));
         event.kind = KeyEventKind::Release;
         assert_eq!(action(&event), None);
-        assert_eq!(action(&KeyEvent::new(Char('c'), KeyModifiers::CONTROL)), Some(Action::Quit));
+        assert_eq!(
+            action(&KeyEvent::new(Char('c'), KeyModifiers::CONTROL)),
+            Some(Action::Quit)
+        );
     }
 }

@@ -16,11 +16,17 @@ pub enum View {
 }
 
 impl View {
-    pub const ALL: [(Self, &'static str); 3] =
-        [(Self::Flow, "Flow"), (Self::Stores, "Stores"), (Self::Proof, "Proof")];
+    pub const ALL: [(Self, &'static str); 3] = [
+        (Self::Flow, "Flow"),
+        (Self::Stores, "Stores"),
+        (Self::Proof, "Proof"),
+    ];
 
     fn next(self) -> Self {
-        let index = Self::ALL.iter().position(|(view, _)| *view == self).unwrap_or_default();
+        let index = Self::ALL
+            .iter()
+            .position(|(view, _)| *view == self)
+            .unwrap_or_default();
         Self::ALL[(index + 1) % Self::ALL.len()].0
     }
 }
@@ -190,5 +196,9 @@ fn act(model: &mut Model, action: Action) -> Option<Command> {
 }
 
 fn toggle(overlay: &mut Option<Overlay>, wanted: Overlay) {
-    *overlay = if *overlay == Some(wanted) { None } else { Some(wanted) };
+    *overlay = if *overlay == Some(wanted) {
+        None
+    } else {
+        Some(wanted)
+    };
 }

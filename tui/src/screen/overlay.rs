@@ -23,7 +23,11 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let width = 72.min(area.width.saturating_sub(4));
     let wanted: u16 = lines
         .iter()
-        .map(|line| (line.width() as u16).div_ceil(width.saturating_sub(4).max(1)).max(1))
+        .map(|line| {
+            (line.width() as u16)
+                .div_ceil(width.saturating_sub(4).max(1))
+                .max(1)
+        })
         .sum::<u16>()
         + 2;
     let height = wanted.min(area.height);
@@ -38,7 +42,10 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         .title(Span::styled(title, model.theme.style(Role::Strong)))
         .title_bottom(Line::from(" Esc closes ").right_aligned());
     frame.render_widget(Clear, place);
-    frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }).block(block), place);
+    frame.render_widget(
+        Paragraph::new(lines).wrap(Wrap { trim: false }).block(block),
+        place,
+    );
 }
 
 fn help(model: &Model) -> Vec<Line<'static>> {
@@ -59,7 +66,10 @@ fn store(model: &Model) -> Vec<Line<'static>> {
         return vec![Line::from("No store matches the filter.")];
     };
     vec![
-        Line::from(Span::styled(format!("{} {}", store.location.0, store.name), model.theme.style(Role::Strong))),
+        Line::from(Span::styled(
+            format!("{} {}", store.location.0, store.name),
+            model.theme.style(Role::Strong),
+        )),
         Line::from(format!("region  {}", store.region)),
         Line::from(format!("view    {}", stores::words(store.state))),
     ]
@@ -68,11 +78,19 @@ fn store(model: &Model) -> Vec<Line<'static>> {
 fn verdict(model: &Model) -> Vec<Line<'static>> {
     let snapshot = &model.snapshot;
     let theme = model.theme;
-    let Some(verdict) = &snapshot.verdict else { return vec![Line::from("There is no verdict yet.")] };
-    let role = if verdict.outcome == Outcome::Pass { Role::Good } else { Role::Bad };
+    let Some(verdict) = &snapshot.verdict else {
+        return vec![Line::from("There is no verdict yet.")];
+    };
+    let role = if verdict.outcome == Outcome::Pass {
+        Role::Good
+    } else {
+        Role::Bad
+    };
     let mut lines = vec![Line::from(Span::styled(
         format!(" {} ", verdict.outcome.label()),
-        theme.style(role).add_modifier(Modifier::REVERSED | Modifier::BOLD),
+        theme
+            .style(role)
+            .add_modifier(Modifier::REVERSED | Modifier::BOLD),
     ))];
     lines.extend(verdict.reasons.iter().map(|reason| Line::from(reason.clone())));
     lines.push(Line::default());
@@ -89,10 +107,22 @@ fn verdict(model: &Model) -> Vec<Line<'static>> {
         count(snapshot.proof.transactions_lost),
         count(snapshot.proof.transactions_doubled)
     )));
-    lines.extend(verdict.diverging.iter().take(6).map(|cell| Line::from(Span::styled(cell.clone(), theme.style(Role::Bad)))));
+    lines.extend(
+        verdict
+            .diverging
+            .iter()
+            .take(6)
+            .map(|cell| Line::from(Span::styled(cell.clone(), theme.style(Role::Bad)))),
+    );
     if verdict.diverging.len() > 6 {
-        lines.push(Line::from(format!("… and {} more in the report", verdict.diverging.len() - 6)));
+        lines.push(Line::from(format!(
+            "… and {} more in the report",
+            verdict.diverging.len() - 6
+        )));
     }
-    lines.push(Line::from(Span::styled("Stays for your questions; q leaves.", theme.style(Role::Muted))));
+    lines.push(Line::from(Span::styled(
+        "Stays for your questions; q leaves.",
+        theme.style(Role::Muted),
+    )));
     lines
 }

@@ -20,7 +20,10 @@ use crate::snapshot::Phase;
 
 fn entry(theme: Theme, width: u16, name: &str, value: &str, role: Role) -> Line<'static> {
     let room = usize::from(width).saturating_sub(name.chars().count() + 3);
-    Line::from(vec![Span::raw(format!(" {name} ")), Span::styled(format!("{value:>room$}"), theme.style(role))])
+    Line::from(vec![
+        Span::raw(format!(" {name} ")),
+        Span::styled(format!("{value:>room$}"), theme.style(role)),
+    ])
 }
 
 fn lines(model: &Model, width: u16, short: bool) -> Vec<Line<'static>> {
@@ -29,7 +32,11 @@ fn lines(model: &Model, width: u16, short: bool) -> Vec<Line<'static>> {
     let known_at_end = model.snapshot.phase == Phase::Verdict;
     let zero_is_good = |value: u64| if value == 0 { Role::Good } else { Role::Bad };
     let at_end = |value: u64| {
-        if known_at_end { (count(value), zero_is_good(value)) } else { ("at the end".into(), Role::Muted) }
+        if known_at_end {
+            (count(value), zero_is_good(value))
+        } else {
+            ("at the end".into(), Role::Muted)
+        }
     };
     let (lost, lost_role) = at_end(proof.transactions_lost);
     let (doubled, doubled_role) = at_end(proof.transactions_doubled);
@@ -39,24 +46,107 @@ fn lines(model: &Model, width: u16, short: bool) -> Vec<Line<'static>> {
         (_, true) => Role::Bad,
         (_, false) => Role::Warn,
     };
-    let books = if proof.books_difference == 0 { ("✓ balance".to_owned(), Role::Good) } else { (format!("✗ off by {}", proof.books_difference), Role::Bad) };
+    let books = if proof.books_difference == 0 {
+        ("✓ balance".to_owned(), Role::Good)
+    } else {
+        (format!("✗ off by {}", proof.books_difference), Role::Bad)
+    };
     let mut lines = vec![
         entry(theme, width, "lost", &lost, lost_role),
         entry(theme, width, "doubled", &doubled, doubled_role),
-        entry(theme, width, "cells that differ", &count(proof.cells_diverging), diverging_role),
-        entry(theme, width, "cells equal", &percent(equal, proof.cells_compared), diverging_role),
+        entry(
+            theme,
+            width,
+            "cells that differ",
+            &count(proof.cells_diverging),
+            diverging_role,
+        ),
+        entry(
+            theme,
+            width,
+            "cells equal",
+            &percent(equal, proof.cells_compared),
+            diverging_role,
+        ),
         entry(theme, width, "the books", &books.0, books.1),
-        entry(theme, width, "repeats dropped", &count(proof.duplicates_dropped), Role::Strong),
-        entry(theme, width, "dead letters", &count(proof.dead_letters), if proof.dead_letters == 0 { Role::Good } else { Role::Warn }),
+        entry(
+            theme,
+            width,
+            "repeats dropped",
+            &count(proof.duplicates_dropped),
+            Role::Strong,
+        ),
+        entry(
+            theme,
+            width,
+            "dead letters",
+            &count(proof.dead_letters),
+            if proof.dead_letters == 0 {
+                Role::Good
+            } else {
+                Role::Warn
+            },
+        ),
     ];
     let more = vec![
-        entry(theme, width, "cells compared", &count(proof.cells_compared), Role::Strong),
-        entry(theme, width, "articles that differ", &count(proof.items_diverging), if proof.items_diverging == 0 { Role::Good } else if known_at_end { Role::Bad } else { Role::Warn }),
-        entry(theme, width, "units on lorries, view", &signed(proof.in_transit_view / 1000), Role::Strong),
-        entry(theme, width, "units on lorries, truth", &signed(proof.in_transit_truth / 1000), Role::Strong),
-        entry(theme, width, "negative cells", &count(proof.negative_cells), Role::Strong),
-        entry(theme, width, "memory MiB", &count(model.snapshot.resources.rss_mib), Role::Strong),
-        entry(theme, width, "cores in use", &format!("{:.2} of {}", model.snapshot.resources.cores_used, model.snapshot.resources.cores), Role::Strong),
+        entry(
+            theme,
+            width,
+            "cells compared",
+            &count(proof.cells_compared),
+            Role::Strong,
+        ),
+        entry(
+            theme,
+            width,
+            "articles that differ",
+            &count(proof.items_diverging),
+            if proof.items_diverging == 0 {
+                Role::Good
+            } else if known_at_end {
+                Role::Bad
+            } else {
+                Role::Warn
+            },
+        ),
+        entry(
+            theme,
+            width,
+            "units on lorries, view",
+            &signed(proof.in_transit_view / 1000),
+            Role::Strong,
+        ),
+        entry(
+            theme,
+            width,
+            "units on lorries, truth",
+            &signed(proof.in_transit_truth / 1000),
+            Role::Strong,
+        ),
+        entry(
+            theme,
+            width,
+            "negative cells",
+            &count(proof.negative_cells),
+            Role::Strong,
+        ),
+        entry(
+            theme,
+            width,
+            "memory MiB",
+            &count(model.snapshot.resources.rss_mib),
+            Role::Strong,
+        ),
+        entry(
+            theme,
+            width,
+            "cores in use",
+            &format!(
+                "{:.2} of {}",
+                model.snapshot.resources.cores_used, model.snapshot.resources.cores
+            ),
+            Role::Strong,
+        ),
     ];
     if !short {
         lines.extend(more);
@@ -65,14 +155,21 @@ fn lines(model: &Model, width: u16, short: bool) -> Vec<Line<'static>> {
 }
 
 fn signed(value: i64) -> String {
-    if value < 0 { format!("-{}", count(value.unsigned_abs())) } else { count(value as u64) }
+    if value < 0 {
+        format!("-{}", count(value.unsigned_abs()))
+    } else {
+        count(value as u64)
+    }
 }
 
 /// The panel beside the heat map: as much as fits.
 pub fn draw_panel(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let block = Block::bordered()
         .border_style(model.theme.style(Role::Muted))
-        .title(Span::styled(" proof, by the audit ", model.theme.style(Role::Strong)));
+        .title(Span::styled(
+            " proof, by the audit ",
+            model.theme.style(Role::Strong),
+        ));
     let inner = block.inner(area);
     let mut lines = lines(model, inner.width, false);
     lines.truncate(usize::from(inner.height));
@@ -92,13 +189,19 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         " Every cell is compared with a ledger that only",
         theme.style(Role::Muted),
     )));
-    text.push(Line::from(Span::styled(" the simulated world feeds.", theme.style(Role::Muted))));
+    text.push(Line::from(Span::styled(
+        " the simulated world feeds.",
+        theme.style(Role::Muted),
+    )));
     frame.render_widget(Paragraph::new(text).block(block), left);
 
     let [expected, history] = Layout::vertical([Constraint::Min(8), Constraint::Length(6)]).areas(right);
     let block = Block::bordered()
         .border_style(theme.style(Role::Muted))
-        .title(Span::styled(" what the scenario expects ", theme.style(Role::Strong)));
+        .title(Span::styled(
+            " what the scenario expects ",
+            theme.style(Role::Strong),
+        ));
     let mut text = Vec::new();
     for expectation in &model.snapshot.expectations {
         let (glyph, role) = match expectation.met {
@@ -113,18 +216,30 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         ]));
     }
     if text.is_empty() {
-        text.push(Line::from(Span::styled(" nothing beyond lost 0, doubled 0", theme.style(Role::Muted))));
+        text.push(Line::from(Span::styled(
+            " nothing beyond lost 0, doubled 0",
+            theme.style(Role::Muted),
+        )));
     }
-    frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }).block(block), expected);
+    frame.render_widget(
+        Paragraph::new(text).wrap(Wrap { trim: false }).block(block),
+        expected,
+    );
 
     let block = Block::bordered()
         .border_style(theme.style(Role::Muted))
-        .title(Span::styled(" cells that differ, two minutes ", theme.style(Role::Strong)));
+        .title(Span::styled(
+            " cells that differ, two minutes ",
+            theme.style(Role::Strong),
+        ));
     let inner = block.inner(history);
     let data = &model.snapshot.diverging_history;
     let newest = data.len().saturating_sub(usize::from(inner.width));
     frame.render_widget(
-        Sparkline::default().data(&data[newest..]).style(theme.style(Role::Warn)).block(block),
+        Sparkline::default()
+            .data(&data[newest..])
+            .style(theme.style(Role::Warn))
+            .block(block),
         history,
     );
 }

@@ -12,8 +12,8 @@ use super::model::{Model, Msg, Overlay, View, update};
 use super::theme::Theme;
 use super::view;
 use crate::snapshot::{
-    Command, ExpectationView, Flow, FreshnessView, LocationIdView, Outcome, PaceView, Phase, PlaceState, PlaceView,
-    ProofView, ResourcesView, ServiceState, Snapshot, StageView, VerdictView,
+    Command, ExpectationView, Flow, FreshnessView, LocationIdView, Outcome, PaceView, Phase, PlaceState,
+    PlaceView, ProofView, ResourcesView, ServiceState, Snapshot, StageView, VerdictView,
 };
 
 fn stores(state: impl Fn(u16) -> PlaceState) -> Arc<[PlaceView]> {
@@ -74,7 +74,14 @@ fn running() -> Snapshot {
         ],
         stores: stores(|_| PlaceState::Equal),
         stores_offline: 0,
-        freshness: FreshnessView { p50: 180, p90: 240, p99: 310, p999: 420, max: 512, count: 8_000_000 },
+        freshness: FreshnessView {
+            p50: 180,
+            p90: 240,
+            p99: 310,
+            p999: 420,
+            max: 512,
+            count: 8_000_000,
+        },
         freshness_history: (0..60).map(|i| 250 + i % 7 * 20).collect(),
         diverging_history: (0..60).map(|i| 1000 - i * 10).collect(),
         handled_history: (0..60).map(|_| 16_667).collect(),
@@ -86,10 +93,25 @@ fn running() -> Snapshot {
             duplicates_dropped: 12,
             ..ProofView::default()
         },
-        resources: ResourcesView { rss_mib: 812, rss_mib_max: 840, cores_used: 1.32, cpu_seconds: 70.0, cores: 2, broker_mib: 300 },
+        resources: ResourcesView {
+            rss_mib: 812,
+            rss_mib_max: 840,
+            cores_used: 1.32,
+            cpu_seconds: 70.0,
+            cores: 2,
+            broker_mib: 300,
+        },
         expectations: vec![
-            ExpectationView { text: "converged within 20 s".into(), met: Some(true), detail: "after 3.1 s".into() },
-            ExpectationView { text: "freshness p99 below 400 ms".into(), met: None, detail: String::new() },
+            ExpectationView {
+                text: "converged within 20 s".into(),
+                met: Some(true),
+                detail: "after 3.1 s".into(),
+            },
+            ExpectationView {
+                text: "freshness p99 below 400 ms".into(),
+                met: None,
+                detail: String::new(),
+            },
         ],
         verdict: None,
         alert: None,
@@ -141,7 +163,11 @@ fn ended(outcome: Outcome) -> Snapshot {
         } else {
             "every cell equals the truth; nothing lost, nothing counted twice".into()
         }],
-        diverging: if red { vec!["S0042/100234: truth 12, view 13, lost".into()] } else { Vec::new() },
+        diverging: if red {
+            vec!["S0042/100234: truth 12, view 13, lost".into()]
+        } else {
+            Vec::new()
+        },
     });
     snapshot
 }
@@ -154,7 +180,9 @@ fn model(snapshot: Snapshot) -> Model {
 
 fn draw(model: &Model, width: u16, height: u16) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test backend");
-    terminal.draw(|frame| drop(view(model, frame))).expect("drawing to memory");
+    terminal
+        .draw(|frame| drop(view(model, frame)))
+        .expect("drawing to memory");
     terminal.backend().buffer().clone()
 }
 
@@ -163,7 +191,13 @@ fn text(buffer: &Buffer) -> String {
     let rows: Vec<String> = buffer
         .content
         .chunks(width)
-        .map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>().trim_end().to_owned())
+        .map(|row| {
+            row.iter()
+                .map(ratatui::buffer::Cell::symbol)
+                .collect::<String>()
+                .trim_end()
+                .to_owned()
+        })
         .collect();
     rows.join("\n")
 }
@@ -183,14 +217,20 @@ fn every_view_looks_as_recorded_at_every_size() {
     ] {
         for (width, height) in [(80, 24), (120, 40), (200, 60)] {
             let mut model = model(snapshot.clone());
-            insta::assert_snapshot!(format!("{name}_{width}x{height}_first"), text(&draw(&model, width, height)));
+            insta::assert_snapshot!(
+                format!("{name}_{width}x{height}_first"),
+                text(&draw(&model, width, height))
+            );
             if width == 200 || name == "starting" {
                 continue;
             }
             model.overlay = None;
             for (view, label) in View::ALL {
                 model.view = view;
-                insta::assert_snapshot!(format!("{name}_{width}x{height}_{label}"), text(&draw(&model, width, height)));
+                insta::assert_snapshot!(
+                    format!("{name}_{width}x{height}_{label}"),
+                    text(&draw(&model, width, height))
+                );
             }
         }
     }
@@ -220,14 +260,25 @@ fn the_mono_theme_sets_no_colour_anywhere() {
         for (view, _) in View::ALL {
             model.view = view;
             let buffer = draw(&model, 120, 40);
-            assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+            assert!(
+                buffer
+                    .content
+                    .iter()
+                    .all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
+            );
         }
     }
 }
 
 #[test]
 fn states_differ_by_glyph_and_not_only_by_colour() {
-    let states = [PlaceState::Equal, PlaceState::NeverSeen, PlaceState::Diverging(1), PlaceState::Diverging(999), PlaceState::Offline(1)];
+    let states = [
+        PlaceState::Equal,
+        PlaceState::NeverSeen,
+        PlaceState::Diverging(1),
+        PlaceState::Diverging(999),
+        PlaceState::Offline(1),
+    ];
     let mut glyphs: Vec<_> = states.iter().map(|state| super::heat::look(*state).0).collect();
     glyphs.sort_unstable();
     glyphs.dedup();
@@ -237,7 +288,13 @@ fn states_differ_by_glyph_and_not_only_by_colour() {
 #[test]
 fn a_character_for_several_stores_shows_the_worst_of_them() {
     let mut snapshot = running();
-    snapshot.stores = stores(|number| if number == 2 { PlaceState::Offline(1) } else { PlaceState::Equal });
+    snapshot.stores = stores(|number| {
+        if number == 2 {
+            PlaceState::Offline(1)
+        } else {
+            PlaceState::Equal
+        }
+    });
     let shown = text(&draw(&model(snapshot), 80, 24));
     assert!(shown.contains("│o■"), "{shown}");
 }

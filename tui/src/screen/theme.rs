@@ -21,7 +21,11 @@ pub enum Theme {
 impl Theme {
     /// `NO_COLOR` set to anything means mono (no-color.org).
     pub fn from_no_color(no_color: Option<&str>) -> Self {
-        if no_color.is_some_and(|value| !value.is_empty()) { Self::Mono } else { Self::Colour }
+        if no_color.is_some_and(|value| !value.is_empty()) {
+            Self::Mono
+        } else {
+            Self::Colour
+        }
     }
 
     pub fn style(self, role: Role) -> Style {

@@ -4,7 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use scenario::{Action, Expectation, ItemNumber, Load, Rate, Scenario, Selector, ServiceName, SimOffset, Speed, StoreNumber};
+use scenario::{
+    Action, Expectation, ItemNumber, Load, Rate, Scenario, Selector, ServiceName, SimOffset, Speed,
+    StoreNumber,
+};
 
 use crate::snapshot::ExpectationView;
 
@@ -62,12 +65,22 @@ pub struct Director {
 
 impl Director {
     pub fn new(scenario: Scenario) -> Self {
-        Self { scenario, next: 0, said: None, open: Vec::new(), views: Vec::new(), paused: false }
+        Self {
+            scenario,
+            next: 0,
+            said: None,
+            open: Vec::new(),
+            views: Vec::new(),
+            paused: false,
+        }
     }
 
     /// What the presenter says, the step's number from 1, and how many steps there are.
     pub fn say(&self) -> (&str, u32, u32) {
-        let text = self.said.and_then(|index| self.scenario.steps[index].say.as_deref()).unwrap_or_default();
+        let text = self
+            .said
+            .and_then(|index| self.scenario.steps[index].say.as_deref())
+            .unwrap_or_default();
         (text.trim(), self.next as u32, self.scenario.steps.len() as u32)
     }
 
@@ -78,7 +91,13 @@ impl Director {
     /// Takes the steps that are due at this simulated time and settles what is expected.
     pub fn tick(&mut self, now: Instant, simulated: SimOffset, facts: &mut impl Facts) -> Vec<Order> {
         let mut orders = Vec::new();
-        while !self.paused && self.scenario.steps.get(self.next).is_some_and(|step| step.at <= simulated) {
+        while !self.paused
+            && self
+                .scenario
+                .steps
+                .get(self.next)
+                .is_some_and(|step| step.at <= simulated)
+        {
             self.take_step(now, facts, &mut orders);
         }
         self.settle(now, facts);
@@ -129,11 +148,25 @@ impl Director {
         let mut mark = None;
         for expectation in expectations {
             let index = self.views.len();
-            let text = if at_end { format!("at the end: {expectation}") } else { expectation.to_string() };
-            let mut view = ExpectationView { text, met: None, detail: String::new() };
+            let text = if at_end {
+                format!("at the end: {expectation}")
+            } else {
+                expectation.to_string()
+            };
+            let mut view = ExpectationView {
+                text,
+                met: None,
+                detail: String::new(),
+            };
             if expectation.within().is_some() {
                 let mark = *mark.get_or_insert_with(|| facts.mark());
-                self.open.push(Open { index, expectation, since: now, mark, holds_pause });
+                self.open.push(Open {
+                    index,
+                    expectation,
+                    since: now,
+                    mark,
+                    holds_pause,
+                });
             } else {
                 let (met, detail) = judge(&expectation, at_end, facts);
                 view.met = Some(met);
@@ -147,11 +180,15 @@ impl Director {
         let views = &mut self.views;
         self.open.retain(|open| {
             let waited = now.duration_since(open.since);
-            let bound = open.expectation.within().map_or(Duration::ZERO, scenario::WallTime::as_duration);
+            let bound = open
+                .expectation
+                .within()
+                .map_or(Duration::ZERO, scenario::WallTime::as_duration);
             let (left, what) = match open.expectation {
-                Expectation::DivergingCells { at_most, .. } => {
-                    (Some(facts.diverging().saturating_sub(at_most)), "cells too many differ")
-                }
+                Expectation::DivergingCells { at_most, .. } => (
+                    Some(facts.diverging().saturating_sub(at_most)),
+                    "cells too many differ",
+                ),
                 _ => (facts.behind(open.mark), "cells are behind"),
             };
             let view = &mut views[open.index];
@@ -199,7 +236,11 @@ fn judge(expectation: &Expectation, at_end: bool, facts: &impl Facts) -> (bool, 
             (cells <= *at_most, format!("{cells} differ"))
         }
         Expectation::FreshnessP99Below { bound } => {
-            match if at_end { facts.freshness_p99_whole() } else { facts.freshness_p99() } {
+            match if at_end {
+                facts.freshness_p99_whole()
+            } else {
+                facts.freshness_p99()
+            } {
                 Some(ms) => (ms < bound.ms, format!("{ms} ms")),
                 None => (false, "nothing was measured".into()),
             }
@@ -279,7 +320,10 @@ mod tests {
     fn what_comes_true_in_time_is_met_and_what_comes_late_is_not() {
         let mut director = director("  - {at: 0s, expect: {converged: {within: 10s}}}\n");
         let start = Instant::now();
-        let mut facts = Told { behind: 3, ..Told::default() };
+        let mut facts = Told {
+            behind: 3,
+            ..Told::default()
+        };
         director.tick(start, at(0), &mut facts);
         assert_eq!(director.expectations()[0].met, None);
         facts.behind = 0;
@@ -297,7 +341,8 @@ mod tests {
 
     #[test]
     fn steps_are_taken_once_and_their_actions_ordered() {
-        let mut director = director("  - {at: 1s, do: {speed: 2}}\n  - {at: 2s, do: {stop_service: inventory}}\n");
+        let mut director =
+            director("  - {at: 1s, do: {speed: 2}}\n  - {at: 2s, do: {stop_service: inventory}}\n");
         let now = Instant::now();
         let mut facts = Told::default();
         assert_eq!(director.tick(now, at(0), &mut facts), []);
@@ -310,14 +355,30 @@ mod tests {
 
     #[test]
     fn a_pause_stands_until_what_its_step_expects_is_settled() {
-        let mut director = director("  - {at: 1s, do: pause, expect: {converged: {within: 10s}}}\n  - {at: 1s, do: {speed: 5}}\n");
+        let mut director = director(
+            "  - {at: 1s, do: pause, expect: {converged: {within: 10s}}}\n  - {at: 1s, do: {speed: 5}}\n",
+        );
         let start = Instant::now();
-        let mut facts = Told { behind: 1, ..Told::default() };
+        let mut facts = Told {
+            behind: 1,
+            ..Told::default()
+        };
         assert_eq!(director.tick(start, at(1), &mut facts), [Order::Pause]);
-        assert_eq!(director.tick(start + Duration::from_secs(1), at(1), &mut facts), []);
+        assert_eq!(
+            director.tick(start + Duration::from_secs(1), at(1), &mut facts),
+            []
+        );
         facts.behind = 0;
-        assert_eq!(director.tick(start + Duration::from_secs(2), at(1), &mut facts), [Order::Resume]);
-        assert_eq!(director.tick(start + Duration::from_secs(2), at(1), &mut facts).len(), 1);
+        assert_eq!(
+            director.tick(start + Duration::from_secs(2), at(1), &mut facts),
+            [Order::Resume]
+        );
+        assert_eq!(
+            director
+                .tick(start + Duration::from_secs(2), at(1), &mut facts)
+                .len(),
+            1
+        );
     }
 
     #[test]
@@ -329,10 +390,31 @@ mod tests {
             assert_eq!(director.expectations().len(), 5);
             director.all_met()
         };
-        assert!(judge(&mut Told { letters: 2, p99: Some(399), ..Told::default() }));
-        assert!(!judge(&mut Told { letters: 2, p99: Some(400), ..Told::default() }));
-        assert!(!judge(&mut Told { letters: 1, p99: Some(399), ..Told::default() }));
-        assert!(!judge(&mut Told { letters: 2, p99: None, ..Told::default() }));
-        assert!(!judge(&mut Told { letters: 2, p99: Some(1), diverging: 1, ..Told::default() }));
+        assert!(judge(&mut Told {
+            letters: 2,
+            p99: Some(399),
+            ..Told::default()
+        }));
+        assert!(!judge(&mut Told {
+            letters: 2,
+            p99: Some(400),
+            ..Told::default()
+        }));
+        assert!(!judge(&mut Told {
+            letters: 1,
+            p99: Some(399),
+            ..Told::default()
+        }));
+        assert!(!judge(&mut Told {
+            letters: 2,
+            p99: None,
+            ..Told::default()
+        }));
+        assert!(!judge(&mut Told {
+            letters: 2,
+            p99: Some(1),
+            diverging: 1,
+            ..Told::default()
+        }));
     }
 }

@@ -26,7 +26,10 @@ pub struct Marks {
 
 impl Known<'_> {
     fn sku(&self, item: ItemNumber) -> Option<Sku> {
-        self.skus.get(usize::from(item.0).checked_sub(1)?).copied().map(Sku)
+        self.skus
+            .get(usize::from(item.0).checked_sub(1)?)
+            .copied()
+            .map(Sku)
     }
 }
 
@@ -65,7 +68,8 @@ impl Facts for Known<'_> {
     }
 
     fn store_stock(&self, store: StoreNumber, item: ItemNumber) -> Option<i64> {
-        self.audit.view_of_cell(LocationId::store(store.0), self.sku(item)?)
+        self.audit
+            .view_of_cell(LocationId::store(store.0), self.sku(item)?)
     }
 
     fn item_stock(&self, item: ItemNumber) -> Option<i64> {

@@ -42,7 +42,8 @@ impl Lags {
                     while !cancel.is_cancelled() {
                         let first = raw.iter().map(LagProbe::records).sum::<Option<u64>>();
                         lags.normaliser.store(first.unwrap_or(UNKNOWN), Ordering::Release);
-                        lags.inventory.store(movements.records().unwrap_or(UNKNOWN), Ordering::Release);
+                        lags.inventory
+                            .store(movements.records().unwrap_or(UNKNOWN), Ordering::Release);
                         lags.rounds.fetch_add(1, Ordering::AcqRel);
                         thread::sleep(INTERVAL);
                     }

@@ -23,7 +23,11 @@ impl Rate {
         let (since, transactions_then, lines_then) = self.samples[0];
         let seconds = now.duration_since(since).as_secs_f64();
         let per_second = |now: u64, then: u64| {
-            if seconds > 0.05 { now.saturating_sub(then) as f64 / seconds } else { 0.0 }
+            if seconds > 0.05 {
+                now.saturating_sub(then) as f64 / seconds
+            } else {
+                0.0
+            }
         };
         Flow {
             transactions,

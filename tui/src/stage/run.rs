@@ -115,7 +115,17 @@ impl Stage {
     ) -> (Self, watch::Receiver<Arc<Snapshot>>) {
         let base = base(&chosen, &args);
         let (snapshots, receiver) = watch::channel(Arc::new(base.clone()));
-        (Self { chosen, args, commands, cancel, snapshots, base }, receiver)
+        (
+            Self {
+                chosen,
+                args,
+                commands,
+                cancel,
+                snapshots,
+                base,
+            },
+            receiver,
+        )
     }
 
     pub async fn run(self) -> Result<Outcome> {
@@ -126,7 +136,12 @@ impl Stage {
             let ledger = Arc::new(Ledger::new(&world.assortments()));
             let places = world.places().to_vec();
             let skus = world.articles().iter().map(|article| article.sku).collect();
-            Ok(Ready { world, ledger, places, skus })
+            Ok(Ready {
+                world,
+                ledger,
+                places,
+                skus,
+            })
         });
         let servers = Servers::start(&self.args).await?;
         let ready = world.await.context("the world")??;
@@ -135,9 +150,26 @@ impl Stage {
         result
     }
 
-    async fn play(self, servers: &Servers, ready: Ready, started_at: std::time::SystemTime) -> Result<Outcome> {
-        let Self { chosen, args, commands, cancel, snapshots, base } = self;
-        let Ready { world, ledger, places, skus } = ready;
+    async fn play(
+        self,
+        servers: &Servers,
+        ready: Ready,
+        started_at: std::time::SystemTime,
+    ) -> Result<Outcome> {
+        let Self {
+            chosen,
+            args,
+            commands,
+            cancel,
+            snapshots,
+            base,
+        } = self;
+        let Ready {
+            world,
+            ledger,
+            places,
+            skus,
+        } = ready;
         let scenario = chosen.scenario.clone();
         let audit_config = AuditConfig {
             settings: servers.kafka_settings.clone(),
@@ -145,11 +177,16 @@ impl Stage {
         };
         let audit = {
             let ledger = Arc::clone(&ledger);
-            tokio::task::spawn_blocking(move || Audit::start(&audit_config, ledger)).await.context("the audit")??
+            tokio::task::spawn_blocking(move || Audit::start(&audit_config, ledger))
+                .await
+                .context("the audit")??
         };
         let (failures, failed) = mpsc::unbounded_channel();
-        let warehouses: Vec<LocationId> =
-            places.iter().map(|place| place.location).filter(|location| !location.is_store()).collect();
+        let warehouses: Vec<LocationId> = places
+            .iter()
+            .map(|place| place.location)
+            .filter(|location| !location.is_store())
+            .collect();
         let mut services = Services::new(
             servers.backbone.clone(),
             servers.amqp.clone(),
@@ -186,7 +223,10 @@ impl Stage {
             stop: load::Stop { until_ms, receipts },
             opening: scenario.opening,
             hold_trading: true,
-            send_twice: scenario.script.as_ref().is_some_and(|script| script.send.times() > 1),
+            send_twice: scenario
+                .script
+                .as_ref()
+                .is_some_and(|script| script.send.times() > 1),
             threads: 1,
             connections: CONNECTIONS,
             upload_interval: Duration::from_millis(60),
@@ -316,7 +356,11 @@ impl Run<'_> {
 
     fn pause(&mut self, paused: bool) {
         self.paused = paused;
-        if paused { self.load.pause() } else { self.load.resume() }
+        if paused {
+            self.load.pause()
+        } else {
+            self.load.resume()
+        }
     }
 
     fn set_pace(&mut self, pace: Pace) {
@@ -358,7 +402,8 @@ impl Run<'_> {
                 Order::Stop(name) => self.services.stop(name, true).await,
                 Order::Start(name) => {
                     if let Err(error) = self.services.start(name).await {
-                        self.view.set_alert(Some(format!("{name} does not start: {error:#}")));
+                        self.view
+                            .set_alert(Some(format!("{name} does not start: {error:#}")));
                     }
                 }
             }
@@ -370,10 +415,14 @@ impl Run<'_> {
         let chosen: Vec<LocationId> = match selector {
             Selector::All => stores.map(|place| place.location).collect(),
             Selector::Names(names) => names.iter().map(|name| LocationId::store(name.0)).collect(),
-            Selector::Region(region) => {
-                stores.filter(|place| place.region == *region).map(|place| place.location).collect()
-            }
-            Selector::Count(count) => stores.take(usize::from(*count)).map(|place| place.location).collect(),
+            Selector::Region(region) => stores
+                .filter(|place| place.region == *region)
+                .map(|place| place.location)
+                .collect(),
+            Selector::Count(count) => stores
+                .take(usize::from(*count))
+                .map(|place| place.location)
+                .collect(),
         };
         if chosen.is_empty() {
             let regions: std::collections::BTreeSet<&str> =
@@ -421,7 +470,10 @@ impl Run<'_> {
             let audit = self.tick(Phase::Running).await;
             let simulated = self.simulated();
             self.direct(&audit, simulated).await;
-            if matches!(self.load.snapshot().phase, load::Phase::Draining | load::Phase::Done) {
+            if matches!(
+                self.load.snapshot().phase,
+                load::Phase::Draining | load::Phase::Done
+            ) {
                 return;
             }
         }
@@ -438,7 +490,11 @@ impl Run<'_> {
             let simulated = self.simulated();
             self.direct(&audit, simulated).await;
             let sent = self.load.snapshot();
-            let now = (sent.waiting_bytes, audit.records.read, self.lags.normaliser().unwrap_or_default());
+            let now = (
+                sent.waiting_bytes,
+                audit.records.read,
+                self.lags.normaliser().unwrap_or_default(),
+            );
             if now != last {
                 last = now;
                 moved = Instant::now();

@@ -51,7 +51,10 @@ impl Servers {
         let kafka_settings = kafka_settings()?;
         let backbone = connect(args.kafka.as_deref(), broker.as_ref(), kafka_settings.clone()).await?;
         if args.fresh {
-            backbone.delete_topics(&topics::ALL).await.context("the topics of an earlier run cannot be deleted")?;
+            backbone
+                .delete_topics(&topics::ALL)
+                .await
+                .context("the topics of an earlier run cannot be deleted")?;
         }
         backbone.ensure_topics(&topics::ALL).await?;
         if args.kafka.is_some() && !args.fresh {
@@ -59,19 +62,32 @@ impl Servers {
         }
         let amqp = match (&args.amqp, &queue) {
             (Some(url), _) => amqp_options(url.clone()),
-            (None, Some(queue)) => AmqpOptions { url: queue.url(), user: None, password: None },
+            (None, Some(queue)) => AmqpOptions {
+                url: queue.url(),
+                user: None,
+                password: None,
+            },
             (None, None) => unreachable!("without --amqp there is an embedded queue"),
         };
         let queue_label = match &args.amqp {
             Some(url) => format!("AMQP 1.0 at {url}"),
             None => "embedded".to_owned(),
         };
-        Ok(Self { broker, queue, backbone, kafka_settings, amqp, queue_label })
+        Ok(Self {
+            broker,
+            queue,
+            backbone,
+            kafka_settings,
+            amqp,
+            queue_label,
+        })
     }
 
     /// Bytes of log that the embedded broker holds.
     pub fn broker_bytes(&self) -> u64 {
-        self.broker.as_ref().map_or(0, |broker| broker.stats().bytes_held as u64)
+        self.broker
+            .as_ref()
+            .map_or(0, |broker| broker.stats().bytes_held as u64)
     }
 
     /// Messages on the embedded queue that nobody accepted yet; `None`: the queue is not ours.
@@ -81,7 +97,9 @@ impl Servers {
 
     /// How often the embedded broker slowed a producer because its memory was full.
     pub fn broker_throttled(&self) -> u64 {
-        self.broker.as_ref().map_or(0, |broker| broker.stats().throttled_requests)
+        self.broker
+            .as_ref()
+            .map_or(0, |broker| broker.stats().throttled_requests)
     }
 
     pub async fn shutdown(self) {
@@ -127,7 +145,9 @@ async fn connect(
         },
         (None, None) => bail!("neither an address nor an embedded broker"),
     };
-    Ok(tokio::task::spawn_blocking(move || Backbone::connect(options)).await.context("connect")??)
+    Ok(tokio::task::spawn_blocking(move || Backbone::connect(options))
+        .await
+        .context("connect")??)
 }
 
 /// State of another run would be taken for this run's: the audit would be red for a reason that is none.
@@ -157,7 +177,9 @@ async fn refuse_used(backbone: &Backbone) -> Result<()> {
 }
 
 fn kafka_settings() -> Result<Vec<(String, String)>> {
-    let Ok(path) = env::var(KAFKA_CONFIG) else { return Ok(Vec::new()) };
+    let Ok(path) = env::var(KAFKA_CONFIG) else {
+        return Ok(Vec::new());
+    };
     let text = fs::read_to_string(&path)
         .with_context(|| format!("{KAFKA_CONFIG} names {path}, which cannot be read"))?;
     parse_settings(Path::new(&path), &text)
@@ -172,7 +194,11 @@ fn parse_settings(path: &Path, text: &str) -> Result<Vec<(String, String)>> {
             continue;
         }
         let Some((key, value)) = line.split_once('=') else {
-            bail!("{}:{}: expected key=value, as librdkafka has them", path.display(), index + 1);
+            bail!(
+                "{}:{}: expected key=value, as librdkafka has them",
+                path.display(),
+                index + 1
+            );
         };
         settings.push((key.trim().to_owned(), value.trim().to_owned()));
     }
@@ -186,9 +212,12 @@ mod tests {
     #[test]
     fn client_settings_are_read_and_a_bad_line_is_named_without_showing_it() {
         let path = Path::new("client.properties");
-        let good = parse_settings(path, "# comment\nsasl.username = app\nsasl.password=a=b\n").expect("valid");
+        let good =
+            parse_settings(path, "# comment\nsasl.username = app\nsasl.password=a=b\n").expect("valid");
         assert_eq!(good[1], ("sasl.password".to_owned(), "a=b".to_owned()));
-        let error = parse_settings(path, "\nhunter2\n").expect_err("no equals sign").to_string();
+        let error = parse_settings(path, "\nhunter2\n")
+            .expect_err("no equals sign")
+            .to_string();
         assert!(error.starts_with("client.properties:2:"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
     }

@@ -105,11 +105,17 @@ impl Services {
         let cancel = CancellationToken::new();
         let kill = CancellationToken::new();
         let (done, ended) = oneshot::channel();
-        let report = Report { name, failures: self.failures.clone(), _done: done };
+        let report = Report {
+            name,
+            failures: self.failures.clone(),
+            _done: done,
+        };
         let backbone = self.backbone.clone();
         match name {
             ServiceName::StoreGateway => {
-                let listen = self.gateway_address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
+                let listen = self
+                    .gateway_address
+                    .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
                 let config = store_gateway::Config {
                     listen,
                     counters: Arc::clone(&self.counters.gateway),
@@ -169,13 +175,16 @@ impl Services {
                     .context("the inventory's thread")?;
             }
         }
-        self.running.insert(name.as_str(), Running { cancel, kill, ended });
+        self.running
+            .insert(name.as_str(), Running { cancel, kill, ended });
         Ok(())
     }
 
     /// Ends a service; `abrupt`: without letting it finish anything, as far as a thread can be killed.
     pub async fn stop(&mut self, name: ServiceName, abrupt: bool) {
-        let Some(running) = self.running.remove(name.as_str()) else { return };
+        let Some(running) = self.running.remove(name.as_str()) else {
+            return;
+        };
         if abrupt {
             running.kill.cancel();
         }

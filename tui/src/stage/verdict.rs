@@ -14,7 +14,8 @@ use super::run::Run;
 use super::view::freshness_view;
 use crate::format::count;
 use crate::report::{
-    Amount, Amounts, AuditView, DeadLetters, DivergingCell, Pacing, Report, Resources, Run as RunOf, SCHEMA_VERSION,
+    Amount, Amounts, AuditView, DeadLetters, DivergingCell, Pacing, Report, Resources, Run as RunOf,
+    SCHEMA_VERSION,
 };
 use crate::resources;
 use crate::snapshot::{Outcome, ProofView, Snapshot, VerdictView};
@@ -38,12 +39,19 @@ pub async fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
             }
         })
     });
-    let audit = AuditSnapshot { cells_diverging: report.cells_diverging, ..(*run.audit.snapshot()).clone() };
+    let audit = AuditSnapshot {
+        cells_diverging: report.cells_diverging,
+        ..(*run.audit.snapshot()).clone()
+    };
     run.facts_at_end(&audit);
 
     let pacing = pacing(run);
     let (outcome, reasons) = judge(run, &report, &pacing, drained);
-    let verdict = VerdictView { outcome, reasons, diverging: diverging(&report) };
+    let verdict = VerdictView {
+        outcome,
+        reasons,
+        diverging: diverging(&report),
+    };
     let proof = ProofView {
         cells_compared: report.cells_compared,
         cells_diverging: report.cells_diverging,
@@ -54,10 +62,18 @@ pub async fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
         in_transit_view: audit.in_transit_view,
         in_transit_truth: audit.in_transit_truth,
         dead_letters: run.services.counters.dead_letters(),
-        duplicates_dropped: run.services.counters.inventory.repeats.load(std::sync::atomic::Ordering::Relaxed),
+        duplicates_dropped: run
+            .services
+            .counters
+            .inventory
+            .repeats
+            .load(std::sync::atomic::Ordering::Relaxed),
         negative_cells: report.cells_negative,
     };
-    let at_end = AuditSnapshot { freshness: audit.freshness_total, ..audit.clone() };
+    let at_end = AuditSnapshot {
+        freshness: audit.freshness_total,
+        ..audit.clone()
+    };
     let snapshot = run.publish_end(&at_end, proof, verdict.clone());
     if let Some(path) = run.args.report.clone() {
         let written = written(run, &snapshot, &report, &audit, pacing, verdict, wall_seconds);
@@ -104,7 +120,11 @@ fn pacing(run: &Run<'_>) -> Pacing {
             && sent.released_per_s >= sent.scheduled_per_s * KEPT_SHARE);
     Pacing {
         mode: if unthrottled { "unthrottled" } else { "open-loop" }.into(),
-        offered_transactions_per_s: if unthrottled { sent.released_per_s } else { sent.scheduled_per_s },
+        offered_transactions_per_s: if unthrottled {
+            sent.released_per_s
+        } else {
+            sent.scheduled_per_s
+        },
         achieved_transactions_per_s: sent.released_per_s,
         late_ms_p99: sent.late_ms_p99,
         late_ms_max: sent.late_ms_max,
@@ -131,7 +151,10 @@ fn judge(run: &Run<'_>, report: &AuditReport, pacing: &Pacing, drained: bool) ->
         ("torn", &report.transactions_torn),
     ] {
         if let Some(first) = named.first.first() {
-            reasons.push(format!("{} transactions {what}, the first {first}", count(named.count)));
+            reasons.push(format!(
+                "{} transactions {what}, the first {first}",
+                count(named.count)
+            ));
         }
     }
     if report.cells_by_kind.altered > 0 {
@@ -147,10 +170,16 @@ fn judge(run: &Run<'_>, report: &AuditReport, pacing: &Pacing, drained: bool) ->
         ));
     }
     if report.items_diverging > 0 {
-        reasons.push(format!("{} article totals differ from the truth", count(report.items_diverging)));
+        reasons.push(format!(
+            "{} article totals differ from the truth",
+            count(report.items_diverging)
+        ));
     }
     if report.books_difference != 0 {
-        reasons.push(format!("the books are off by {}", Quantity(report.books_difference)));
+        reasons.push(format!(
+            "the books are off by {}",
+            Quantity(report.books_difference)
+        ));
     }
     if report.records.undecodable + report.records.misplaced > 0 {
         reasons.push(format!(
@@ -166,7 +195,12 @@ fn judge(run: &Run<'_>, report: &AuditReport, pacing: &Pacing, drained: bool) ->
             pacing.achieved_transactions_per_s, pacing.offered_transactions_per_s, pacing.late_ms_p99
         ));
     }
-    let unmet: Vec<_> = run.director.expectations().iter().filter(|e| e.met != Some(true)).collect();
+    let unmet: Vec<_> = run
+        .director
+        .expectations()
+        .iter()
+        .filter(|e| e.met != Some(true))
+        .collect();
     for expectation in &unmet {
         reasons.push(format!("not met: {} ({})", expectation.text, expectation.detail));
     }
@@ -189,7 +223,13 @@ fn judge(run: &Run<'_>, report: &AuditReport, pacing: &Pacing, drained: bool) ->
         ));
     }
     if outcome == Outcome::Interrupted {
-        reasons.insert(0, format!("ended early; all {} cells sent so far equal the truth", count(report.cells_compared)));
+        reasons.insert(
+            0,
+            format!(
+                "ended early; all {} cells sent so far equal the truth",
+                count(report.cells_compared)
+            ),
+        );
     }
     (outcome, reasons)
 }
@@ -229,19 +269,28 @@ fn written(
 ) -> Report {
     let sent = run.load.snapshot();
     let scenario = &run.chosen.scenario;
-    let amount = |amount: load::Amount| Amount { transactions: amount.transactions, lines: amount.lines };
+    let amount = |amount: load::Amount| Amount {
+        transactions: amount.transactions,
+        lines: amount.lines,
+    };
     let offered = sent.offered();
     let stage = |name: &str| {
         snapshot
             .stages
             .iter()
             .find(|stage| stage.name == name)
-            .map_or(Amount::default(), |s| Amount { transactions: s.flow.transactions, lines: s.flow.lines })
+            .map_or(Amount::default(), |s| Amount {
+                transactions: s.flow.transactions,
+                lines: s.flow.lines,
+            })
     };
     let handled = stage("inventory");
     let mut warnings = Vec::new();
     if run.director.steps_left() > 0 && !run.interrupted {
-        warnings.push(format!("{} steps of the scenario were not reached", run.director.steps_left()));
+        warnings.push(format!(
+            "{} steps of the scenario were not reached",
+            run.director.steps_left()
+        ));
     }
     if run.servers.broker_throttled() > 0 {
         warnings.push(format!(
@@ -250,12 +299,22 @@ fn written(
         ));
     }
     if run.args.kafka.is_none() {
-        warnings.push("embedded backbone: a stand-in in this process; its rates and latencies are not Kafka's".into());
+        warnings.push(
+            "embedded backbone: a stand-in in this process; its rates and latencies are not Kafka's".into(),
+        );
     }
     let normaliser = run.services.counters.normaliser.snapshot();
-    let mut by_class: BTreeMap<String, u64> =
-        normaliser.dead_letters.iter().map(|(class, letters)| ((*class).to_owned(), *letters)).collect();
-    let by_inventory = run.services.counters.inventory.dead_letters.load(std::sync::atomic::Ordering::Relaxed);
+    let mut by_class: BTreeMap<String, u64> = normaliser
+        .dead_letters
+        .iter()
+        .map(|(class, letters)| ((*class).to_owned(), *letters))
+        .collect();
+    let by_inventory = run
+        .services
+        .counters
+        .inventory
+        .dead_letters
+        .load(std::sync::atomic::Ordering::Relaxed);
     if by_inventory > 0 {
         by_class.insert("refused-by-inventory".into(), by_inventory);
     }
@@ -273,7 +332,10 @@ fn written(
             cores: used.cores,
             backbone: snapshot.backbone.to_string(),
             queue: run.servers.queue_label.clone(),
-            started_at_ms: run.started_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64),
+            started_at_ms: run
+                .started_at
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_millis() as i64),
             wall_seconds,
             simulated_seconds: (sent.simulated.0 - run.first.0) as f64 / 1000.0,
             stores: u32::from(scenario.world.stores),
@@ -295,9 +357,27 @@ fn written(
             transactions: handled.transactions,
             lines: handled.lines,
             by_source: BTreeMap::from([
-                ("tills".to_owned(), Amount { transactions: normaliser.till_messages, lines: 0 }),
-                ("queue".to_owned(), Amount { transactions: normaliser.queue_messages, lines: normaliser.queue_messages }),
-                ("scans".to_owned(), Amount { transactions: normaliser.scan_messages, lines: 0 }),
+                (
+                    "tills".to_owned(),
+                    Amount {
+                        transactions: normaliser.till_messages,
+                        lines: 0,
+                    },
+                ),
+                (
+                    "queue".to_owned(),
+                    Amount {
+                        transactions: normaliser.queue_messages,
+                        lines: normaliser.queue_messages,
+                    },
+                ),
+                (
+                    "scans".to_owned(),
+                    Amount {
+                        transactions: normaliser.scan_messages,
+                        lines: 0,
+                    },
+                ),
             ]),
         },
         pacing,
@@ -334,10 +414,25 @@ fn written(
                     kind: cell.kind.name().to_owned(),
                 })
                 .collect(),
-            lost: audited.transactions_lost.first.iter().take(LISTED_MAX).map(ToString::to_string).collect(),
-            doubled: audited.transactions_doubled.first.iter().take(LISTED_MAX).map(ToString::to_string).collect(),
+            lost: audited
+                .transactions_lost
+                .first
+                .iter()
+                .take(LISTED_MAX)
+                .map(ToString::to_string)
+                .collect(),
+            doubled: audited
+                .transactions_doubled
+                .first
+                .iter()
+                .take(LISTED_MAX)
+                .map(ToString::to_string)
+                .collect(),
         },
-        dead_letters: DeadLetters { total: run.services.counters.dead_letters(), by_class },
+        dead_letters: DeadLetters {
+            total: run.services.counters.dead_letters(),
+            by_class,
+        },
         expectations: snapshot.expectations.clone(),
         resources: Resources {
             cpu_seconds: used.cpu_seconds,

@@ -14,13 +14,21 @@ use super::rates::{History, Rate};
 use super::services::Services;
 use crate::resources::Meter;
 use crate::snapshot::{
-    FreshnessView, LocationIdView, PaceView, Phase, PlaceState, PlaceView, ProofView, ResourcesView, ServiceState,
-    Snapshot, StageView, VerdictView,
+    FreshnessView, LocationIdView, PaceView, Phase, PlaceState, PlaceView, ProofView, ResourcesView,
+    ServiceState, Snapshot, StageView, VerdictView,
 };
 
 /// Names of the parts, in the order of the flow.
-const PARTS: [&str; 8] =
-    ["tills", "queue", "scans", "store-gateway", "mq-source", "normaliser", "inventory", "articles"];
+const PARTS: [&str; 8] = [
+    "tills",
+    "queue",
+    "scans",
+    "store-gateway",
+    "mq-source",
+    "normaliser",
+    "inventory",
+    "articles",
+];
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What one snapshot is made of.
@@ -99,7 +107,8 @@ impl View {
                 self.freshness.push(snapshot.freshness.p99);
             }
             self.diverging.push(snapshot.proof.cells_diverging);
-            self.handled_history.push(snapshot.handled.transactions_per_s as u64);
+            self.handled_history
+                .push(snapshot.handled.transactions_per_s as u64);
         }
         snapshot.resources = self.resources;
         snapshot.freshness_history = self.freshness.to_vec().into();
@@ -125,7 +134,9 @@ impl View {
         }
         let offered = sent.offered();
         snapshot.offered = self.offered.sample(now, offered.transactions, offered.lines);
-        snapshot.handled = self.handled.sample(now, get(&inventory.transactions), get(&inventory.lines));
+        snapshot.handled = self
+            .handled
+            .sample(now, get(&inventory.transactions), get(&inventory.lines));
         snapshot.stores_offline = sent.stores_offline as u32;
         snapshot.proof.dead_letters = counters.dead_letters();
         snapshot.proof.duplicates_dropped = get(&inventory.repeats);
@@ -137,13 +148,30 @@ impl View {
             (ServiceState::Up, sent.queue.transactions, sent.queue.lines),
             (ServiceState::Up, sent.scans.transactions, sent.scans.lines),
             (state(ServiceName::StoreGateway), gateway, 0),
-            (state(ServiceName::MqSource), get(&counters.mq_source.messages), get(&counters.mq_source.messages)),
-            (state(ServiceName::Normaliser), normalised.transactions, normalised.lines),
-            (state(ServiceName::Inventory), get(&inventory.transactions), get(&inventory.lines)),
-            (state(ServiceName::Inventory), get(&inventory.items_written), get(&inventory.partials_written)),
+            (
+                state(ServiceName::MqSource),
+                get(&counters.mq_source.messages),
+                get(&counters.mq_source.messages),
+            ),
+            (
+                state(ServiceName::Normaliser),
+                normalised.transactions,
+                normalised.lines,
+            ),
+            (
+                state(ServiceName::Inventory),
+                get(&inventory.transactions),
+                get(&inventory.lines),
+            ),
+            (
+                state(ServiceName::Inventory),
+                get(&inventory.items_written),
+                get(&inventory.partials_written),
+            ),
         ];
         let in_journals = sent.tills.transactions + sent.scans.transactions + sent.opening.transactions
-            - (sent.acknowledged[0] + sent.acknowledged[2]).min(sent.tills.transactions + sent.scans.transactions + sent.opening.transactions);
+            - (sent.acknowledged[0] + sent.acknowledged[2])
+                .min(sent.tills.transactions + sent.scans.transactions + sent.opening.transactions);
         let lags: [Option<u64>; 8] = [
             None,
             None,
@@ -158,7 +186,11 @@ impl View {
             String::new(),
             String::new(),
             String::new(),
-            if sent.stores_offline > 0 { format!("{} stores offline", sent.stores_offline) } else { String::new() },
+            if sent.stores_offline > 0 {
+                format!("{} stores offline", sent.stores_offline)
+            } else {
+                String::new()
+            },
             String::new(),
             format!("{} articles known", normalised.articles),
             inventory_note(inventory),
@@ -176,7 +208,14 @@ impl View {
                 let lag_seconds = lag
                     .filter(|_| flow.transactions_per_s > 0.5)
                     .map(|lag| lag as f64 / flow.transactions_per_s);
-                StageView { name, state, flow, lag, lag_seconds, note }
+                StageView {
+                    name,
+                    state,
+                    flow,
+                    lag,
+                    lag_seconds,
+                    note,
+                }
             })
             .collect();
     }
@@ -253,7 +292,10 @@ fn inventory_note(inventory: &inventory::Counters) -> String {
     let restored = get(&inventory.restored_cells);
     if get(&inventory.restores) > 0 {
         let seconds = get(&inventory.restore_ms_last) as f64 / 1000.0;
-        format!("{} cells restored in {seconds:.1} s", crate::format::count(restored))
+        format!(
+            "{} cells restored in {seconds:.1} s",
+            crate::format::count(restored)
+        )
     } else if interval > 0 {
         format!("flush each {interval} ms")
     } else {

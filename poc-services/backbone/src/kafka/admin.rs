@@ -14,8 +14,10 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 impl Backbone {
     /// Creates what is missing; refuses a topic of another partition count or one that may lose acknowledged records.
     pub async fn ensure_topics(&self, topics: &[Topic]) -> Result<(), BackboneError> {
-        let admin: AdminClient<DefaultClientContext> =
-            self.client_config("stockstream-admin").create().map_err(client_error("stockstream-admin"))?;
+        let admin: AdminClient<DefaultClientContext> = self
+            .client_config("stockstream-admin")
+            .create()
+            .map_err(client_error("stockstream-admin"))?;
         let brokers = {
             let metadata = admin
                 .inner()
@@ -27,9 +29,12 @@ impl Backbone {
         let new: Vec<NewTopic<'_>> = topics
             .iter()
             .map(|topic| {
-                let mut new =
-                    NewTopic::new(topic.name, topic.partitions as i32, TopicReplication::Fixed(replication))
-                        .set("unclean.leader.election.enable", "false");
+                let mut new = NewTopic::new(
+                    topic.name,
+                    topic.partitions as i32,
+                    TopicReplication::Fixed(replication),
+                )
+                .set("unclean.leader.election.enable", "false");
                 if replication == 3 {
                     new = new.set("min.insync.replicas", "2");
                 }
@@ -39,12 +44,21 @@ impl Backbone {
                 }
             })
             .collect();
-        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
-        for result in admin.create_topics(&new, &options).await.map_err(client_error("stockstream-admin"))? {
+        let options = AdminOptions::new()
+            .operation_timeout(Some(TIMEOUT))
+            .request_timeout(Some(TIMEOUT));
+        for result in admin
+            .create_topics(&new, &options)
+            .await
+            .map_err(client_error("stockstream-admin"))?
+        {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((topic, code)) => {
-                    return Err(BackboneError::Topic { topic, message: format!("cannot be created: {code}") });
+                    return Err(BackboneError::Topic {
+                        topic,
+                        message: format!("cannot be created: {code}"),
+                    });
                 }
             }
         }
@@ -66,10 +80,12 @@ impl Backbone {
                         .inner()
                         .fetch_metadata(Some(topic.name), TIMEOUT)
                         .map_err(client_error("stockstream-admin"))?;
-                    metadata
-                        .topics()
-                        .first()
-                        .map(|t| (t.partitions().len(), t.partitions().iter().all(|p| p.leader() >= 0)))
+                    metadata.topics().first().map(|t| {
+                        (
+                            t.partitions().len(),
+                            t.partitions().iter().all(|p| p.leader() >= 0),
+                        )
+                    })
                 };
                 match found {
                     Some((count, true)) if count == topic.partitions as usize => break,
@@ -101,16 +117,30 @@ async fn check_settings(
     topics: &[Topic],
     options: &AdminOptions,
 ) -> Result<(), BackboneError> {
-    let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic.name)).collect();
-    let described =
-        admin.describe_configs(&resources, options).await.map_err(client_error("stockstream-admin"))?;
+    let resources: Vec<_> = topics
+        .iter()
+        .map(|topic| ResourceSpecifier::Topic(topic.name))
+        .collect();
+    let described = admin
+        .describe_configs(&resources, options)
+        .await
+        .map_err(client_error("stockstream-admin"))?;
     for (topic, result) in topics.iter().zip(described) {
-        let error = |message: String| BackboneError::Topic { topic: topic.name.to_owned(), message };
+        let error = |message: String| BackboneError::Topic {
+            topic: topic.name.to_owned(),
+            message,
+        };
         let resource = result.map_err(|code| error(format!("settings cannot be read: {code}")))?;
-        let value = |name: &str| resource.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
+        let value = |name: &str| {
+            resource
+                .get(name)
+                .and_then(|entry| entry.value.clone())
+                .unwrap_or_default()
+        };
         if value("unclean.leader.election.enable") == "true" {
             return Err(error(
-                "unclean.leader.election.enable is true: acknowledged records can be lost; set it to false".into(),
+                "unclean.leader.election.enable is true: acknowledged records can be lost; set it to false"
+                    .into(),
             ));
         }
         if topic.policy == Policy::Compact && value("cleanup.policy") != "compact" {
@@ -126,15 +156,27 @@ async fn check_settings(
 impl Backbone {
     /// Deletes topics, those that are missing not being an error, and waits until they are gone.
     pub async fn delete_topics(&self, topics: &[Topic]) -> Result<(), BackboneError> {
-        let admin: AdminClient<DefaultClientContext> =
-            self.client_config("stockstream-admin").create().map_err(client_error("stockstream-admin"))?;
-        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
+        let admin: AdminClient<DefaultClientContext> = self
+            .client_config("stockstream-admin")
+            .create()
+            .map_err(client_error("stockstream-admin"))?;
+        let options = AdminOptions::new()
+            .operation_timeout(Some(TIMEOUT))
+            .request_timeout(Some(TIMEOUT));
         let names: Vec<&str> = topics.iter().map(|topic| topic.name).collect();
-        for result in admin.delete_topics(&names, &options).await.map_err(client_error("stockstream-admin"))? {
+        for result in admin
+            .delete_topics(&names, &options)
+            .await
+            .map_err(client_error("stockstream-admin"))?
+        {
             match result {
-                Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {}
+                Ok(_)
+                | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {}
                 Err((topic, code)) => {
-                    return Err(BackboneError::Topic { topic, message: format!("cannot be deleted: {code}") });
+                    return Err(BackboneError::Topic {
+                        topic,
+                        message: format!("cannot be deleted: {code}"),
+                    });
                 }
             }
         }
@@ -145,12 +187,19 @@ impl Backbone {
                     .inner()
                     .fetch_metadata(None, TIMEOUT)
                     .map_err(client_error("stockstream-admin"))?;
-                metadata.topics().iter().find(|t| names.contains(&t.name())).map(|t| t.name().to_owned())
+                metadata
+                    .topics()
+                    .iter()
+                    .find(|t| names.contains(&t.name()))
+                    .map(|t| t.name().to_owned())
             };
             match left {
                 None => return Ok(()),
                 Some(topic) if tokio::time::Instant::now() > deadline => {
-                    return Err(BackboneError::Topic { topic, message: "is still there after its deletion".into() });
+                    return Err(BackboneError::Topic {
+                        topic,
+                        message: "is still there after its deletion".into(),
+                    });
                 }
                 Some(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }

@@ -59,20 +59,29 @@ pub struct Backbone {
 
 impl std::fmt::Debug for Backbone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Backbone({} at {})", self.options.label, self.options.bootstrap)
+        write!(
+            f,
+            "Backbone({} at {})",
+            self.options.label, self.options.bootstrap
+        )
     }
 }
 
 impl Backbone {
     /// Asks the cluster for its brokers; an error names the address and the cause that librdkafka saw.
     pub fn connect(options: BackboneOptions) -> Result<Self, BackboneError> {
-        let backbone = Self { options: Arc::new(options) };
+        let backbone = Self {
+            options: Arc::new(options),
+        };
         let context = SharedContext::default();
         let consumer: BaseConsumer<SharedContext> = backbone
             .client_config("stockstream-connect")
             .set("group.id", "stockstream-connect")
             .create_with_context(context.clone())
-            .map_err(|source| BackboneError::Client { client: "stockstream-connect".into(), source })?;
+            .map_err(|source| BackboneError::Client {
+                client: "stockstream-connect".into(),
+                source,
+            })?;
         let deadline = Instant::now() + CONNECT_TIMEOUT;
         loop {
             match consumer.fetch_metadata(None, Duration::from_secs(1)) {
@@ -132,7 +141,10 @@ impl Backbone {
             .set("message.timeout.ms", "12000")
             .set("socket.timeout.ms", "6000")
             .set("request.timeout.ms", "5000")
-            .set("compression.type", if self.options.compress { "lz4" } else { "none" });
+            .set(
+                "compression.type",
+                if self.options.compress { "lz4" } else { "none" },
+            );
         config
     }
 
@@ -200,5 +212,7 @@ pub(super) fn client_error(client: &str) -> impl FnOnce(KafkaError) -> BackboneE
 }
 
 pub(super) fn tolerate<T>(result: KafkaResult<T>, what: &str) -> Option<T> {
-    result.map_err(|error| tracing::debug!(%error, what, "kafka")).ok()
+    result
+        .map_err(|error| tracing::debug!(%error, what, "kafka"))
+        .ok()
 }

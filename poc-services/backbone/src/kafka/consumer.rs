@@ -52,7 +52,12 @@ impl Record<'_> {
     pub fn headers(&self) -> Vec<(&str, &[u8])> {
         self.0
             .headers()
-            .map(|headers| headers.iter().map(|h| (h.key, h.value.unwrap_or_default())).collect())
+            .map(|headers| {
+                headers
+                    .iter()
+                    .map(|h| (h.key, h.value.unwrap_or_default()))
+                    .collect()
+            })
             .unwrap_or_default()
     }
 }
@@ -99,7 +104,10 @@ impl ClientContext for GroupContext {
 }
 
 fn partitions(list: &TopicPartitionList) -> Vec<Assignment> {
-    list.elements().iter().map(|e| (e.topic().to_owned(), e.partition() as u32)).collect()
+    list.elements()
+        .iter()
+        .map(|e| (e.topic().to_owned(), e.partition() as u32))
+        .collect()
 }
 
 fn list(partitions: &[Assignment]) -> TopicPartitionList {
@@ -155,7 +163,10 @@ impl GroupConsumer {
             Some(Ok(message)) => Ok(Some(Event::Record(Record(message)))),
             Some(Err(error)) => {
                 if is_fatal(&error) {
-                    return Err(BackboneError::Client { client: self.group.clone(), source: error });
+                    return Err(BackboneError::Client {
+                        client: self.group.clone(),
+                        source: error,
+                    });
                 }
                 tracing::debug!(%error, group = self.group, "poll");
                 Ok(None)
@@ -167,9 +178,10 @@ impl GroupConsumer {
     pub fn poll_record(&self, timeout: Duration) -> Result<Option<Record<'_>>, BackboneError> {
         match self.inner.poll(timeout) {
             Some(Ok(message)) => Ok(Some(Record(message))),
-            Some(Err(error)) if is_fatal(&error) => {
-                Err(BackboneError::Client { client: self.group.clone(), source: error })
-            }
+            Some(Err(error)) if is_fatal(&error) => Err(BackboneError::Client {
+                client: self.group.clone(),
+                source: error,
+            }),
             _ => Ok(None),
         }
     }
@@ -182,22 +194,34 @@ impl GroupConsumer {
                 StartAt::Committed => Offset::Stored,
                 StartAt::Offset(offset) => Offset::Offset(*offset as i64),
             };
-            let offset = if *start == StartAt::Committed { Offset::Invalid } else { offset };
+            let offset = if *start == StartAt::Committed {
+                Offset::Invalid
+            } else {
+                offset
+            };
             list.add_partition_offset(topic, *partition as i32, offset)
                 .map_err(client_error(&self.group))?;
         }
-        self.inner.incremental_assign(&list).map_err(client_error(&self.group))
+        self.inner
+            .incremental_assign(&list)
+            .map_err(client_error(&self.group))
     }
 
     /// Takes all of an assignment from where the group committed.
     pub fn take_committed(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
-        let all: Vec<_> = partitions.iter().cloned().map(|p| (p, StartAt::Committed)).collect();
+        let all: Vec<_> = partitions
+            .iter()
+            .cloned()
+            .map(|p| (p, StartAt::Committed))
+            .collect();
         self.take(&all)
     }
 
     /// Stops reading partitions that were revoked or lost.
     pub fn give_back(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
-        self.inner.incremental_unassign(&list(partitions)).map_err(client_error(&self.group))
+        self.inner
+            .incremental_unassign(&list(partitions))
+            .map_err(client_error(&self.group))
     }
 
     /// Commits next offsets, checked by the coordinator against member and generation.
@@ -208,12 +232,17 @@ impl GroupConsumer {
         let mut list = TopicPartitionList::with_capacity(next.len());
         for ((topic, partition), offset) in next {
             let mut element = list.add_partition(topic, *partition as i32);
-            element.set_offset(Offset::Offset(*offset as i64)).map_err(client_error(&self.group))?;
+            element
+                .set_offset(Offset::Offset(*offset as i64))
+                .map_err(client_error(&self.group))?;
             element.set_metadata(metadata);
         }
         self.inner
             .commit(&list, CommitMode::Sync)
-            .map_err(|source| BackboneError::Commit { group: self.group.clone(), source })
+            .map_err(|source| BackboneError::Commit {
+                group: self.group.clone(),
+                source,
+            })
     }
 
     /// What the group committed: next offset and metadata, `None` where it never did.
@@ -241,11 +270,15 @@ impl GroupConsumer {
 
     /// Pauses or resumes reading, without leaving the group.
     pub fn pause(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
-        self.inner.pause(&list(partitions)).map_err(client_error(&self.group))
+        self.inner
+            .pause(&list(partitions))
+            .map_err(client_error(&self.group))
     }
 
     pub fn resume(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
-        self.inner.resume(&list(partitions)).map_err(client_error(&self.group))
+        self.inner
+            .resume(&list(partitions))
+            .map_err(client_error(&self.group))
     }
 
     pub fn last_error(&self) -> Option<String> {
@@ -307,9 +340,10 @@ impl Reader {
         match self.inner.poll(timeout) {
             None => Ok(None),
             Some(Ok(message)) => Ok(Some(Record(message))),
-            Some(Err(error)) if is_fatal(&error) => {
-                Err(BackboneError::Topic { topic: self.topic.clone(), message: error.to_string() })
-            }
+            Some(Err(error)) if is_fatal(&error) => Err(BackboneError::Topic {
+                topic: self.topic.clone(),
+                message: error.to_string(),
+            }),
             Some(Err(error)) => {
                 tracing::debug!(%error, topic = self.topic, "poll");
                 Ok(None)
@@ -336,7 +370,11 @@ impl Backbone {
             .create_with_context(context.clone())
             .map_err(client_error(client_id))?;
         inner.subscribe(topics).map_err(client_error(client_id))?;
-        Ok(GroupConsumer { inner, context, group: group.to_owned() })
+        Ok(GroupConsumer {
+            inner,
+            context,
+            group: group.to_owned(),
+        })
     }
 
     /// A reader of the given partitions from their offsets on.
@@ -351,7 +389,10 @@ impl Backbone {
                 .map_err(client_error(client_id))?;
         }
         inner.assign(&list).map_err(client_error(client_id))?;
-        Ok(Reader { inner, topic: topic.to_owned() })
+        Ok(Reader {
+            inner,
+            topic: topic.to_owned(),
+        })
     }
 
     /// A reader of all partitions of a topic from the beginning.

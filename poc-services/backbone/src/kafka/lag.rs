@@ -40,7 +40,8 @@ impl LagProbe {
         (0..self.partitions)
             .map(|partition| {
                 let (low, high) = tolerate(
-                    self.inner.fetch_watermarks(&self.topic, partition as i32, timeout),
+                    self.inner
+                        .fetch_watermarks(&self.topic, partition as i32, timeout),
                     "watermarks",
                 )?;
                 let offset = committed.find_partition(&self.topic, partition as i32)?.offset();
@@ -48,7 +49,11 @@ impl LagProbe {
                     Offset::Offset(offset) => offset,
                     _ => low,
                 };
-                Some(PartitionLag { partition, committed: next as u64, end: high as u64 })
+                Some(PartitionLag {
+                    partition,
+                    committed: next as u64,
+                    end: high as u64,
+                })
             })
             .collect()
     }
@@ -66,6 +71,10 @@ impl Backbone {
             .consumer_config(&client_id, group, OffsetReset::Earliest)
             .create_with_context(SharedContext::default())
             .map_err(client_error(&client_id))?;
-        Ok(LagProbe { inner, topic: topic.to_owned(), partitions })
+        Ok(LagProbe {
+            inner,
+            topic: topic.to_owned(),
+            partitions,
+        })
     }
 }

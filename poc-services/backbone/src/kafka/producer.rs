@@ -91,12 +91,18 @@ impl Producer {
         let failed = self.failures.failed.swap(0, Ordering::Relaxed);
         let first = self.failures.first.lock().take();
         if failed > 0 {
-            return Err(BackboneError::Delivery { failed, first: first.unwrap_or_default() });
+            return Err(BackboneError::Delivery {
+                failed,
+                first: first.unwrap_or_default(),
+            });
         }
         let in_flight = self.inner.in_flight_count();
         match flushed {
             Ok(()) if in_flight == 0 => Ok(()),
-            _ => Err(BackboneError::FlushTimeout { waited_ms: start.elapsed().as_millis(), in_flight }),
+            _ => Err(BackboneError::FlushTimeout {
+                waited_ms: start.elapsed().as_millis(),
+                in_flight,
+            }),
         }
     }
 
@@ -136,7 +142,10 @@ where
     if !headers.is_empty() {
         let mut owned = OwnedHeaders::new_with_capacity(headers.len());
         for (key, value) in headers {
-            owned = owned.insert(KafkaHeader { key, value: Some(*value) });
+            owned = owned.insert(KafkaHeader {
+                key,
+                value: Some(*value),
+            });
         }
         record = record.headers(owned);
     }
@@ -222,7 +231,10 @@ impl AckProducer {
         if !headers.is_empty() {
             let mut list = OwnedHeaders::new_with_capacity(headers.len());
             for (key, value) in headers {
-                list = list.insert(KafkaHeader { key, value: Some(*value) });
+                list = list.insert(KafkaHeader {
+                    key,
+                    value: Some(*value),
+                });
             }
             owned = Some(list);
         }
@@ -263,7 +275,12 @@ impl Backbone {
             .set("delivery.report.only.error", "true")
             .create_with_context(failures.clone())
             .map_err(client_error(client_id))?;
-        Ok(Producer { inner, failures, since_poll: 0, waits: 0 })
+        Ok(Producer {
+            inner,
+            failures,
+            since_poll: 0,
+            waits: 0,
+        })
     }
 
     pub fn ack_producer(&self, client_id: &str) -> Result<AckProducer, BackboneError> {

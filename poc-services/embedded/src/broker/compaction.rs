@@ -24,12 +24,14 @@ pub fn run(cluster: &Cluster) {
             continue;
         }
         for partition in topic.partitions().iter() {
-            let Some(snapshot) =
-                partition.snapshot_if(|clean, dirty| dirty >= DIRTY_BYTES_MIN.min(cluster.memory.bound() / 64).max(clean))
-            else {
+            let Some(snapshot) = partition.snapshot_if(|clean, dirty| {
+                dirty >= DIRTY_BYTES_MIN.min(cluster.memory.bound() / 64).max(clean)
+            }) else {
                 continue;
             };
-            let Some(last) = snapshot.batches.last() else { continue };
+            let Some(last) = snapshot.batches.last() else {
+                continue;
+            };
             let below = last.last_offset + 1;
             let tombstones_before = now_ms() - config.delete_retention_ms;
             let compacted = compact(&snapshot.batches, tombstones_before);
@@ -130,7 +132,10 @@ impl Gathering {
 
     fn close(&mut self) {
         if let Some((writer, _)) = self.writer.take() {
-            self.done.push(StoredBatch::new(writer.finish(self.last_offset), self.appended_ms));
+            self.done.push(StoredBatch::new(
+                writer.finish(self.last_offset),
+                self.appended_ms,
+            ));
         }
     }
 }
@@ -173,7 +178,13 @@ mod tests {
         ];
         let after = compact(&before, 0);
         assert_eq!(read(&after), read(&before));
-        assert_eq!(after.iter().map(|b| BatchHeader::read(&b.bytes).record_count).sum::<i32>(), 3);
+        assert_eq!(
+            after
+                .iter()
+                .map(|b| BatchHeader::read(&b.bytes).record_count)
+                .sum::<i32>(),
+            3
+        );
         assert_eq!(after.last().expect("one at least").last_offset, 5);
         for batch in &after {
             crate::broker::batch::check_keys(&batch.bytes, &BatchHeader::read(&batch.bytes)).expect("whole");
@@ -182,16 +193,33 @@ mod tests {
 
     #[test]
     fn an_old_tombstone_goes_and_the_end_of_the_log_stays() {
-        let before = vec![batch(0, &[("a", Some("1")), ("b", Some("1"))]), batch(2, &[("a", None), ("b", None)])];
+        let before = vec![
+            batch(0, &[("a", Some("1")), ("b", Some("1"))]),
+            batch(2, &[("a", None), ("b", None)]),
+        ];
         let view = read(&compact(&before, 51));
-        assert_eq!(view.keys().collect::<Vec<_>>(), [b"b"], "the last record marks the end");
-        assert_eq!(read(&compact(&before, 50)).len(), 2, "young tombstones stay for slow readers");
+        assert_eq!(
+            view.keys().collect::<Vec<_>>(),
+            [b"b"],
+            "the last record marks the end"
+        );
+        assert_eq!(
+            read(&compact(&before, 50)).len(),
+            2,
+            "young tombstones stay for slow readers"
+        );
     }
 
     #[test]
     fn compacting_twice_changes_nothing_more() {
-        let before: Vec<_> =
-            (0..40).map(|i| batch(i * 2, &[("x", Some("1")), (["p", "q", "r"][i as usize % 3], Some("2"))])).collect();
+        let before: Vec<_> = (0..40)
+            .map(|i| {
+                batch(
+                    i * 2,
+                    &[("x", Some("1")), (["p", "q", "r"][i as usize % 3], Some("2"))],
+                )
+            })
+            .collect();
         let once = compact(&before, 0);
         assert_eq!(read(&compact(&once, 0)), read(&before));
     }

@@ -18,7 +18,10 @@ const SETTLED_TOGETHER: usize = 100;
 
 /// Takes what a client sends.
 pub async fn from_sender(mut receiver: Receiver, queues: Arc<Queues>, cancel: CancellationToken) {
-    let address = receiver.target().as_ref().and_then(|target| target.address.clone());
+    let address = receiver
+        .target()
+        .as_ref()
+        .and_then(|target| target.address.clone());
     let Some(address) = address else {
         tracing::debug!("a sender attached without an address");
         return;
@@ -114,9 +117,9 @@ pub async fn to_receiver(mut sender: Sender, queues: Arc<Queues>, cancel: Cancel
                     };
                     let settled = match outcome {
                         Ok(Outcome::Accepted(_) | Outcome::Rejected(_)) => Settled::Done,
-                        Ok(Outcome::Modified(modified)) => {
-                            Settled::Back { failed: modified.delivery_failed.unwrap_or(false) }
-                        }
+                        Ok(Outcome::Modified(modified)) => Settled::Back {
+                            failed: modified.delivery_failed.unwrap_or(false),
+                        },
                         Ok(_) => Settled::Back { failed: false },
                         Err(_) => Settled::Back { failed: true },
                     };

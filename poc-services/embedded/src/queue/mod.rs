@@ -13,8 +13,8 @@ mod store;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use fe2o3_amqp::acceptor::{ConnectionAcceptor, LinkAcceptor, LinkEndpoint, SessionAcceptor};
 use fe2o3_amqp::acceptor::SaslAnonymousMechanism;
+use fe2o3_amqp::acceptor::{ConnectionAcceptor, LinkAcceptor, LinkEndpoint, SessionAcceptor};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,10 @@ pub struct QueueOptions {
 
 impl Default for QueueOptions {
     fn default() -> Self {
-        Self { listen: None, max_depth: 200_000 }
+        Self {
+            listen: None,
+            max_depth: 200_000,
+        }
     }
 }
 
@@ -40,7 +43,10 @@ pub enum QueueError {
     #[error(
         "the embedded queue cannot listen on {address}: {source}; stop what uses the port, or give another address"
     )]
-    Listen { address: SocketAddr, source: std::io::Error },
+    Listen {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
     #[error("the thread of the embedded queue cannot be started: {0}")]
     Thread(std::io::Error),
 }
@@ -57,7 +63,9 @@ pub struct QueueServer {
 impl QueueServer {
     /// Starts on a thread of its own, so that busy services cannot starve it.
     pub async fn start(options: QueueOptions) -> Result<Self, QueueError> {
-        let address = options.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let address = options
+            .listen
+            .unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("embedded-queue")
@@ -70,12 +78,19 @@ impl QueueServer {
             let address = listener.local_addr()?;
             Ok((listener, address))
         });
-        let (listener, address) =
-            bound.await.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(listen)?;
+        let (listener, address) = bound
+            .await
+            .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+            .map_err(listen)?;
         let queues = Arc::new(Queues::new(options.max_depth));
         let cancel = CancellationToken::new();
         runtime.spawn(serve(listener, Arc::clone(&queues), cancel.clone()));
-        Ok(Self { address, queues, cancel, runtime: Some(runtime) })
+        Ok(Self {
+            address,
+            queues,
+            cancel,
+            runtime: Some(runtime),
+        })
     }
 
     pub fn url(&self) -> String {
@@ -155,7 +170,10 @@ async fn connection(
         ConnectionAcceptor::new(name).accept(stream).await
     }
     .map_err(|error| error.to_string())?;
-    let sessions = SessionAcceptor::builder().incoming_window(4096).outgoing_window(4096).build();
+    let sessions = SessionAcceptor::builder()
+        .incoming_window(4096)
+        .outgoing_window(4096)
+        .build();
     loop {
         let mut session = tokio::select! {
             session = sessions.accept(&mut open) => session.map_err(|error| error.to_string())?,

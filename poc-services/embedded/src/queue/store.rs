@@ -36,7 +36,12 @@ pub struct Queue {
 
 impl Queue {
     fn new(max_depth: usize) -> Self {
-        Self { inner: Mutex::default(), max_depth, news: Notify::new(), room: Notify::new() }
+        Self {
+            inner: Mutex::default(),
+            max_depth,
+            news: Notify::new(),
+            room: Notify::new(),
+        }
     }
 
     pub fn depth(&self) -> usize {
@@ -83,7 +88,11 @@ impl Queue {
         if more {
             self.news.notify_one();
         }
-        Some(Entry { position, message, deliveries })
+        Some(Entry {
+            position,
+            message,
+            deliveries,
+        })
     }
 
     /// A receiver has settled it for good.
@@ -96,7 +105,10 @@ impl Queue {
     pub fn put_back(&self, entry: Entry, failed: bool) {
         let mut inner = self.inner.lock();
         inner.out -= 1;
-        inner.ready.insert(entry.position, (entry.message, entry.deliveries + u32::from(failed)));
+        inner.ready.insert(
+            entry.position,
+            (entry.message, entry.deliveries + u32::from(failed)),
+        );
         drop(inner);
         self.news.notify_one();
     }
@@ -110,7 +122,10 @@ pub struct Queues {
 
 impl Queues {
     pub fn new(max_depth: usize) -> Self {
-        Self { by_address: Mutex::default(), max_depth }
+        Self {
+            by_address: Mutex::default(),
+            max_depth,
+        }
     }
 
     pub fn get(&self, address: &str) -> Arc<Queue> {
@@ -124,7 +139,10 @@ impl Queues {
     }
 
     pub fn depth(&self, address: &str) -> usize {
-        self.by_address.lock().get(address).map_or(0, |queue| queue.depth())
+        self.by_address
+            .lock()
+            .get(address)
+            .map_or(0, |queue| queue.depth())
     }
 
     pub fn depth_of_all(&self) -> usize {
