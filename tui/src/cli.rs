@@ -101,6 +101,7 @@ pub enum Command {
 }
 
 #[derive(Clone, Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct RunArgs {
     /// No screen: a progress line a second, the verdict, and an exit status.
     #[arg(long)]

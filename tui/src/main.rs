@@ -53,8 +53,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             ..RunArgs::default()
         })
     }) {
-        Command::Demo(args) => play(scenario::DEFAULT, args),
-        Command::Run { scenario, args } => play(&scenario, args),
+        Command::Demo(args) => play(scenario::DEFAULT, &args),
+        Command::Run { scenario, args } => play(&scenario, &args),
         Command::Check { scenarios } => commands::check(&scenarios, out).map(|()| ExitCode::SUCCESS),
         Command::Digest {
             scenario,
@@ -115,7 +115,7 @@ fn cancel_on_ctrl_c(runtime: &tokio::runtime::Runtime) -> CancellationToken {
 }
 
 /// Runs a scenario, on the screen or headless.
-fn play(name: &str, args: RunArgs) -> Result<ExitCode> {
+fn play(name: &str, args: &RunArgs) -> Result<ExitCode> {
     let load = match args.speed {
         Some(speed) => Some(scenario::Load::Speed(
             scenario::Speed::from_f64(speed).context("--speed: 0.001 to 1000000, 1 is the real pace")?,

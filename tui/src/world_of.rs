@@ -35,7 +35,7 @@ pub fn load(name: &str) -> Result<(Scenario, String)> {
 }
 
 fn looks_like_a_path(name: &str) -> bool {
-    name.contains(['/', '\\']) || name.ends_with(".yaml") || name.ends_with(".yml")
+    name.contains(['/', '\\']) || std::path::Path::new(name).extension().is_some()
 }
 
 pub fn choose(name: &str, seed: Option<u64>, scale: Option<u32>, load: Option<Load>) -> Result<Chosen> {

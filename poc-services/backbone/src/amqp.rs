@@ -190,7 +190,7 @@ impl QueueSender {
                 Self::settled(&self.line, &mut out, &mut accepted).await?;
             }
             let sent = {
-                let sending = self.sender.send_batchable(sendable(message));
+                let sending = self.sender.send_batchable(sendable(&message));
                 tokio::select! {
                     sent = sending => sent.map_err(|error| self.line.failed(&error)),
                     _ = self.line.connection.on_close() => Err(self.line.closed()),
@@ -237,17 +237,14 @@ impl QueueSender {
     where
         F: Future<Output = Result<Outcome, fe2o3_amqp::link::SendError>>,
     {
-        let outcome = match tokio::time::timeout(SETTLE_TIMEOUT, out.next()).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                let source = AmqpError::Timeout {
-                    queue: line.queue.clone(),
-                };
-                return Err(SendFailed {
-                    accepted: *accepted,
-                    source,
-                });
-            }
+        let Ok(outcome) = tokio::time::timeout(SETTLE_TIMEOUT, out.next()).await else {
+            let source = AmqpError::Timeout {
+                queue: line.queue.clone(),
+            };
+            return Err(SendFailed {
+                accepted: *accepted,
+                source,
+            });
         };
         Self::count(line, outcome, accepted)
     }
@@ -278,7 +275,7 @@ impl QueueSender {
     }
 }
 
-fn sendable(message: QueueMessage) -> Sendable<Data> {
+fn sendable(message: &QueueMessage) -> Sendable<Data> {
     let message = Message::builder()
         .header(Header {
             durable: true,
@@ -357,7 +354,7 @@ impl QueueReceiver {
             .properties
             .as_ref()
             .and_then(|properties| properties.creation_time.as_ref())
-            .map_or(0, |time| time.milliseconds());
+            .map_or(0, fe2o3_amqp_types::primitives::Timestamp::milliseconds);
         let delivery_count = message.header.as_ref().map_or(0, |header| header.delivery_count);
         Ok(Received {
             body: bytes_of(message.body),

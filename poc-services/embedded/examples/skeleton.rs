@@ -194,7 +194,7 @@ fn emit(bootstrap: &str, transactions: u64) -> Result<u64, Failure> {
             &receipt,
         )?;
     }
-    producer.flush(Duration::from_secs(60))?;
+    producer.flush(Duration::from_mins(1))?;
     Ok(bytes)
 }
 
@@ -322,7 +322,7 @@ fn apply(bootstrap: &str, transactions: u64, applied: &AtomicU64, done: &AtomicB
                 )?;
                 written += 1;
             }
-            producer.flush(Duration::from_secs(60))?;
+            producer.flush(Duration::from_mins(1))?;
             flushed = Instant::now();
         }
     }

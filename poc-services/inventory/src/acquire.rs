@@ -16,7 +16,7 @@ use crate::{Config, Counters, InventoryError};
 
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(15);
 /// A log that does not show an acknowledged barrier for so long is not readable.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub fn wall_ms() -> i64 {
     SystemTime::now()

@@ -106,7 +106,7 @@ pub fn flush(
             .state
             .take_cells(&mut |key, value| sink.send(STORE_INVENTORY, partition, key, value));
         let partials = owned.state.take_partials(cut, &mut |key, value| {
-            sink.send(ITEM_PARTIALS, partition, key, value)
+            sink.send(ITEM_PARTIALS, partition, key, value);
         });
         owned.records += cells;
         Counters::add(&counters.cells_written, cells);
@@ -122,7 +122,7 @@ pub fn flush(
     for owned in &mut dirty {
         let (partition, cut) = (owned.state.number, owned.state.next);
         owned.records += owned.state.take_windows(cut, &mut |key, value| {
-            sink.send(STORE_INVENTORY, partition, key, value)
+            sink.send(STORE_INVENTORY, partition, key, value);
         });
         if owned.fresh {
             let end = PartialEnd {

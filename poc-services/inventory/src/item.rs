@@ -102,10 +102,10 @@ pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
     let mut items = Items::default();
     let mut flushed = Instant::now();
     loop {
-        if let Some(record) = reader.poll(POLL)? {
-            if let Some(payload) = record.payload() {
-                items.take(record.key(), payload);
-            }
+        if let Some(record) = reader.poll(POLL)?
+            && let Some(payload) = record.payload()
+        {
+            items.take(record.key(), payload);
         }
         if config.kill.is_cancelled() {
             producer.purge();

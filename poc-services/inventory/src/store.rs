@@ -213,14 +213,13 @@ impl Worker<'_> {
         let offset = record.offset();
         self.movement.clear();
         let decoded = self.movement.merge(record.payload().unwrap_or_default());
-        let applied = match decoded {
-            Ok(()) => state.apply(&self.movement, offset, self.sabotage.as_ref()),
-            Err(_) => {
-                state.next = offset + 1;
-                Applied::Refused {
-                    class: "undecodable",
-                    message: "the record is no Movement",
-                }
+        let applied = if let Ok(()) = decoded {
+            state.apply(&self.movement, offset, self.sabotage.as_ref())
+        } else {
+            state.next = offset + 1;
+            Applied::Refused {
+                class: "undecodable",
+                message: "the record is no Movement",
             }
         };
         match applied {

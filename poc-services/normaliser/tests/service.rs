@@ -20,7 +20,7 @@ use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 
 /// A hang must end; nothing here waits so long otherwise.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 const OATS: Article = Article {
     sku: 100_234,
     gtin: 614_141_999_996,
@@ -468,7 +468,7 @@ impl log::Log for L {
 }
 #[test]
 fn hold() {
-    use rdkafka::consumer::{BaseConsumer, Consumer as _};
+    use rdkafka::consumer::BaseConsumer;
     static LG: L = L;
     let _ = log::set_logger(&LG);
     log::set_max_level(log::LevelFilter::Trace);
@@ -494,9 +494,9 @@ fn hold() {
                         .map(|p| (p, backbone::StartAt::Offset(0)))
                         .collect();
                     if std::env::var("ZERO").is_ok() {
-                        c.take(&all).unwrap()
+                        c.take(&all).unwrap();
                     } else {
-                        c.take_committed(&p).unwrap()
+                        c.take_committed(&p).unwrap();
                     }
                     eprintln!("committed {:?}", c.committed(&p));
                 }

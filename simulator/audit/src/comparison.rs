@@ -95,7 +95,7 @@ impl Comparison {
             .view
             .take(place, cell, self.places.item_of(cell), &record.cell)
         {
-            Taken::Taken => {}
+            Taken::Newer => {}
             Taken::RolledBack => self.records.rolled_back += 1,
             Taken::Stale => {
                 self.records.stale += 1;

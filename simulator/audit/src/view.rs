@@ -13,7 +13,7 @@ use crate::report::PlaceState;
 /// What became of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    Taken,
+    Newer,
     /// Newer than what was there, but with fewer lines.
     RolledBack,
     /// Older than what is there by (epoch, applied offset); not taken.
@@ -190,7 +190,7 @@ impl View {
     pub fn take(&mut self, place: usize, cell: usize, item: usize, new: &ViewCell) -> Taken {
         let old = &mut self.cells[cell];
         let flags = &mut self.flags[cell];
-        let mut taken = Taken::Taken;
+        let mut taken = Taken::Newer;
         if *flags & SEEN != 0 {
             if (new.epoch, new.applied_offset) < (old.epoch, old.applied_offset) {
                 return Taken::Stale;

@@ -47,6 +47,7 @@ pub enum Msg {
     Page(usize),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the screen")]
 #[derive(Debug)]
 pub struct Model {
     pub snapshot: Arc<Snapshot>,

@@ -181,7 +181,9 @@ fn model(snapshot: Snapshot) -> Model {
 fn draw(model: &Model, width: u16, height: u16) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test backend");
     terminal
-        .draw(|frame| drop(view(model, frame)))
+        .draw(|frame| {
+            view(model, frame);
+        })
         .expect("drawing to memory");
     terminal.backend().buffer().clone()
 }

@@ -30,8 +30,7 @@ impl Theme {
 
     pub fn style(self, role: Role) -> Style {
         let style = match role {
-            Role::Strong => Style::new().add_modifier(Modifier::BOLD),
-            Role::Bad => Style::new().add_modifier(Modifier::BOLD),
+            Role::Strong | Role::Bad => Style::new().add_modifier(Modifier::BOLD),
             _ => Style::new(),
         };
         if self == Self::Mono {

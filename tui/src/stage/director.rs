@@ -5,8 +5,7 @@
 use std::time::{Duration, Instant};
 
 use scenario::{
-    Action, Expectation, ItemNumber, Load, Rate, Scenario, Selector, ServiceName, SimOffset, Speed,
-    StoreNumber,
+    Action, Expectation, ItemNumber, Rate, Scenario, Selector, ServiceName, SimOffset, Speed, StoreNumber,
 };
 
 use crate::snapshot::ExpectationView;
@@ -219,12 +218,9 @@ impl Director {
         self.scenario.steps.len() - self.next
     }
 
+    #[cfg(test)]
     pub fn all_met(&self) -> bool {
         self.views.iter().all(|view| view.met == Some(true))
-    }
-
-    pub const fn load(&self) -> Load {
-        self.scenario.load
     }
 }
 

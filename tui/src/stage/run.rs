@@ -34,7 +34,7 @@ const CONNECTIONS: usize = 12;
 const STALL: Duration = Duration::from_secs(30);
 /// Article totals follow cells; what differs after so long without a change stays so.
 const SETTLE: Duration = Duration::from_secs(3);
-const AUDIT_DRAIN: Duration = Duration::from_secs(120);
+const AUDIT_DRAIN: Duration = Duration::from_mins(2);
 const FASTEST: f64 = 100_000.0;
 
 pub struct Stage {
@@ -295,7 +295,7 @@ impl Run<'_> {
             self.trading().await;
         }
         let drained = self.drain().await;
-        let result = verdict::give(&mut self, drained).await;
+        let result = verdict::give(&mut self, drained);
         self.services.stop_all().await;
         let Self { load, audit, .. } = self;
         tokio::task::spawn_blocking(move || {
@@ -357,9 +357,9 @@ impl Run<'_> {
     fn pause(&mut self, paused: bool) {
         self.paused = paused;
         if paused {
-            self.load.pause()
+            self.load.pause();
         } else {
-            self.load.resume()
+            self.load.resume();
         }
     }
 
@@ -504,7 +504,7 @@ impl Run<'_> {
                 let since = *rounds.get_or_insert(self.lags.rounds());
                 let settled = audit.cells_diverging == 0 && audit.items_diverging == 0;
                 if self.lags.rounds() >= since + 3 && (settled || moved.elapsed() > SETTLE) {
-                    return self.read_to_the_end().await;
+                    return self.read_to_the_end();
                 }
             } else {
                 rounds = None;
@@ -515,7 +515,7 @@ impl Run<'_> {
         }
     }
 
-    async fn read_to_the_end(&mut self) -> bool {
+    fn read_to_the_end(&mut self) -> bool {
         // Blocks for a fraction of a second: everything is there already.
         tokio::task::block_in_place(|| self.audit.drain(AUDIT_DRAIN, |_| {})).is_ok()
     }

@@ -104,7 +104,7 @@ impl Servers {
 
     pub async fn shutdown(self) {
         if let Some(queue) = self.queue {
-            queue.shutdown().await;
+            queue.shutdown();
         }
         if let Some(broker) = self.broker {
             broker.shutdown().await;

@@ -28,7 +28,7 @@ const LATE_MS_P99_MAX: u64 = 250;
 const KEPT_SHARE: f64 = 0.99;
 const OPENING_PLACES: usize = 100;
 
-pub async fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
+pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
     let wall_seconds = run.started.elapsed().as_secs_f64();
     let chosen = run.chosen.scenario.clone();
     let last = run.load.snapshot().simulated.0;

@@ -57,7 +57,7 @@ pub struct View {
     freshness: History,
     diverging: History,
     handled_history: History,
-    sampled: Instant,
+    sampled: Option<Instant>,
     /// Largest lag seen by part.
     pub lag_max: [u64; 8],
 }
@@ -79,7 +79,7 @@ impl View {
             freshness: History::default(),
             diverging: History::default(),
             handled_history: History::default(),
-            sampled: Instant::now() - SECOND,
+            sampled: None,
             lag_max: [0; 8],
         }
     }
@@ -100,8 +100,8 @@ impl View {
         if let Some(audit) = sources.audit {
             self.add_audit(&mut snapshot, audit, sources);
         }
-        if now.duration_since(self.sampled) >= SECOND {
-            self.sampled = now;
+        if self.sampled.is_none_or(|at| now.duration_since(at) >= SECOND) {
+            self.sampled = Some(now);
             self.resources = self.meter.measure(sources.broker_bytes);
             if snapshot.freshness.count > 0 {
                 self.freshness.push(snapshot.freshness.p99);

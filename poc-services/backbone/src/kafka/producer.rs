@@ -121,7 +121,7 @@ impl Producer {
     }
 }
 
-fn record<'a, D: rdkafka::util::IntoOpaque>(
+fn record<'a, D>(
     topic: &'a str,
     partition: u32,
     key: &'a [u8],
@@ -130,7 +130,7 @@ fn record<'a, D: rdkafka::util::IntoOpaque>(
     headers: &[Header<'_>],
 ) -> BaseRecord<'a, [u8], [u8], D>
 where
-    D: Default,
+    D: rdkafka::util::IntoOpaque + Default,
 {
     let mut record = BaseRecord::with_opaque_to(topic, D::default())
         .partition(partition as i32)
@@ -216,6 +216,10 @@ pub struct AckProducer {
 }
 
 impl AckProducer {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a record has many parts, and they are borrowed"
+    )]
     /// `false`: the client's queue is full, nothing was sent; the caller tells its peer to come back later.
     pub fn try_send(
         &self,

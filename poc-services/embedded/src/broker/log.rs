@@ -112,7 +112,7 @@ impl Log {
     }
 
     /// The batches from the one that holds `offset` on.
-    pub fn from_offset(&self, offset: i64) -> impl Iterator<Item = &StoredBatch> {
+    pub fn at_or_after(&self, offset: i64) -> impl Iterator<Item = &StoredBatch> {
         let index = self.batches.partition_point(|batch| batch.last_offset < offset);
         self.batches.range(index..)
     }
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn offset_inside_a_batch_finds_that_batch() {
         let log = log_of(&[&[1, 2, 3], &[4, 5], &[6]]);
-        let found = |offset| log.from_offset(offset).next().map(|batch| batch.base_offset);
+        let found = |offset| log.at_or_after(offset).next().map(|batch| batch.base_offset);
         assert_eq!(
             [found(0), found(2), found(3), found(5), found(6)],
             [Some(0), Some(0), Some(3), Some(5), None]

@@ -343,7 +343,7 @@ fn limits(options: &BrokerOptions) -> Limits {
         frame_bytes_max: options.frame_bytes_max,
         throttle_max: options.throttle_max,
         session_timeout_min: options.session_timeout_min,
-        session_timeout_max: Duration::from_secs(1_800),
+        session_timeout_max: Duration::from_mins(30),
         initial_rebalance_delay: options.initial_rebalance_delay,
         partitions_default: options.partitions_default,
     }

@@ -219,9 +219,10 @@ impl Partition {
             batches: Vec::new(),
             bytes: 0,
         };
-        for batch in inner.log.from_offset(offset) {
+        for batch in inner.log.at_or_after(offset) {
             let fits = slice.bytes + batch.bytes.len() <= limit.bytes;
-            if !fits && !(limit.first_batch_whole && slice.batches.is_empty()) {
+            let must = limit.first_batch_whole && slice.batches.is_empty();
+            if !(fits || must) {
                 break;
             }
             slice.bytes += batch.bytes.len();
@@ -292,7 +293,7 @@ impl Partition {
         }
         let dirty: usize = inner
             .log
-            .from_offset(inner.clean_end)
+            .at_or_after(inner.clean_end)
             .map(StoredBatch::held_bytes)
             .sum();
         if dirty == 0 || !dirty_enough(inner.log.bytes() - dirty, dirty) {

@@ -100,7 +100,7 @@ fn bytes_below(log: &Log, floor: i64) -> usize {
     log.batches()
         .iter()
         .take_while(|batch| batch.last_offset < floor)
-        .map(|batch| batch.held_bytes())
+        .map(super::log::StoredBatch::held_bytes)
         .sum()
 }
 

@@ -37,18 +37,19 @@ pub async fn from_sender(mut receiver: Receiver, queues: Arc<Queues>, cancel: Ca
         let delivery = match receiver.recv::<Body<Value>>().now_or_never() {
             Some(delivery) if settled.len() < SETTLED_TOGETHER => delivery,
             other => {
-                if !settled.is_empty() {
-                    if let Err(error) = receiver.accept_all(std::mem::take(&mut settled)).await {
-                        tracing::debug!(%error, address, "a sender is gone");
-                        return;
-                    }
+                if !settled.is_empty()
+                    && let Err(error) = receiver.accept_all(std::mem::take(&mut settled)).await
+                {
+                    tracing::debug!(%error, address, "a sender is gone");
+                    return;
                 }
-                match other {
-                    Some(delivery) => delivery,
-                    None => tokio::select! {
+                if let Some(delivery) = other {
+                    delivery
+                } else {
+                    tokio::select! {
                         delivery = receiver.recv::<Body<Value>>() => delivery,
                         () = cancel.cancelled() => return,
-                    },
+                    }
                 }
             }
         };

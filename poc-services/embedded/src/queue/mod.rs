@@ -108,7 +108,7 @@ impl QueueServer {
     }
 
     /// Cuts every connection and ends.
-    pub async fn shutdown(self) {
+    pub fn shutdown(self) {
         self.cancel.cancel();
     }
 }

@@ -95,9 +95,10 @@ fn asked_topic(cluster: &Cluster, header: &Header, asked: MetadataRequestTopic) 
             Some(topic) => known_topic(cluster, header, &topic),
             None => refused(ResponseError::UnknownTopicOrPartition).with_name(Some(name)),
         },
-        None => match cluster.topic_by_id(&asked.topic_id) {
-            Some(topic) => known_topic(cluster, header, &topic),
-            None => {
+        None => {
+            if let Some(topic) = cluster.topic_by_id(&asked.topic_id) {
+                known_topic(cluster, header, &topic)
+            } else {
                 let name = if header.version >= 12 {
                     None
                 } else {
@@ -107,7 +108,7 @@ fn asked_topic(cluster: &Cluster, header: &Header, asked: MetadataRequestTopic) 
                     .with_name(name)
                     .with_topic_id(asked.topic_id)
             }
-        },
+        }
     }
 }
 

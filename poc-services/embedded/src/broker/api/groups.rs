@@ -154,7 +154,7 @@ pub fn heartbeat(context: &Context, request: &HeartbeatRequest) -> HeartbeatResp
     HeartbeatResponse::default().with_error_code(code(&beaten))
 }
 
-pub fn leave(context: &Context, header: &Header, request: LeaveGroupRequest) -> LeaveGroupResponse {
+pub fn leave(context: &Context, header: &Header, request: &LeaveGroupRequest) -> LeaveGroupResponse {
     if let Err(error) = check_coordinator(context, &request.group_id) {
         return LeaveGroupResponse::default().with_error_code(error.code());
     }
@@ -281,7 +281,7 @@ pub fn delete(context: &Context, request: DeleteGroupsRequest) -> DeleteGroupsRe
 pub fn find_coordinator(
     context: &Context,
     header: &Header,
-    request: FindCoordinatorRequest,
+    request: &FindCoordinatorRequest,
 ) -> FindCoordinatorResponse {
     let find = |key: &str| -> Result<&Node, ResponseError> {
         // 0 is a group; transactions (1) and share groups (2) are not served.
