@@ -145,7 +145,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<std::net::SocketAddr>,
     /// Bound of the embedded broker's logs in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 640, value_parser = clap::value_parser!(u32).range(32..=65_536))]
+    #[arg(long, value_name = "MIB", default_value_t = 448, value_parser = clap::value_parser!(u32).range(32..=65_536))]
     pub memory: u32,
     /// Only one place and transaction in N: for trying out and for tests.
     #[arg(long, value_name = "1/N", value_parser = scale)]

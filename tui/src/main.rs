@@ -49,7 +49,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let out = &mut io::stdout().lock();
     match cli.command.unwrap_or_else(|| {
         Command::Demo(RunArgs {
-            memory: 640,
+            memory: 448,
             ..RunArgs::default()
         })
     }) {

@@ -28,8 +28,9 @@ use crate::snapshot::{
 use crate::world_of::{self, Chosen};
 
 const TICK: Duration = Duration::from_millis(100);
-/// Connections that the stores share.
-const CONNECTIONS: usize = 12;
+/// Connections that the stores share. An upload waits for Kafka, so it is their number and not their speed that limits the
+/// rate: at a million a minute some eight thousand uploads a second of twenty milliseconds each are under way.
+const CONNECTIONS: usize = 256;
 /// What is under way may stand still for so long before the run is given up.
 const STALL: Duration = Duration::from_secs(30);
 /// Article totals follow cells; what differs after so long without a change stays so.

@@ -9,6 +9,7 @@
 mod admin;
 mod config;
 mod consumer;
+mod ffi;
 mod lag;
 mod producer;
 

@@ -13,6 +13,7 @@ use rdkafka::producer::{
 };
 
 use super::config::{Backbone, BackboneError, client_error};
+use super::ffi;
 
 /// A name and its value.
 pub type Header<'a> = (&'a str, &'a [u8]);
@@ -87,7 +88,11 @@ impl Producer {
     /// the caller starts again from its last durable position.
     pub fn flush(&mut self, timeout: Duration) -> Result<(), BackboneError> {
         let start = Instant::now();
-        let flushed = self.inner.flush(timeout);
+        let flushed = ffi::flush(self.inner.client(), timeout);
+        // The library's count holds its own events too, and what has failed is known only when its event is served.
+        while self.inner.in_flight_count() > 0 && flushed.is_ok() && start.elapsed() < timeout {
+            self.inner.poll(Duration::from_millis(1));
+        }
         let failed = self.failures.failed.swap(0, Ordering::Relaxed);
         let first = self.failures.first.lock().take();
         if failed > 0 {
@@ -289,7 +294,7 @@ impl Backbone {
 
     pub fn ack_producer(&self, client_id: &str) -> Result<AckProducer, BackboneError> {
         let inner = self
-            .producer_config(client_id, 10)
+            .producer_config(client_id, 5)
             .create_with_context(AckContext)
             .map_err(client_error(client_id))?;
         Ok(AckProducer { inner })

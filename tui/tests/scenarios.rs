@@ -1,0 +1,51 @@
+//! Every shipped scenario from end to end, small and sped up, with its own expectations and the audit.
+
+mod support;
+
+use support::run;
+
+#[test]
+fn the_reference_kits_events_sent_twice_count_once() {
+    let ran = run(&["ibm-controlled", "--speed", "10"]);
+    ran.assert_pass();
+    assert_eq!(ran.number("/offered/transactions"), 9);
+    assert_eq!(ran.number("/handled/transactions"), 9);
+    assert!(ran.out.contains("duplicates dropped 9"), "{}", ran.out);
+}
+
+#[test]
+fn first_look_converges_through_offline_stores_and_a_dead_service() {
+    let ran = run(&["first-look", "--scale", "1/60", "--speed", "900"]);
+    ran.assert_pass();
+    assert_eq!(ran.number("/dead_letters/total"), 0);
+    let report = ran.report.as_ref().expect("it passed");
+    let met = report["expectations"].as_array().expect("a list");
+    assert!(
+        met.iter().all(|expectation| expectation["met"] == true),
+        "{met:?}"
+    );
+}
+
+#[test]
+fn a_quiet_day_is_right_in_every_cell() {
+    let ran = run(&["quiet-day", "--scale", "1/12", "--speed", "6000"]);
+    ran.assert_pass();
+    // Lorries are under way and everything of the three sources arrives.
+    for source in ["tills", "queue", "scans"] {
+        let offered = ran.number(&format!("/offered/by_source/{source}/transactions"));
+        assert!(offered > 0, "{source}");
+    }
+}
+
+#[test]
+fn a_day_as_fast_as_it_goes_is_right_in_every_cell() {
+    let ran = run(&["day-in-a-minute", "--scale", "1/200"]);
+    ran.assert_pass();
+    assert_eq!(ran.number("/offered/by_source/tills/transactions"), 25_000);
+}
+
+#[test]
+fn a_million_a_minute_scaled_down_is_right_in_every_cell() {
+    // Freshness is a benchmark's matter: here the run goes unthrottled and claims none.
+    run(&["million-a-minute", "--scale", "1/100", "--unthrottled"]).assert_pass();
+}
