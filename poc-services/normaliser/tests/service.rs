@@ -20,7 +20,7 @@ use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 
 /// A hang must end; nothing here waits so long otherwise.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 const OATS: Article = Article {
     sku: 100_234,
     gtin: 614_141_999_996,
