@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use audit::{AuditReport, Comparison};
+use audit::{AuditReport, Comparison, Take};
 use contracts::ids::{BusinessDay, LocationId, Sku, SourceId, TransactionId};
 use contracts::records::{Cell, ItemTotal, MovementKind};
 use contracts::topics::{PARTITIONS, StateKey, partition_of, partition_of_item};
@@ -106,7 +106,7 @@ impl Acme {
         let view = Ledger::new(&self.assortments);
         for (index, transaction) in self.transactions.iter().enumerate() {
             apply(index, transaction, &mut |lines| {
-                view.place(transaction.place).apply(&transaction.id, lines)
+                view.place(transaction.place).apply(&transaction.id, lines);
             });
         }
         view
@@ -120,11 +120,11 @@ impl Acme {
         })
     }
 
-    pub fn replay(&self) -> impl FnOnce(&mut dyn FnMut(&TransactionId, &[Line])) + '_ {
+    pub fn replay(&self) -> impl FnOnce(&mut Take<'_>) + '_ {
         |take| {
             self.transactions
                 .iter()
-                .for_each(|transaction| take(&transaction.id, &transaction.lines))
+                .for_each(|transaction| take(&transaction.id, &transaction.lines));
         }
     }
 
@@ -168,7 +168,7 @@ fn transaction(
     };
     let number = numbers.entry(source).or_insert(0);
     *number += 1;
-    let lines = (0..1 + random.below(6))
+    let lines = (0..=random.below(6))
         .map(|_| {
             let slot = random.below(assortments[place].skus.len());
             let kind = MovementKind::ALL[random.below(MovementKind::ALL.len())];
