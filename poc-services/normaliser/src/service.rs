@@ -147,8 +147,26 @@ fn session(
     let consumer =
         backbone.group_consumer(&config.client_id, &config.group, &names, OffsetReset::Earliest)?;
     let mut producer = backbone.producer(&config.client_id)?;
+    let mut taken = Vec::new();
+    let result = serve(config, cancel, worker, &consumer, &mut producer, &mut taken);
+    if result.is_err() {
+        // What is still under way is made again after the next start.
+        producer.purge();
+    }
+    // A consumer that holds partitions would wait at its end for somebody to answer for them.
+    consumer.give_back(&taken)?;
+    result
+}
+
+fn serve(
+    config: &Config,
+    cancel: &CancellationToken,
+    worker: &mut Worker<'_>,
+    consumer: &GroupConsumer,
+    producer: &mut Producer,
+    taken: &mut Vec<Assignment>,
+) -> Result<(), BackboneError> {
     let mut progress = Progress::default();
-    let mut taken: Vec<Assignment> = Vec::new();
     let mut flushed = Instant::now();
     let mut tailed = Instant::now();
     while !cancel.is_cancelled() {
@@ -157,7 +175,7 @@ fn session(
                 None => break,
                 Some(Event::Record(record)) => {
                     if let Some(topic) = RawTopic::from_name(record.topic()) {
-                        worker.handle(topic, &record, &mut producer)?;
+                        worker.handle(topic, &record, producer)?;
                         progress.advance(topic, record.partition(), record.offset() + 1);
                     }
                 }
@@ -166,16 +184,16 @@ fn session(
                     taken.extend(partitions);
                 }
                 Some(Event::Revoked(partitions)) => {
-                    flush_and_commit(&consumer, &mut producer, &mut progress, worker.counters)?;
-                    give_back(&consumer, &partitions, &mut progress, &mut taken)?;
+                    flush_and_commit(consumer, producer, &mut progress, worker.counters)?;
+                    give_back(consumer, &partitions, &mut progress, taken)?;
                 }
                 Some(Event::Lost(partitions)) => {
-                    give_back(&consumer, &partitions, &mut progress, &mut taken)?;
+                    give_back(consumer, &partitions, &mut progress, taken)?;
                 }
             }
         }
         if flushed.elapsed() >= config.flush_every {
-            flush_and_commit(&consumer, &mut producer, &mut progress, worker.counters)?;
+            flush_and_commit(consumer, producer, &mut progress, worker.counters)?;
             flushed = Instant::now();
         }
         if tailed.elapsed() >= TAIL_EVERY {
@@ -183,9 +201,7 @@ fn session(
             tailed = Instant::now();
         }
     }
-    flush_and_commit(&consumer, &mut producer, &mut progress, worker.counters)?;
-    let all = std::mem::take(&mut taken);
-    consumer.give_back(&all)
+    flush_and_commit(consumer, producer, &mut progress, worker.counters)
 }
 
 fn give_back(

@@ -55,12 +55,14 @@ impl FreshnessHistogram {
         if self.0.is_empty() {
             return Quantiles::default();
         }
+        // A bucket answers with its highest value, which for the last one lies beyond the bound.
+        let at = |quantile| self.0.value_at_quantile(quantile).min(FRESHNESS_MS_MAX);
         Quantiles {
-            p50: self.0.value_at_quantile(0.5),
-            p90: self.0.value_at_quantile(0.9),
-            p99: self.0.value_at_quantile(0.99),
-            p999: self.0.value_at_quantile(0.999),
-            max: self.0.max(),
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: self.0.max().min(FRESHNESS_MS_MAX),
             count: self.0.len(),
         }
     }

@@ -13,6 +13,7 @@
 mod comparison;
 mod decode;
 mod explain;
+mod findings;
 mod freshness;
 mod places;
 mod reader;
@@ -26,12 +27,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use contracts::ids::{LocationId, Sku, TransactionId};
-use ledger::{Ledger, Line};
+use contracts::ids::{LocationId, Sku};
+use ledger::Ledger;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-pub use comparison::{Comparison, Findings, Mark};
+pub use comparison::{Comparison, Mark};
 pub use decode::ViewCell;
+pub use findings::{Findings, Take};
 pub use freshness::{FRESHNESS_MS_MAX, FreshnessHistogram, Quantiles};
 pub use reader::ReadPosition;
 pub use report::{
@@ -180,7 +182,7 @@ impl Audit {
 
     /// Thousandths on hand by the view; `None`: it has no record.
     pub fn view_of_cell(&self, location: LocationId, sku: Sku) -> Option<i64> {
-        let comparison = self.shared.comparison.lock();
+        let mut comparison = self.shared.comparison.lock();
         comparison
             .cell(location, sku)
             .map(|cell| cell.floor.wrapping_add(cell.back_room))
@@ -275,7 +277,7 @@ impl Audit {
 
     /// Compares everything with the truth as it is now; see [`Findings::explain`] for `replay`. Call it when all that
     /// was sent has been handled and [`Audit::drain`] has succeeded: without that, the report says `drained: false`.
-    pub fn final_report(&self, replay: impl FnOnce(&mut dyn FnMut(&TransactionId, &[Line]))) -> AuditReport {
+    pub fn final_report(&self, replay: impl FnOnce(&mut Take<'_>)) -> AuditReport {
         let drained = self.drained.load(Ordering::Acquire);
         let findings = self.shared.comparison.lock().compare(&self.shared.ledger);
         findings.explain(drained, replay)

@@ -6,9 +6,19 @@ use std::ops::Range;
 
 use contracts::ids::{LocationId, Sku};
 use contracts::topics::{partition_of, partition_of_item};
+use hashbrown::HashMap;
 use ledger::Ledger;
 
 const NONE: u32 = u32::MAX;
+
+/// 64 articles, and which of them a place can hold: one look finds a cell, where a search among 500 SKUs would wait
+/// for memory several times.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    bits: u64,
+    /// The cell of the first of them.
+    first: u32,
+}
 
 #[derive(Debug)]
 pub struct Places {
@@ -22,9 +32,13 @@ pub struct Places {
     /// Place of a store or warehouse, by its number.
     stores: Vec<u32>,
     warehouses: Vec<u32>,
-    /// All articles that any place can hold, ascending, and the partition of each.
+    /// All articles that any place can hold, ascending, the partition of each, and the index of each.
     articles: Vec<u32>,
     article_partitions: Vec<u32>,
+    article_index: HashMap<u32, u32>,
+    /// For each place as many as it takes for all articles.
+    held: Vec<Held>,
+    held_each: usize,
 }
 
 impl Places {
@@ -41,20 +55,22 @@ impl Places {
         let mut articles = skus.clone();
         articles.sort_unstable();
         articles.dedup();
-        let items = skus
-            .iter()
-            .map(|sku| articles.partition_point(|article| article < sku) as u32)
-            .collect();
+        let article_index: HashMap<u32, u32> = articles.iter().copied().zip(0..).collect();
+        let items: Vec<u32> = skus.iter().map(|sku| article_index[sku]).collect();
+        let held_each = articles.len().div_ceil(64);
         Self {
             partitions: locations.iter().map(|location| partition_of(*location)).collect(),
             stores: by_number(&locations, LocationId::is_store),
             warehouses: by_number(&locations, |location| !location.is_store()),
             article_partitions: articles.iter().map(|sku| partition_of_item(Sku(*sku))).collect(),
+            held: held(&starts, &items, held_each),
+            held_each,
             locations,
             starts,
             skus,
             items,
             articles,
+            article_index,
         }
     }
 
@@ -70,6 +86,7 @@ impl Places {
         self.partitions[place]
     }
 
+    #[inline]
     pub fn place(&self, location: LocationId) -> Option<usize> {
         let table = if location.is_store() {
             &self.stores
@@ -90,10 +107,12 @@ impl Places {
     }
 
     /// The cell of an article at a place.
-    pub fn cell(&self, place: usize, sku: Sku) -> Option<usize> {
-        let cells = self.cells_of(place);
-        let slot = self.skus[cells.clone()].binary_search(&sku.0).ok()?;
-        Some(cells.start + slot)
+    #[inline]
+    pub fn cell(&self, place: usize, item: usize) -> Option<usize> {
+        let held = self.held[place * self.held_each + item / 64];
+        let bit = 1_u64 << (item % 64);
+        let before = (held.bits & (bit - 1)).count_ones();
+        (held.bits & bit != 0).then_some((held.first + before) as usize)
     }
 
     pub fn sku(&self, cell: usize) -> Sku {
@@ -105,8 +124,9 @@ impl Places {
         self.items[cell] as usize
     }
 
+    #[inline]
     pub fn item(&self, sku: Sku) -> Option<usize> {
-        self.articles.binary_search(&sku.0).ok()
+        self.article_index.get(&sku.0).map(|item| *item as usize)
     }
 
     pub fn item_sku(&self, item: usize) -> Sku {
@@ -122,6 +142,22 @@ impl Places {
     }
 }
 
+fn held(starts: &[u32], items: &[u32], held_each: usize) -> Vec<Held> {
+    let mut held = vec![Held::default(); (starts.len() - 1) * held_each];
+    for (place, cells) in starts.windows(2).enumerate() {
+        let of_place = &mut held[place * held_each..(place + 1) * held_each];
+        for cell in cells[0]..cells[1] {
+            let item = items[cell as usize] as usize;
+            let held = &mut of_place[item / 64];
+            if held.bits == 0 {
+                held.first = cell;
+            }
+            held.bits |= 1 << (item % 64);
+        }
+    }
+    held
+}
+
 fn by_number(locations: &[LocationId], wanted: impl Fn(LocationId) -> bool) -> Vec<u32> {
     let mut table = Vec::new();
     for (place, location) in locations.iter().enumerate() {
@@ -134,4 +170,48 @@ fn by_number(locations: &[LocationId], wanted: impl Fn(LocationId) -> bool) -> V
         }
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::Assortment;
+
+    use super::*;
+
+    #[test]
+    fn every_cell_is_found_and_no_other() {
+        let skus = |step: usize| {
+            (0..300)
+                .step_by(step)
+                .map(|sku| Sku(1_000 + sku * 3))
+                .collect::<Vec<_>>()
+        };
+        let assortments = [
+            (LocationId::store(7), skus(1)),
+            (LocationId::warehouse(7), skus(7)),
+            (LocationId::store(2), Vec::new()),
+            (LocationId::store(65_535), skus(64)),
+        ]
+        .map(|(location, skus)| Assortment { location, skus });
+        let ledger = Ledger::new(&assortments);
+        let places = Places::new(&ledger);
+        assert_eq!((places.len(), places.items()), (4, 300));
+        for (position, assortment) in assortments.iter().enumerate() {
+            assert_eq!(places.place(assortment.location), Some(position));
+            assert_eq!(places.location(position), assortment.location);
+            for item in 0..places.items() {
+                let sku = places.item_sku(item);
+                assert_eq!(places.item(sku), Some(item));
+                let slot = ledger.place(position).slot(sku);
+                let cell = slot.map(|slot| places.cells_of(position).start + slot);
+                assert_eq!(places.cell(position, item), cell);
+                if let Some(cell) = cell {
+                    assert_eq!((places.sku(cell), places.item_of(cell)), (sku, item));
+                }
+            }
+        }
+        assert_eq!(places.place(LocationId::store(1)), None);
+        assert_eq!(places.place(LocationId::warehouse(65_535)), None);
+        assert_eq!(places.item(Sku(1_001)), None);
+    }
 }

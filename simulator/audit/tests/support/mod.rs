@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use audit::{AuditReport, Comparison};
+use audit::{AuditReport, Comparison, Take};
 use contracts::ids::{BusinessDay, LocationId, Sku, SourceId, TransactionId};
 use contracts::records::{Cell, ItemTotal, MovementKind};
 use contracts::topics::{PARTITIONS, StateKey, partition_of, partition_of_item};
@@ -120,8 +120,7 @@ impl Acme {
         })
     }
 
-    #[expect(clippy::type_complexity, reason = "the very type that the report asks for")]
-    pub fn replay(&self) -> impl FnOnce(&mut dyn FnMut(&TransactionId, &[Line])) + '_ {
+    pub fn replay(&self) -> impl FnOnce(&mut Take<'_>) + '_ {
         |take| {
             self.transactions
                 .iter()
