@@ -42,7 +42,8 @@ pub async fn follow(
             return Ok(());
         }
         tokio::time::sleep(INTERVAL).await;
-        if snapshots.has_changed().is_err() {
+        // The stage may end between two lines: what it showed last is printed all the same.
+        if snapshots.has_changed().is_err() && snapshots.borrow().verdict.is_none() {
             return Ok(());
         }
     }

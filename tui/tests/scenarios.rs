@@ -15,7 +15,14 @@ fn the_reference_kits_events_sent_twice_count_once() {
 
 #[test]
 fn first_look_converges_through_offline_stores_and_a_dead_service() {
-    let ran = run(&["first-look", "--scale", "1/60", "--speed", "900"]);
+    // Sped up, the span in which freshness is claimed lasts some milliseconds: that claim is a benchmark's.
+    let shipped = include_str!("../../scenarios/first-look.yaml");
+    let claim = "    expect: {freshness_p99_below: 1s}\n";
+    assert!(shipped.contains(claim), "the scenario has changed");
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let file = folder.path().join("first-look.yaml");
+    std::fs::write(&file, shipped.replace(claim, "")).expect("a scratch file");
+    let ran = run(&[&file.display().to_string(), "--scale", "1/60", "--speed", "900"]);
     ran.assert_pass();
     assert_eq!(ran.number("/dead_letters/total"), 0);
     let report = ran.report.as_ref().expect("it passed");

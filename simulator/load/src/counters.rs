@@ -61,6 +61,8 @@ pub struct Counters {
     pub(crate) last_ms: AtomicI64,
     /// And of the due instants of the same.
     pub(crate) last_due_ms: AtomicI64,
+    /// Messages of trading by place, in the order of the world's places.
+    pub(crate) released_by_place: Vec<AtomicU64>,
 }
 
 impl Default for Counters {
@@ -82,11 +84,19 @@ impl Default for Counters {
             first_ms: AtomicI64::new(0),
             last_ms: AtomicI64::new(0),
             last_due_ms: AtomicI64::new(0),
+            released_by_place: Vec::new(),
         }
     }
 }
 
 impl Counters {
+    pub(crate) fn new(places: usize) -> Self {
+        Self {
+            released_by_place: (0..places).map(|_| AtomicU64::new(0)).collect(),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn released(&self, channel: Channel, transactions: u64, lines: u64) {
         let cell = &self.channels[channel as usize];
         cell.transactions.fetch_add(transactions, Ordering::Relaxed);

@@ -158,8 +158,8 @@ impl Load {
         cancel: &CancellationToken,
     ) -> Result<Self, LoadError> {
         let cancel = cancel.child_token();
-        let counters = Arc::new(Counters::default());
         let places: Vec<LocationId> = world.places().iter().map(|place| place.location).collect();
+        let counters = Arc::new(Counters::new(places.len()));
         let stores: Arc<[LocationId]> = places.iter().copied().filter(|place| place.is_store()).collect();
         let journals = Arc::new(Journals::new(places.len()));
         let uploader = Arc::new(Uploader {
@@ -255,6 +255,15 @@ impl Load {
 
     pub fn is_offline(&self, position: usize) -> bool {
         self.journals.is_offline(position)
+    }
+
+    /// Messages of trading that were released, by place in the order of the world: what a replay has to stop at.
+    pub fn released_by_place(&self) -> Vec<u64> {
+        self.counters
+            .released_by_place
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed))
+            .collect()
     }
 
     pub fn snapshot(&self) -> Snapshot {

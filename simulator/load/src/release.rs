@@ -292,6 +292,7 @@ impl Release {
         let (transactions, lines) = self.apply(place, events, message);
         self.counters
             .released(message.channel, transactions.into(), lines);
+        self.counters.released_by_place[place].fetch_add(1, Ordering::Relaxed);
         if message.channel == Channel::Till {
             going.receipts += 1;
         }

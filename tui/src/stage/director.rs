@@ -337,13 +337,14 @@ mod tests {
 
     #[test]
     fn steps_are_taken_once_and_their_actions_ordered() {
-        let mut director =
-            director("  - {at: 1s, do: {speed: 2}}\n  - {at: 2s, do: {stop_service: inventory}}\n");
+        let mut director = director(
+            "  - {at: 1s, do: {speed: 2}}\n  - {at: 2s, do: {stop_service: inventory}}\n  - {at: 3s, do: {start_service: inventory}}\n",
+        );
         let now = Instant::now();
         let mut facts = Told::default();
         assert_eq!(director.tick(now, at(0), &mut facts), []);
         let orders = director.tick(now, at(5), &mut facts);
-        assert_eq!(orders.len(), 2);
+        assert_eq!(orders.len(), 3);
         assert_eq!(orders[1], Order::Stop(ServiceName::Inventory));
         assert_eq!(director.tick(now, at(9), &mut facts), []);
         assert_eq!(director.steps_left(), 0);

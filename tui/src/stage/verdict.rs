@@ -8,7 +8,7 @@ use audit::{AuditReport, AuditSnapshot};
 use contracts::ids::{Quantity, TransactionId};
 use ledger::Line;
 use world::World;
-use world::events::{PlaceEvents, Step};
+use world::events::PlaceEvents;
 
 use super::run::Run;
 use super::view::freshness_view;
@@ -31,11 +31,11 @@ const OPENING_PLACES: usize = 100;
 pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
     let wall_seconds = run.started.elapsed().as_secs_f64();
     let chosen = run.chosen.scenario.clone();
-    let last = run.load.snapshot().simulated.0;
+    let released = run.load.released_by_place();
     let report = tokio::task::block_in_place(|| {
         run.audit.final_report(|take| {
             if let Ok(world) = world_of::build(&chosen) {
-                replay(world, chosen.opening, last, take);
+                replay(world, chosen.opening, &released, take);
             }
         })
     });
@@ -82,29 +82,32 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Plays the same world up to the instant that the run came to.
-fn replay(mut world: World, opening: bool, last_ms: i64, take: &mut dyn FnMut(&TransactionId, &[Line])) {
-    let mut hand_over = |step: &Step| {
-        for events in &step.places {
-            each(events, last_ms, take);
-        }
-    };
+/// Plays the same world again: the opening stock, and of each place as many messages as it had released.
+fn replay(mut world: World, opening: bool, released: &[u64], take: &mut dyn FnMut(&TransactionId, &[Line])) {
     if opening {
         while let Some(part) = world.opening_part(OPENING_PLACES) {
-            hand_over(&part);
+            for events in &part.places {
+                each(events, usize::MAX, take);
+            }
         }
     } else {
         world.opening();
     }
-    while world.now().0 <= last_ms {
+    let mut left: Vec<usize> = released.iter().map(|count| *count as usize).collect();
+    while left.iter().any(|count| *count > 0) {
         let step = world.step(2);
-        hand_over(&step);
+        for (events, left) in step.places.iter().zip(&mut left) {
+            let messages = events.messages.len().min(*left);
+            each(events, messages, take);
+            *left -= messages;
+        }
         world.recycle(step);
     }
 }
 
-fn each(events: &PlaceEvents, last_ms: i64, take: &mut dyn FnMut(&TransactionId, &[Line])) {
-    for message in events.messages.iter().filter(|message| message.at.0 <= last_ms) {
+/// The first so many messages of a place.
+fn each(events: &PlaceEvents, messages: usize, take: &mut dyn FnMut(&TransactionId, &[Line])) {
+    for message in events.messages.iter().take(messages) {
         for transaction in events.transactions_of(message) {
             take(&transaction.id, events.lines_of(transaction));
         }
