@@ -135,7 +135,7 @@ fn feed(comparison: &mut Comparison, records: &[Record]) -> Duration {
 
 fn tell(what: &str, took: Duration, count: usize) {
     println!(
-        "{what:<58} {:>8.1} ms {:>8.1} ns each of {count}",
+        "{what:<58} {:>10.3} ms {:>8.1} ns each of {count}",
         took.as_secs_f64() * 1e3,
         took.as_nanos() as f64 / count as f64
     );
@@ -145,6 +145,67 @@ fn timed<T>(action: impl FnOnce() -> T) -> (T, Duration) {
     let started = Instant::now();
     let result = action();
     (result, started.elapsed())
+}
+
+/// 1,000,000 transactions of ten lines, of which one in so many is lost or doubled.
+fn blame(one_in: u64) {
+    let assortments = assortments();
+    let each = |take: &mut dyn FnMut(u64, &TransactionId, &[Line])| {
+        let mut state = 7_u64;
+        let mut below = |bound: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % bound
+        };
+        for number in 0..1_000_000_u64 {
+            let place = &assortments[below(2_300)];
+            let source = SourceId::till(place.location, 1 + below(8) as u16);
+            let id = TransactionId {
+                source,
+                business_day: BusinessDay(1),
+                number,
+            };
+            let lines = [(); 10].map(|()| {
+                // Some articles sell much more than others.
+                let slot = below(500).min(below(500)).min(below(500));
+                Line {
+                    sku: place.skus[slot],
+                    slot: slot as u16,
+                    kind: MovementKind::Sold,
+                    quantity: 1_000,
+                }
+            });
+            take(number, &id, &lines);
+        }
+    };
+    let (truth, view) = (Ledger::new(&assortments), Ledger::new(&assortments));
+    each(&mut |number, id, lines| {
+        let place = truth.position(id.source.location).expect("a place of the world");
+        truth.place(place).apply(id, lines);
+        let hit = number.is_multiple_of(one_in);
+        for _ in 0..if hit { number / one_in % 2 * 2 } else { 1 } {
+            view.place(place).apply(id, lines);
+        }
+    });
+    let mut comparison = Comparison::new(&truth);
+    feed(&mut comparison, &records(&view, 1));
+    let findings = comparison.compare(&truth);
+    let ((), replay) = timed(|| each(&mut |_, id, _| _ = black_box(id)));
+    let (report, took) = timed(|| findings.explain(true, |take| each(&mut |_, id, lines| take(id, lines))));
+    tell(
+        &format!("blame, one in {one_in} lost or doubled, world apart"),
+        took.saturating_sub(replay),
+        1_000_000,
+    );
+    println!(
+        "  {} cells diverge, {} unexplained; lost {}, doubled {}, torn {}",
+        report.cells_diverging,
+        report.unexplained_cells,
+        report.transactions_lost.count,
+        report.transactions_doubled.count,
+        report.transactions_torn.count
+    );
 }
 
 /// Processor time of this process.
@@ -303,6 +364,9 @@ fn main() {
     let truth = Arc::new(Ledger::new(&assortments()));
     happen(&truth, 1, 1);
     pure(&truth);
+    for one_in in [100_000, 1_000, 50, 5, 1] {
+        blame(one_in);
+    }
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -15,7 +15,8 @@ use ledger::{Line, TrueCell, line_hash};
 use crate::decode::ViewCell;
 use crate::places::Places;
 use crate::report::Divergence;
-use crate::solve::{Budget, Effort, Lines, Solution, solve};
+use crate::solve::{Budget, Effort};
+use crate::suspect::{Residue, Suspect, Transaction};
 
 /// Lines kept of the world that is played again, 12 bytes each. Small cells go first; larger ones stay unexplained.
 const LINES_MAX: u64 = 8_000_000;
@@ -38,7 +39,7 @@ impl Differing {
         i64::from(self.view.lines).wrapping_sub(self.truth.lines as i64)
     }
 
-    const fn sum(&self) -> u64 {
+    pub const fn sum(&self) -> u64 {
         self.view.hash.wrapping_sub(self.truth.hash)
     }
 }
@@ -78,27 +79,6 @@ impl Blame {
     }
 }
 
-/// A diverging cell and the lines that happened to it.
-#[derive(Debug)]
-struct Suspect {
-    differing: Differing,
-    hashes: Vec<u64>,
-    transactions: Vec<u32>,
-    /// The lines were kept, and are those that the ledger counted.
-    known: bool,
-    solution: Option<Solution>,
-    /// A line of another cell: place in `Explainer::transactions`.
-    foreign: Option<u32>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Transaction {
-    id: TransactionId,
-    lines: u32,
-    lost: bool,
-    doubled: bool,
-}
-
 /// Collects lines while the world is played again, then explains.
 #[derive(Debug)]
 pub struct Explainer<'a> {
@@ -106,23 +86,19 @@ pub struct Explainer<'a> {
     suspects: Vec<Suspect>,
     by_cell: HashMap<usize, usize>,
     suspected: Vec<bool>,
+    /// All diverging cells of the places before it are known.
+    examined: usize,
     transactions: Vec<Transaction>,
 }
 
 impl<'a> Explainer<'a> {
-    /// Of the cells given, all but the altered ones: their lines are right.
-    pub fn new(places: &'a Places, differing: &[Differing]) -> Self {
+    /// Of the cells given, all but the altered ones: their lines are right. `examined`: the place from which on there may
+    /// be diverging cells that are not given.
+    pub fn new(places: &'a Places, differing: &[Differing], examined: usize) -> Self {
         let mut suspects: Vec<_> = differing
             .iter()
             .filter(|differing| differing.kind != Divergence::Altered)
-            .map(|differing| Suspect {
-                differing: *differing,
-                hashes: Vec::new(),
-                transactions: Vec::new(),
-                known: false,
-                solution: None,
-                foreign: None,
-            })
+            .map(|differing| Suspect::new(*differing))
             .collect();
         suspects.sort_by_key(|suspect| (suspect.differing.truth.lines, suspect.differing.cell));
         let mut by_cell = HashMap::new();
@@ -141,6 +117,7 @@ impl<'a> Explainer<'a> {
             suspects,
             by_cell,
             suspected,
+            examined,
             transactions: Vec::new(),
         }
     }
@@ -218,7 +195,7 @@ impl<'a> Explainer<'a> {
             if !suspect.known || suspect.solution.is_some() {
                 continue;
             }
-            let Some(solution) = attempt(suspect, &self.transactions, effort, budget) else {
+            let Some(solution) = suspect.attempt(&self.transactions, effort, budget) else {
                 continue;
             };
             for (lines, is_lost) in [(&solution.lost, true), (&solution.doubled, false)] {
@@ -251,7 +228,7 @@ impl<'a> Explainer<'a> {
             );
         }
         for suspect in self.suspects.iter_mut().filter(|suspect| unsolved(suspect)) {
-            let (count, sum, known) = residue(suspect, &self.transactions);
+            let Residue { count, sum, known } = suspect.residue(&self.transactions);
             if count != 1 {
                 continue;
             }
@@ -275,10 +252,10 @@ impl<'a> Explainer<'a> {
         let mut foreign = BTreeSet::new();
         for suspect in &self.suspects {
             let Some(solution) = &suspect.solution else {
-                let (lost, doubled) = unnamed_lines(suspect, &self.transactions);
+                let (lost, doubled) = suspect.unnamed_lines(&self.transactions);
                 let most = unnamed.entry(suspect.differing.place).or_default();
-                most.0 = most.0.max(least_transactions(suspect, lost));
-                most.1 = most.1.max(least_transactions(suspect, doubled));
+                most.0 = most.0.max(suspect.least_transactions(lost));
+                most.1 = most.1.max(suspect.least_transactions(doubled));
                 blame.unexplained += 1;
                 blame.count_lines(suspect.differing.count());
                 continue;
@@ -314,7 +291,7 @@ impl<'a> Explainer<'a> {
             let certain = || {
                 self.places
                     .place(transaction.id.source.location)
-                    .is_none_or(|place| !unnamed.contains_key(&place))
+                    .is_some_and(|place| place < self.examined && !unnamed.contains_key(&place))
             };
             if !misrouted && (torn(lost) || torn(doubled)) && certain() {
                 blame.torn.insert(transaction.id);
@@ -328,132 +305,4 @@ impl<'a> Explainer<'a> {
         }
         (blame, by_cell)
     }
-}
-
-/// With what other cells have told first, then from scratch: a transaction may be torn.
-fn attempt(suspect: &Suspect, all: &[Transaction], effort: Effort, budget: &mut Budget) -> Option<Solution> {
-    let (count, sum, known) = residue(suspect, all);
-    let untouched = known.lost.is_empty() && known.doubled.is_empty();
-    if !untouched {
-        if count == 0 && sum == 0 {
-            return Some(known);
-        }
-        let is_free = |index: &u32| known.lost.binary_search(index).is_err();
-        let rest: Vec<u32> = (0..suspect.hashes.len() as u32).filter(is_free).collect();
-        if let Some(more) = search(suspect, &rest, all, (count, sum), effort, budget) {
-            return Some(Solution {
-                lost: [known.lost, more.lost].concat(),
-                doubled: [known.doubled, more.doubled].concat(),
-            });
-        }
-    }
-    let whole: Vec<u32> = (0..suspect.hashes.len() as u32).collect();
-    search(
-        suspect,
-        &whole,
-        all,
-        (suspect.differing.count(), suspect.differing.sum()),
-        effort,
-        budget,
-    )
-}
-
-fn search(
-    suspect: &Suspect,
-    lines: &[u32],
-    all: &[Transaction],
-    (count, sum): (i64, u64),
-    effort: Effort,
-    budget: &mut Budget,
-) -> Option<Solution> {
-    let hashes: Vec<u64> = lines.iter().map(|line| suspect.hashes[*line as usize]).collect();
-    let mut numbers = HashMap::new();
-    let sources: Vec<u32> = lines
-        .iter()
-        .map(|line| {
-            let source = all[suspect.transactions[*line as usize] as usize].id.source;
-            let next = numbers.len() as u32;
-            *numbers.entry(source).or_insert(next)
-        })
-        .collect();
-    let found = solve(
-        Lines {
-            hashes: &hashes,
-            sources: &sources,
-        },
-        count,
-        sum,
-        effort,
-        budget,
-    )?;
-    let named = |indices: Vec<u32>| indices.into_iter().map(|index| lines[index as usize]).collect();
-    Some(Solution {
-        lost: named(found.lost),
-        doubled: named(found.doubled),
-    })
-}
-
-/// What is left of a cell's difference without the lines of transactions that other cells have found, and those lines.
-fn residue(suspect: &Suspect, all: &[Transaction]) -> (i64, u64, Solution) {
-    let (mut count, mut sum) = (suspect.differing.count(), suspect.differing.sum());
-    let mut known = Solution::default();
-    if !suspect.known {
-        return (count, sum, known);
-    }
-    for ((hash, transaction), line) in suspect.hashes.iter().zip(&suspect.transactions).zip(0..) {
-        let transaction = &all[*transaction as usize];
-        if transaction.lost {
-            count += 1;
-            sum = sum.wrapping_add(*hash);
-            known.lost.push(line);
-        }
-        if transaction.doubled {
-            count -= 1;
-            sum = sum.wrapping_sub(*hash);
-            known.doubled.push(line);
-        }
-    }
-    (count, sum, known)
-}
-
-/// Lines that an unexplained cell lacks, or has too many, at least, beyond what named transactions may explain.
-fn unnamed_lines(suspect: &Suspect, all: &[Transaction]) -> (u64, u64) {
-    let (_, _, known) = residue(suspect, all);
-    let count = suspect.differing.count();
-    if count < 0 {
-        (count.unsigned_abs().saturating_sub(known.lost.len() as u64), 0)
-    } else {
-        // A named transaction may have come more than twice.
-        (
-            0,
-            if known.doubled.is_empty() {
-                count.unsigned_abs()
-            } else {
-                0
-            },
-        )
-    }
-}
-
-/// The least number of transactions that can have so many lines in the cell; 1 where its lines are not known.
-fn least_transactions(suspect: &Suspect, lines: u64) -> u64 {
-    if lines == 0 || !suspect.known || suspect.hashes.is_empty() {
-        return lines.min(1);
-    }
-    let mut of_each: Vec<u64> = suspect
-        .transactions
-        .chunk_by(|first, second| first == second)
-        .map(|chunk| chunk.len() as u64)
-        .collect();
-    of_each.sort_unstable_by(|first, second| second.cmp(first));
-    let mut left = lines;
-    let mut least = 0;
-    for count in of_each {
-        if left == 0 {
-            break;
-        }
-        left = left.saturating_sub(count);
-        least += 1;
-    }
-    least
 }

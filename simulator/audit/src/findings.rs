@@ -30,6 +30,8 @@ pub struct Findings {
     differing: Vec<Differing>,
     /// The least that diverging cells beyond [`EXPLAINED_MAX`] tell.
     unexamined: Blame,
+    /// The place of the first of them.
+    examined: usize,
 }
 
 impl Findings {
@@ -40,6 +42,7 @@ impl Findings {
             report,
             differing: Vec::new(),
             unexamined: Blame::default(),
+            examined: usize::MAX,
         }
     }
 
@@ -69,6 +72,7 @@ impl Findings {
         if self.differing.len() < EXPLAINED_MAX {
             self.differing.push(differing);
         } else {
+            self.examined = self.examined.min(place);
             report.cells_by_kind.add(kind);
             if kind != Divergence::Altered {
                 self.unexamined.unexplained += 1;
@@ -86,9 +90,10 @@ impl Findings {
             mut report,
             differing,
             unexamined,
+            examined,
         } = self;
         report.drained = drained;
-        let mut explainer = Explainer::new(&places, &differing);
+        let mut explainer = Explainer::new(&places, &differing, examined);
         if explainer.needs_lines() {
             replay(&mut |id, lines| explainer.transaction(id, lines));
         }
@@ -101,7 +106,6 @@ impl Findings {
                 _ => differing.kind,
             };
             report.cells_by_kind.add(kind);
-            report.lines_altered += u64::from(kind == Divergence::Altered);
             if report.diverging.len() < LISTED_MAX {
                 let transactions = explained
                     .into_iter()
@@ -123,6 +127,7 @@ impl Findings {
         report.transactions_doubled = named(&blame.doubled, blame.unnamed_doubled);
         report.transactions_misrouted = named(&blame.misrouted, 0);
         report.transactions_torn = named(&blame.torn, 0);
+        report.lines_altered = report.cells_by_kind.altered;
         report.lines_lost = blame.lines_lost + unexamined.lines_lost;
         report.lines_doubled = blame.lines_doubled + unexamined.lines_doubled;
         report.unexplained_cells = blame.unexplained + unexamined.unexplained;

@@ -19,6 +19,7 @@ mod places;
 mod reader;
 mod report;
 mod solve;
+mod suspect;
 mod view;
 mod worker;
 

@@ -7,7 +7,7 @@
 
 use hashbrown::HashMap;
 
-/// How hard to search. Each includes the ones before it.
+/// How hard to search: one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effort {
     /// One line, or a run of any length: what a source wrote from one instant to another, the newest lines, or all.

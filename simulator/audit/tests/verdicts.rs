@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+
 use audit::{AuditReport, Comparison, Divergence, LISTED_MAX};
 use contracts::ids::TransactionId;
 use contracts::records::{Cell, ItemTotal};
@@ -137,6 +139,14 @@ fn cells_with_altered_quantities_are_named_exactly() {
             "the books balance: only the truth tells"
         );
         assert!(report.diverging.iter().all(|cell| !cell.differs_in.is_empty()));
+        let mut comparison = Comparison::new(&acme.truth);
+        feed(&mut comparison, &records(&view, 1, 1), &[]);
+        comparison.look(&acme.truth);
+        assert_eq!(
+            comparison.snapshot().cells_wrong,
+            report.cells_diverging,
+            "known without waiting"
+        );
     }
 }
 
@@ -281,13 +291,15 @@ fn records_outside_the_assortment_or_the_partition_are_misplaced() {
         cells.push(written(location, acme.assortments[0].skus[0], &cell));
         cells.last_mut().unwrap().partition = other_partition(cells.last().unwrap().partition);
         let mut articles = items(&view);
+        articles.push(articles[0].clone());
+        articles.last_mut().unwrap().partition = other_partition(articles[0].partition);
         articles.push(item_written(&ItemTotal {
             sku: 7,
             ..ItemTotal::default()
         }));
         feed(&mut comparison, &cells, &articles);
         let report = acme.verdict_of(&mut comparison);
-        assert_eq!(report.records.misplaced, 4, "seed {seed}");
+        assert_eq!(report.records.misplaced, 5, "seed {seed}");
         assert_eq!(report.cells_diverging, 0);
         assert!(!report.is_clean());
     }
@@ -409,6 +421,7 @@ fn wrong_article_totals_are_found_though_all_cells_are_right() {
         assert_eq!(comparison.snapshot().items_diverging, 2, "seed {seed}");
         let report = acme.verdict_of(&mut comparison);
         assert_eq!((report.cells_diverging, report.items_diverging), (0, 2));
+        assert!(!report.is_clean());
         let left_out = ItemTotal::decode(&left_out.value[..]).unwrap().sku;
         assert!(report.diverging_items.iter().any(|item| item.sku.0 == total.sku));
         assert!(
@@ -485,7 +498,7 @@ fn another_world_played_again_blames_nobody() {
         .diverging
         .iter()
         .map(|cell| cell.location)
-        .collect::<std::collections::BTreeSet<_>>()
+        .collect::<BTreeSet<_>>()
         .len();
     assert!(
         (places as u64..=3).contains(&report.transactions_lost.count),
@@ -514,7 +527,8 @@ fn the_live_view_and_the_verdict_say_the_same() {
         let lost = acme.pick(&mut random, 20);
         let view = acme.view_with(&lost, 0);
         let mut comparison = Comparison::new(&acme.truth);
-        for record in records(&view, 1, 1) {
+        let earlier = acme.view_with(&acme.pick(&mut random, 400), 0);
+        for record in records(&earlier, 1, 0).into_iter().chain(records(&view, 1, 1)) {
             feed(&mut comparison, &[record], &[]);
             comparison.look_slice(&acme.truth, random.below(4), 4);
         }
@@ -531,7 +545,9 @@ fn the_live_view_and_the_verdict_say_the_same() {
         let diverging: u32 = snapshot.places.iter().map(|place| place.diverging).sum();
         assert_eq!(u64::from(diverging), report.cells_diverging);
         let seen: u32 = snapshot.places.iter().map(|place| place.seen).sum();
-        assert_eq!(seen as usize, records(&view, 1, 1).len());
+        let keys = [records(&earlier, 1, 0), records(&view, 1, 1)].concat();
+        let keys: BTreeSet<_> = keys.into_iter().map(|record| record.key).collect();
+        assert_eq!(seen as usize, keys.len());
     }
 }
 
@@ -573,4 +589,74 @@ fn a_report_serialises_with_names_that_people_read() {
     );
     assert_eq!(json["diverging"][0]["kind"], "lost");
     assert_eq!(json["freshness_histogram"][0][0], 100);
+}
+
+#[test]
+fn a_cell_that_is_wrong_in_one_total_alone_differs() {
+    let acme = Acme::new(1, 300);
+    let changes: [fn(&mut Cell); 13] = [
+        |cell| cell.floor += 1,
+        |cell| cell.back_room -= 1,
+        |cell| cell.counted += 1,
+        |cell| cell.supplied += 1,
+        |cell| cell.received -= 1,
+        |cell| cell.shipped += 1,
+        |cell| cell.sold -= 1,
+        |cell| cell.returned += 1,
+        |cell| cell.adjusted -= 1,
+        |cell| cell.stocked += 1,
+        |cell| cell.stored += 1,
+        |cell| cell.applied_count += 1,
+        |cell| cell.applied_hash ^= 1 << 40,
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        let mut comparison = Comparison::new(&acme.truth);
+        let mut cells = records(&acme.truth, 1, 1);
+        feed(&mut comparison, &cells, &items(&acme.truth));
+        comparison.look(&acme.truth);
+        assert_eq!(comparison.snapshot().cells_diverging, 0);
+        let mut cell = Cell::decode(&cells[index].value[..]).unwrap();
+        change(&mut cell);
+        // Same epoch and offset: the later record of the log counts.
+        cells[index].value = cell.encode_to_vec();
+        feed(&mut comparison, &cells[index..=index], &[]);
+        comparison.look(&acme.truth);
+        let snapshot = comparison.snapshot();
+        assert_eq!(
+            (snapshot.cells_diverging, snapshot.cells_wrong),
+            (1, 1),
+            "change {index}"
+        );
+        let report = acme.verdict_of(&mut comparison);
+        assert_eq!(report.cells_diverging, 1, "change {index}");
+        assert!(!report.is_clean());
+    }
+}
+
+#[test]
+fn altered_cells_stay_behind_a_mark_until_they_are_mended() {
+    let acme = Acme::new(9, 300);
+    let altered = acme.view(|index, transaction, take| {
+        let mut lines = transaction.lines.clone();
+        lines[0].quantity += i64::from(index == 5);
+        take(&lines);
+    });
+    let mut comparison = Comparison::new(&acme.truth);
+    let mut mark = audit::Mark::now(&acme.truth);
+    feed(&mut comparison, &records(&altered, 1, 1), &[]);
+    assert_eq!(comparison.behind(&acme.truth, &mut mark), 1);
+    feed(&mut comparison, &records(&acme.truth, 1, 2), &[]);
+    assert_eq!(comparison.behind(&acme.truth, &mut mark), 0);
+}
+
+#[test]
+fn what_is_on_its_way_diverges_at_once_and_is_behind_from_the_next_look() {
+    let acme = Acme::new(4, 300);
+    let mut comparison = Comparison::new(&acme.truth);
+    comparison.look(&acme.truth);
+    let first = comparison.snapshot();
+    assert!(first.cells_diverging > 0);
+    assert_eq!((first.cells_behind, first.cells_wrong), (0, 0));
+    comparison.look(&acme.truth);
+    assert_eq!(comparison.snapshot().cells_behind, first.cells_diverging);
 }

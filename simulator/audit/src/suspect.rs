@@ -1,0 +1,193 @@
+//! One diverging cell in search of the lines that make up its difference.
+//!
+//! Invariant: no search is made twice: what was tried is remembered until other cells have told something new. It knows
+//! no other cells but by the transactions that they have found.
+
+use contracts::ids::TransactionId;
+use hashbrown::HashMap;
+
+use crate::explain::Differing;
+use crate::solve::{Budget, Effort, Lines, Solution, solve};
+
+/// A transaction that touches a diverging cell.
+#[derive(Clone, Copy, Debug)]
+pub struct Transaction {
+    pub id: TransactionId,
+    pub lines: u32,
+    /// Some cell was found to lack it, or to have it more than once.
+    pub lost: bool,
+    pub doubled: bool,
+}
+
+/// What is left of a cell's difference without the lines of transactions that other cells have found, and those lines.
+#[derive(Clone, Debug, Default)]
+pub struct Residue {
+    pub count: i64,
+    pub sum: u64,
+    pub known: Solution,
+}
+
+/// A diverging cell and the lines that happened to it.
+#[derive(Debug)]
+pub struct Suspect {
+    pub differing: Differing,
+    pub hashes: Vec<u64>,
+    /// Of each line: place in the list of transactions.
+    pub transactions: Vec<u32>,
+    /// The lines were kept, and are those that the ledger counted.
+    pub known: bool,
+    pub solution: Option<Solution>,
+    /// A line of another cell: place in the list of transactions.
+    pub foreign: Option<u32>,
+    /// Residue that was searched in vain, and how hard.
+    tried: Option<(i64, u64, Effort)>,
+    /// How hard the whole difference was searched in vain.
+    tried_whole: Option<Effort>,
+}
+
+impl Suspect {
+    pub const fn new(differing: Differing) -> Self {
+        Self {
+            differing,
+            hashes: Vec::new(),
+            transactions: Vec::new(),
+            known: false,
+            solution: None,
+            foreign: None,
+            tried: None,
+            tried_whole: None,
+        }
+    }
+
+    /// With what other cells have told first, then the whole difference: a transaction may be torn.
+    pub fn attempt(&mut self, all: &[Transaction], effort: Effort, budget: &mut Budget) -> Option<Solution> {
+        let Residue { count, sum, known } = self.residue(all);
+        if !(known.lost.is_empty() && known.doubled.is_empty()) {
+            if count == 0 && sum == 0 {
+                return Some(known);
+            }
+            let tried = self
+                .tried
+                .filter(|(c, s, _)| (*c, *s) == (count, sum))
+                .map(|(_, _, tried)| tried);
+            let is_free = |index: &u32| known.lost.binary_search(index).is_err();
+            let rest: Vec<u32> = (0..self.hashes.len() as u32).filter(is_free).collect();
+            if let Some(more) = self.search(&rest, all, (count, sum), (tried, effort), budget) {
+                return Some(Solution {
+                    lost: [known.lost, more.lost].concat(),
+                    doubled: [known.doubled, more.doubled].concat(),
+                });
+            }
+            self.tried = Some((count, sum, tried.map_or(effort, |tried| tried.max(effort))));
+        }
+        let whole: Vec<u32> = (0..self.hashes.len() as u32).collect();
+        let difference = (self.differing.count(), self.differing.sum());
+        let solution = self.search(&whole, all, difference, (self.tried_whole, effort), budget);
+        self.tried_whole = self.tried_whole.max(Some(effort));
+        solution
+    }
+
+    /// With the efforts after the one tried in vain.
+    fn search(
+        &self,
+        lines: &[u32],
+        all: &[Transaction],
+        (count, sum): (i64, u64),
+        (tried, effort): (Option<Effort>, Effort),
+        budget: &mut Budget,
+    ) -> Option<Solution> {
+        if tried >= Some(effort) {
+            return None;
+        }
+        let hashes: Vec<u64> = lines.iter().map(|line| self.hashes[*line as usize]).collect();
+        let mut numbers = HashMap::new();
+        let sources: Vec<u32> = lines
+            .iter()
+            .map(|line| {
+                let source = all[self.transactions[*line as usize] as usize].id.source;
+                let next = numbers.len() as u32;
+                *numbers.entry(source).or_insert(next)
+            })
+            .collect();
+        let lines_of = Lines {
+            hashes: &hashes,
+            sources: &sources,
+        };
+        let found = Effort::ALL
+            .into_iter()
+            .filter(|next| Some(*next) > tried && *next <= effort)
+            .find_map(|next| solve(lines_of, count, sum, next, budget))?;
+        let named = |indices: Vec<u32>| indices.into_iter().map(|index| lines[index as usize]).collect();
+        Some(Solution {
+            lost: named(found.lost),
+            doubled: named(found.doubled),
+        })
+    }
+
+    pub fn residue(&self, all: &[Transaction]) -> Residue {
+        let mut residue = Residue {
+            count: self.differing.count(),
+            sum: self.differing.sum(),
+            known: Solution::default(),
+        };
+        if !self.known {
+            return residue;
+        }
+        for ((hash, transaction), line) in self.hashes.iter().zip(&self.transactions).zip(0..) {
+            let transaction = &all[*transaction as usize];
+            if transaction.lost {
+                residue.count += 1;
+                residue.sum = residue.sum.wrapping_add(*hash);
+                residue.known.lost.push(line);
+            }
+            if transaction.doubled {
+                residue.count -= 1;
+                residue.sum = residue.sum.wrapping_sub(*hash);
+                residue.known.doubled.push(line);
+            }
+        }
+        residue
+    }
+
+    /// Lines that the cell lacks, or has too many, at least, beyond what named transactions may explain.
+    pub fn unnamed_lines(&self, all: &[Transaction]) -> (u64, u64) {
+        let Residue { known, .. } = self.residue(all);
+        let count = self.differing.count();
+        if count < 0 {
+            (count.unsigned_abs().saturating_sub(known.lost.len() as u64), 0)
+        } else {
+            // A named transaction may have come more than twice.
+            (
+                0,
+                if known.doubled.is_empty() {
+                    count.unsigned_abs()
+                } else {
+                    0
+                },
+            )
+        }
+    }
+
+    /// The least number of transactions that can have so many lines in the cell; 1 where its lines are not known.
+    pub fn least_transactions(&self, lines: u64) -> u64 {
+        if lines == 0 || !self.known || self.hashes.is_empty() {
+            return lines.min(1);
+        }
+        let mut of_each: Vec<u64> = self
+            .transactions
+            .chunk_by(|first, second| first == second)
+            .map(|chunk| chunk.len() as u64)
+            .collect();
+        of_each.sort_unstable_by(|first, second| second.cmp(first));
+        let mut left = lines;
+        let mut least = 0;
+        for count in of_each {
+            if left == 0 {
+                break;
+            }
+            left = left.saturating_sub(count);
+            least += 1;
+        }
+        least
+    }
+}
