@@ -139,7 +139,12 @@ fn what_generate_writes_has_the_digest_and_the_truth_beside_it() {
     words.extend(common);
     let generated = ran(&stockstream(&words));
     assert_eq!(generated.code, 0, "{}", generated.error);
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| {
+        bytes.iter().fold(String::new(), |mut text, byte| {
+            let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
+            text
+        })
+    };
     let mut lines = Vec::new();
     for kind in ["tlog", "mq", "scans"] {
         for entry in std::fs::read_dir(out.join(kind)).expect("a folder") {
