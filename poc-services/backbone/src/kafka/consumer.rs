@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -77,6 +78,7 @@ pub enum Event<'a> {
     Lost(Vec<Assignment>),
 }
 
+#[derive(Clone)]
 enum Rebalance {
     Assigned(Vec<Assignment>),
     Revoked(Vec<Assignment>),
@@ -87,6 +89,8 @@ enum Rebalance {
 struct GroupContext {
     errors: SharedContext,
     pending: Arc<Mutex<VecDeque<Rebalance>>>,
+    /// Nobody answers rebalances any more.
+    is_closing: Arc<AtomicBool>,
 }
 
 impl ClientContext for GroupContext {
@@ -110,6 +114,11 @@ fn list(partitions: &[Assignment]) -> TopicPartitionList {
 impl ConsumerContext for GroupContext {
     // The service answers each rebalance itself, outside of the callback, when its state is ready for it.
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        if self.is_closing.load(Ordering::Acquire) {
+            // Left unanswered it would keep the client from closing, for ever.
+            let _ = consumer.incremental_unassign(list);
+            return;
+        }
         let rebalance = match error {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Rebalance::Assigned(partitions(list)),
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS if consumer.assignment_lost() => {
@@ -125,22 +134,24 @@ impl ConsumerContext for GroupContext {
     }
 }
 
-/// A member of a consumer group, cooperative, with its commits in its own hands.
+/// A member of a consumer group, cooperative, with its commits in its own hands. Dropping it leaves the group, whatever
+/// it still holds.
 pub struct GroupConsumer {
     inner: BaseConsumer<GroupContext>,
     context: GroupContext,
     group: String,
+    /// Handed to the service, which has not yet taken or given back.
+    unanswered: Mutex<Option<Rebalance>>,
 }
 
 impl GroupConsumer {
     /// The next event, or `None` when nothing came in time.
     pub fn poll(&self, timeout: Duration) -> Result<Option<Event<'_>>, BackboneError> {
-        let pending = self.context.pending.lock().pop_front();
-        if let Some(rebalance) = pending {
-            return Ok(Some(event(rebalance)));
+        if let Some(event) = self.rebalance() {
+            return Ok(Some(event));
         }
         match self.inner.poll(timeout) {
-            None => Ok(self.context.pending.lock().pop_front().map(event)),
+            None => Ok(self.rebalance()),
             Some(Ok(message)) => Ok(Some(Event::Record(Record(message)))),
             Some(Err(error)) => {
                 if is_fatal(&error) {
@@ -150,6 +161,12 @@ impl GroupConsumer {
                 Ok(None)
             }
         }
+    }
+
+    fn rebalance(&self) -> Option<Event<'static>> {
+        let rebalance = self.context.pending.lock().pop_front()?;
+        *self.unanswered.lock() = Some(rebalance.clone());
+        Some(event(rebalance))
     }
 
     /// The next record alone: a rebalance that comes meanwhile waits for the next [`GroupConsumer::poll`].
@@ -175,6 +192,7 @@ impl GroupConsumer {
             list.add_partition_offset(topic, *partition as i32, offset)
                 .map_err(client_error(&self.group))?;
         }
+        self.unanswered.lock().take();
         self.inner.incremental_assign(&list).map_err(client_error(&self.group))
     }
 
@@ -186,6 +204,7 @@ impl GroupConsumer {
 
     /// Stops reading partitions that were revoked or lost.
     pub fn give_back(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
+        self.unanswered.lock().take();
         self.inner.incremental_unassign(&list(partitions)).map_err(client_error(&self.group))
     }
 
@@ -239,6 +258,21 @@ impl GroupConsumer {
 
     pub fn last_error(&self) -> Option<String> {
         self.context.errors.last_error()
+    }
+}
+
+impl Drop for GroupConsumer {
+    fn drop(&mut self) {
+        self.context.is_closing.store(true, Ordering::Release);
+        let unanswered = self.unanswered.lock().take();
+        for rebalance in unanswered.into_iter().chain(self.context.pending.lock().drain(..)) {
+            let _ = match rebalance {
+                Rebalance::Assigned(partitions) => self.inner.incremental_assign(&list(&partitions)),
+                Rebalance::Revoked(partitions) | Rebalance::Lost(partitions) => {
+                    self.inner.incremental_unassign(&list(&partitions))
+                }
+            };
+        }
     }
 }
 
@@ -319,7 +353,7 @@ impl Backbone {
             .create_with_context(context.clone())
             .map_err(client_error(client_id))?;
         inner.subscribe(topics).map_err(client_error(client_id))?;
-        Ok(GroupConsumer { inner, context, group: group.to_owned() })
+        Ok(GroupConsumer { inner, context, group: group.to_owned(), unanswered: Mutex::new(None) })
     }
 
     /// A reader of the given partitions from their offsets on.
