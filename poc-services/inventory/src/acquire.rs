@@ -1,237 +1,243 @@
-//! Taking a partition over: read its state, set a barrier, read up to it, and commit with the new epoch.
+//! Taking partitions over: read their state, set a barrier in each, read up to it, and commit with the new epoch.
 //!
 //! Invariant: nothing of a partition is published before its own barrier stands and the group accepted the commit.
-//! A restore ends at its own barrier and nowhere else, and replays from the cut of the newest head, never from what the
-//! group committed. Repairing what a paused owner writes late is not done here.
+//! A restore ends at its own barrier and nowhere else, and goes on from the cut of the newest head, never from what the
+//! group committed. Repairing what a paused owner writes later is not done here.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::hash::{BuildHasher, Hasher};
+use std::time::{Duration, Instant};
 
 use backbone::{Assignment, Backbone, GroupConsumer, Producer, StartAt};
-use contracts::records::{Barrier, Cell, Completeness, Head, Window};
-use contracts::topics::{MOVEMENTS, PARTITIONS, STORE_INVENTORY, StateKey};
+use contracts::records::Barrier;
+use contracts::topics::{MOVEMENTS, STORE_INVENTORY, StateKey};
 use prost::Message;
 
+use crate::flush::wall_ms;
+use crate::log::{Log, OutTopic, commit_metadata, committed_epoch};
 use crate::partition::Partition;
+use crate::restore::{Restore, Seen};
 use crate::{Config, Counters, InventoryError};
 
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(15);
 /// A log that does not show an acknowledged barrier for so long is not readable.
-const READ_TIMEOUT: Duration = Duration::from_mins(1);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(100);
 
-pub fn wall_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as i64)
-}
-
-/// What one pass over the log of a partition found.
-#[derive(Default)]
-struct Found {
-    epoch_max: u32,
-    head: Option<Head>,
-    /// Another owner's barrier of the same or a higher epoch lies before ours.
-    outdone: bool,
-}
-
-/// Acquires partitions and begins to read their movements.
+/// Acquires partitions and begins to read their movements. `None`: `is_stopped` said so.
 pub fn acquire(
     config: &Config,
     backbone: &Backbone,
     consumer: &GroupConsumer,
     producer: &mut Producer,
     partitions: &[u32],
-) -> Result<Vec<Partition>, InventoryError> {
+    is_stopped: impl Fn() -> bool,
+) -> Result<Option<Vec<Partition>>, InventoryError> {
     let start = Instant::now();
-    let assignments: Vec<Assignment> = partitions.iter().map(|p| (MOVEMENTS.to_owned(), *p)).collect();
-    let committed = consumer.committed(&assignments)?;
-    let mut states = Vec::new();
-    for (number, committed) in partitions.iter().zip(committed) {
-        let committed_epoch = committed
-            .and_then(|(_, metadata)| {
-                metadata
-                    .strip_prefix("epoch=")
-                    .and_then(|epoch| epoch.parse().ok())
-            })
-            .unwrap_or(0);
-        states.push(acquire_one(config, backbone, producer, *number, committed_epoch)?);
+    let assignments: Vec<Assignment> = partitions
+        .iter()
+        .map(|partition| (MOVEMENTS.to_owned(), *partition))
+        .collect();
+    let mut takings = Vec::with_capacity(partitions.len());
+    for (number, committed) in partitions.iter().zip(consumer.committed(&assignments)?) {
+        let epoch = committed.map_or(0, |(_, metadata)| committed_epoch(&metadata));
+        takings.push(Taking::new(*number, epoch));
     }
-    let mut commits = Vec::new();
-    let mut starts = Vec::new();
+    if !restore_all(config, backbone, producer, &mut takings, is_stopped)? {
+        return Ok(None);
+    }
+    let mut states = Vec::with_capacity(takings.len());
+    let mut stale = 0;
+    for taking in takings {
+        stale += taking.restore.stale_records();
+        states.push(taking.finish()?);
+    }
+    let mut starts = Vec::with_capacity(states.len());
     for state in &states {
+        check_log(consumer, state)?;
         let assignment = (MOVEMENTS.to_owned(), state.number);
-        let (first, _) = consumer.watermarks(MOVEMENTS, state.number)?;
-        if first > state.next {
-            return Err(InventoryError::LogGone {
-                partition: state.number,
-                first,
-                needed: state.next,
-            });
-        }
-        consumer.commit(
-            &[(assignment.clone(), state.next)],
-            &format!("epoch={}", state.epoch),
-        )?;
-        commits.push(state.epoch);
+        consumer.commit(&[(assignment.clone(), state.next)], &commit_metadata(state.epoch))?;
         starts.push((assignment, StartAt::Offset(state.next)));
     }
     consumer.take(&starts)?;
-    let counters = &config.counters;
-    Counters::set(
-        &counters.epoch,
-        commits.into_iter().max().unwrap_or_default().into(),
-    );
-    let cells: usize = states.iter().map(Partition::cells).sum();
+    count(&config.counters, &states, stale, start.elapsed());
+    Ok(Some(states))
+}
+
+fn count(counters: &Counters, states: &[Partition], stale: u64, took: Duration) {
+    let epoch = states.iter().map(|state| state.epoch).max().unwrap_or_default();
+    Counters::raise(&counters.epoch, epoch.into());
+    Counters::add(&counters.stale_records, stale);
+    let cells: usize = states.iter().map(Partition::cell_count).sum();
     if cells > 0 {
         Counters::add(&counters.restores, 1);
         Counters::set(&counters.restored_cells, cells as u64);
-        Counters::set(&counters.restore_ms_last, start.elapsed().as_millis() as u64);
+        Counters::set(&counters.restore_ms_last, took.as_millis() as u64);
     }
-    Ok(states)
+    if stale > 0 {
+        tracing::warn!(stale, "an older owner wrote behind a newer one's barrier");
+    }
 }
 
-fn acquire_one(
+/// The log must have all that the state needs, from its cut to what its records had reached.
+fn check_log(consumer: &GroupConsumer, state: &Partition) -> Result<(), InventoryError> {
+    let (first, end) = consumer.watermarks(MOVEMENTS, state.number)?;
+    let partition = state.number;
+    if first > state.next {
+        return Err(InventoryError::LogGone {
+            partition,
+            first,
+            needed: state.next,
+        });
+    }
+    if end < state.hold_until {
+        return Err(InventoryError::LogShort {
+            partition,
+            end,
+            needed: state.hold_until,
+        });
+    }
+    Ok(())
+}
+
+/// A partition on its way to this owner.
+struct Taking {
+    number: u32,
+    restore: Restore,
+    committed_epoch: u32,
+    /// First offset that is not read yet.
+    next: u64,
+    own: Option<Barrier>,
+    /// Another owner's barrier of the same or a higher epoch lies before ours.
+    is_outdone: bool,
+    is_done: bool,
+}
+
+impl Taking {
+    fn new(number: u32, committed_epoch: u32) -> Self {
+        Self {
+            number,
+            restore: Restore::new(number),
+            committed_epoch,
+            next: 0,
+            own: None,
+            is_outdone: false,
+            is_done: false,
+        }
+    }
+
+    fn send_barrier(&mut self, instance: &str, log: &mut impl Log) -> Result<(), InventoryError> {
+        let epoch = self.restore.epoch_max().max(self.committed_epoch) + 1;
+        let barrier = Barrier {
+            epoch,
+            instance: instance.to_owned(),
+            at_ms: wall_ms(),
+        };
+        let key = StateKey::Barrier {
+            partition: self.number,
+            epoch,
+        };
+        let (key, value) = (key.to_bytes(), barrier.encode_to_vec());
+        log.send(OutTopic::State, self.number, &key, &value)?;
+        // The item stage knows by it that this partition's shares are in doubt until the end mark.
+        log.send(OutTopic::Partials, self.number, &key, &value)?;
+        self.own = Some(barrier);
+        self.is_outdone = false;
+        Ok(())
+    }
+
+    fn take(&mut self, offset: u64, key: &[u8], payload: &[u8]) -> Result<(), InventoryError> {
+        self.next = offset + 1;
+        if let Seen::Barrier(barrier) = self.restore.take(offset, key, payload)? {
+            match &self.own {
+                Some(own) if *own == barrier => {
+                    self.is_done = !self.is_outdone;
+                    // A higher one is needed.
+                    self.own = self.own.take().filter(|_| self.is_done);
+                }
+                Some(own) => self.is_outdone |= barrier.epoch >= own.epoch,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Partition, InventoryError> {
+        let epoch = self.own.map_or(0, |own| own.epoch);
+        self.restore.finish(epoch)
+    }
+}
+
+/// Reads all of them up to their own barriers; false when it was stopped before.
+fn restore_all(
     config: &Config,
     backbone: &Backbone,
     producer: &mut Producer,
-    number: u32,
-    committed_epoch: u32,
-) -> Result<Partition, InventoryError> {
-    let client = format!("store-inventory-restore-{}-{number}", config.instance);
-    let reader = backbone.reader(&client, STORE_INVENTORY, &[(number, 0)])?;
-    let mut state = Partition::new(number);
-    let mut found = Found {
-        epoch_max: committed_epoch,
-        ..Found::default()
-    };
-    let (_, end) = reader.watermarks(number)?;
-    // The highest epoch so far; the barrier goes behind all that was there.
-    let mut next = 0;
-    let mut own = None;
+    takings: &mut [Taking],
+    is_stopped: impl Fn() -> bool,
+) -> Result<bool, InventoryError> {
+    let client = format!("store-inventory-restore-{}", config.instance);
+    let from: Vec<(u32, u64)> = takings.iter().map(|taking| (taking.number, 0)).collect();
+    let reader = backbone.reader(&client, STORE_INVENTORY, &from)?;
+    let mut ends = Vec::with_capacity(takings.len());
+    for taking in takings.iter() {
+        ends.push(reader.watermarks(taking.number)?.1);
+    }
+    let owner = unique(&config.instance);
     let mut deadline = Instant::now() + READ_TIMEOUT;
     loop {
-        if own.is_none() && next >= end {
-            own = Some(set_barrier(config, producer, number, found.epoch_max + 1)?);
-            found.outdone = false;
+        let mut has_sent = false;
+        for (taking, end) in takings.iter_mut().zip(&ends) {
+            // Behind the end as it was: the epoch is above everything that was there.
+            if taking.own.is_none() && taking.next >= *end {
+                taking.send_barrier(&owner, producer)?;
+                has_sent = true;
+            }
+        }
+        if has_sent {
+            producer.acknowledged()?;
             deadline = Instant::now() + READ_TIMEOUT;
         }
-        let Some(record) = reader.poll(Duration::from_millis(100))? else {
-            if Instant::now() > deadline {
-                return Err(InventoryError::State {
-                    partition: number,
-                    offset: next,
-                    message: format!("nothing more can be read within {} s", READ_TIMEOUT.as_secs()),
-                });
-            }
-            continue;
-        };
-        deadline = Instant::now() + READ_TIMEOUT;
-        next = record.offset() + 1;
-        let Some(payload) = record.payload() else { continue };
-        let mine = take(
-            &mut state,
-            &mut found,
-            own,
-            number,
-            record.offset(),
-            record.key(),
-            payload,
-            &config.instance,
-        )?;
-        if mine {
-            if !found.outdone {
+        if takings.iter().all(|taking| taking.is_done) {
+            return Ok(true);
+        }
+        // Up to the next end or barrier, without looking at the others.
+        loop {
+            let Some(record) = reader.poll(POLL)? else { break };
+            deadline = Instant::now() + READ_TIMEOUT;
+            let found = takings
+                .iter()
+                .position(|taking| taking.number == record.partition());
+            let Some(index) = found.filter(|index| !takings[*index].is_done) else {
+                continue;
+            };
+            let taking = &mut takings[index];
+            let Some(payload) = record.payload() else {
+                taking.next = record.offset() + 1;
+                break;
+            };
+            taking.take(record.offset(), record.key(), payload)?;
+            if taking.is_done || taking.own.is_none() && taking.next >= ends[index] {
                 break;
             }
-            own = Some(set_barrier(config, producer, number, found.epoch_max + 1)?);
-            found.outdone = false;
         }
-    }
-    state.epoch = own.unwrap_or_default();
-    if let Some(head) = &found.head {
-        if head.partitions != PARTITIONS {
-            return Err(InventoryError::PartitionCount {
-                partition: number,
-                found: head.partitions,
-                expected: PARTITIONS,
+        if is_stopped() {
+            return Ok(false);
+        }
+        if Instant::now() > deadline {
+            let late = takings
+                .iter()
+                .find(|taking| !taking.is_done)
+                .expect("not all are done");
+            return Err(InventoryError::Stuck {
+                partition: late.number,
+                offset: late.next,
+                seconds: READ_TIMEOUT.as_secs(),
             });
         }
-        state.next = head.cut;
     }
-    state.restored();
-    Ok(state)
 }
 
-fn set_barrier(
-    config: &Config,
-    producer: &mut Producer,
-    number: u32,
-    epoch: u32,
-) -> Result<u32, InventoryError> {
-    let barrier = Barrier {
-        epoch,
-        instance: config.instance.clone(),
-        at_ms: wall_ms(),
-    };
-    let key = StateKey::Barrier {
-        partition: number,
-        epoch,
-    }
-    .to_bytes();
-    producer.send(STORE_INVENTORY, number, &key, &barrier.encode_to_vec(), None, &[])?;
-    producer.flush(FLUSH_TIMEOUT)?;
-    Ok(epoch)
-}
-
-/// Takes one record of the state; true when it is the owner's own barrier.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a record has many parts, and they are borrowed from the client's buffer"
-)]
-fn take(
-    state: &mut Partition,
-    found: &mut Found,
-    own: Option<u32>,
-    number: u32,
-    offset: u64,
-    key: &[u8],
-    payload: &[u8],
-    instance: &str,
-) -> Result<bool, InventoryError> {
-    let error = |source: prost::DecodeError| InventoryError::State {
-        partition: number,
-        offset,
-        message: format!("{} cannot be read: {source}", String::from_utf8_lossy(key)),
-    };
-    match StateKey::parse(key) {
-        Some(StateKey::Cell { location, sku }) => {
-            state.restore_cell(location, sku, &Cell::decode(payload).map_err(error)?);
-        }
-        Some(StateKey::Window(source)) => {
-            state.restore_window(source, &Window::decode(payload).map_err(error)?);
-        }
-        Some(StateKey::Completeness(source)) => {
-            state.restore_completeness(source, &Completeness::decode(payload).map_err(error)?);
-        }
-        Some(StateKey::Head { partition }) if partition == number => {
-            let head = Head::decode(payload).map_err(error)?;
-            found.epoch_max = found.epoch_max.max(head.epoch);
-            if found
-                .head
-                .as_ref()
-                .is_none_or(|old| (head.epoch, head.cut) >= (old.epoch, old.cut))
-            {
-                found.head = Some(head);
-            }
-        }
-        Some(StateKey::Barrier { partition, epoch }) if partition == number => {
-            let barrier = Barrier::decode(payload).map_err(error)?;
-            if own == Some(epoch) && barrier.instance == instance {
-                return Ok(true);
-            }
-            found.outdone |= own.is_some_and(|own| epoch >= own);
-            found.epoch_max = found.epoch_max.max(epoch);
-        }
-        // Intents tell a restore where a flush stopped; keys of others are not ours.
-        _ => {}
-    }
-    Ok(false)
+/// Two owners never write the same barrier, whatever their instances are called.
+fn unique(instance: &str) -> String {
+    let nonce = std::hash::RandomState::new().build_hasher().finish();
+    format!("{instance}/{nonce:016x}")
 }

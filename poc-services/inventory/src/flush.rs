@@ -1,31 +1,29 @@
 //! A flush: one cut of the input, published in an order in which every prefix is a state that a restore understands.
 //!
-//! Intent (what this flush will reach) · cells and partials (at least what lies below the cut) · windows and
-//! completeness (exactly what lies below it) · head · the group's commit. Each is acknowledged before the next.
+//! Intent (what this flush will reach) · cells and partials (at least what lies below the cut) · completeness and
+//! windows (exactly what lies below it) · head · the group's commit. Each is acknowledged before the next. It runs
+//! between two transactions and returns when it is over, so the live windows are the cut's.
 
-use std::time::Duration;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use backbone::{Assignment, GroupConsumer, Producer};
 use contracts::records::{Head, Intent, PartialEnd};
-use contracts::topics::{ITEM_PARTIALS, MOVEMENTS, PARTITIONS, STORE_INVENTORY, StateKey};
+use contracts::topics::{PARTITIONS, StateKey};
 use prost::Message;
 
-use crate::acquire::wall_ms;
-use crate::partition::Partition;
+use crate::log::{Group, Log, OutTopic};
+use crate::partition::{Cut, Partition};
 use crate::{Counters, InventoryError};
-
-const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A partition with what its owner published of it.
 #[derive(Debug)]
 pub struct Owned {
     pub state: Partition,
     /// Records in `store.inventory` since the barrier.
-    pub records: u64,
-    /// All partials are to be followed by an end mark: the first flush after a restore.
-    pub fresh: bool,
-    /// Cut of the last head.
-    pub flushed: u64,
+    records: u64,
+    /// No flush of this owner is whole yet: all partials go out, then an end mark.
+    is_fresh: bool,
+    /// Offset of the last head.
+    flushed: u64,
 }
 
 impl Owned {
@@ -34,154 +32,147 @@ impl Owned {
         Self {
             state,
             records: 0,
-            fresh: true,
+            is_fresh: true,
             flushed,
         }
     }
 
     fn wants_flush(&self) -> bool {
-        self.fresh || self.state.next > self.flushed || self.state.is_dirty()
+        let has_moved = self.state.next > self.flushed || self.state.has_news();
+        self.state.is_settled() && (self.is_fresh || has_moved)
     }
 }
 
-/// Collects the first error of a closure that cannot return one.
-struct Sink<'a> {
-    producer: &'a mut Producer,
-    result: Result<(), backbone::BackboneError>,
+/// What a flush wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flushed {
+    pub cells: u64,
+    pub partials: u64,
+    /// Partitions.
+    pub heads: u64,
 }
 
-impl Sink<'_> {
-    fn send(&mut self, topic: &str, partition: u32, key: &[u8], value: &[u8]) {
-        if self.result.is_ok() {
-            self.result = self.producer.send(topic, partition, key, value, None, &[]);
-        }
-    }
-}
-
-/// Flushes all partitions that have something new. The caller applies nothing while it runs, so the cut is one.
+/// Flushes all partitions that have something new. Dead letters that were sent before are acknowledged with its intents.
 pub fn flush(
     owned: &mut [Owned],
-    producer: &mut Producer,
-    consumer: &GroupConsumer,
+    log: &mut impl Log,
+    group: &impl Group,
     counters: &Counters,
-) -> Result<(), InventoryError> {
-    let mut dirty: Vec<&mut Owned> = owned.iter_mut().filter(|owned| owned.wants_flush()).collect();
-    if dirty.is_empty() {
-        return Ok(());
+) -> Result<Flushed, InventoryError> {
+    let mut flushed = Flushed::default();
+    let mut flushing: Vec<(&mut Owned, Cut)> = Vec::with_capacity(owned.len());
+    for owned in owned.iter_mut().filter(|owned| owned.wants_flush()) {
+        owned.state.check_sound()?;
+        let cut = owned.state.cut();
+        flushing.push((owned, cut));
     }
-    let mut digests = Vec::with_capacity(dirty.len());
-    for owned in &mut dirty {
-        let state = &mut owned.state;
-        let (cells_digest, windows_digest) = state.digests();
-        digests.push((cells_digest, windows_digest));
-        let intent = Intent {
-            epoch: state.epoch,
-            cut: state.next,
-            cells_digest,
-            windows_digest,
-        };
-        let key = StateKey::Intent {
-            partition: state.number,
-        }
-        .to_bytes();
-        producer.send(
-            STORE_INVENTORY,
-            state.number,
-            &key,
-            &intent.encode_to_vec(),
-            None,
-            &[],
-        )?;
-        owned.records += 1;
+    if flushing.is_empty() {
+        return Ok(flushed);
     }
-    producer.flush(TIMEOUT)?;
-
-    let mut sink = Sink {
-        producer,
-        result: Ok(()),
-    };
-    for owned in &mut dirty {
-        let (partition, cut) = (owned.state.number, owned.state.next);
-        let cells = owned
-            .state
-            .take_cells(&mut |key, value| sink.send(STORE_INVENTORY, partition, key, value));
-        let partials = owned.state.take_partials(cut, &mut |key, value| {
-            sink.send(ITEM_PARTIALS, partition, key, value);
-        });
+    for (owned, cut) in &mut flushing {
+        send_intent(owned, cut, log)?;
+    }
+    log.acknowledged()?;
+    for (owned, cut) in &mut flushing {
+        let cells = owned.state.take_cells(cut, log)?;
+        flushed.partials += owned.state.take_partials(cut, log)?;
+        flushed.cells += cells;
         owned.records += cells;
-        Counters::add(&counters.cells_written, cells);
-        Counters::add(&counters.partials_written, partials);
     }
-    sink.result?;
-    producer.flush(TIMEOUT)?;
-
-    let mut sink = Sink {
-        producer,
-        result: Ok(()),
-    };
-    for owned in &mut dirty {
-        let (partition, cut) = (owned.state.number, owned.state.next);
-        owned.records += owned.state.take_windows(cut, &mut |key, value| {
-            sink.send(STORE_INVENTORY, partition, key, value);
-        });
-        if owned.fresh {
+    log.acknowledged()?;
+    for (owned, cut) in &mut flushing {
+        owned.records += owned.state.take_windows(cut, log)?;
+        if owned.is_fresh {
             let end = PartialEnd {
                 epoch: owned.state.epoch,
-                cut,
+                cut: cut.offset,
             };
-            sink.send(
-                ITEM_PARTIALS,
-                partition,
-                &StateKey::PartialEnd { partition }.to_bytes(),
-                &end.encode_to_vec(),
-            );
+            let partition = owned.state.number;
+            let key = StateKey::PartialEnd { partition }.to_bytes();
+            log.send(OutTopic::Partials, partition, &key, &end.encode_to_vec())?;
         }
     }
-    sink.result?;
-    producer.flush(TIMEOUT)?;
-
-    let mut commits: Vec<(Assignment, u64)> = Vec::with_capacity(dirty.len());
-    for (owned, (cells_digest, windows_digest)) in dirty.iter_mut().zip(digests) {
-        owned.records += 1;
-        let state = &owned.state;
-        let head = Head {
-            epoch: state.epoch,
-            cut: state.next,
-            // librdkafka does not tell either to this client yet.
-            leader_epoch: -1,
-            topic_id: String::new(),
-            partitions: PARTITIONS,
-            cells_digest,
-            windows_digest,
-            records: owned.records,
-            at_ms: wall_ms(),
-        };
-        let key = StateKey::Head {
-            partition: state.number,
-        }
-        .to_bytes();
-        producer.send(
-            STORE_INVENTORY,
-            state.number,
-            &key,
-            &head.encode_to_vec(),
-            None,
-            &[],
-        )?;
-        commits.push(((MOVEMENTS.to_owned(), state.number), state.next));
+    log.acknowledged()?;
+    for (owned, cut) in &mut flushing {
+        send_head(owned, cut, log)?;
     }
-    producer.flush(TIMEOUT)?;
-    for owned in &mut dirty {
-        owned.fresh = false;
-        owned.flushed = owned.state.next;
+    log.acknowledged()?;
+    for (owned, cut) in &mut flushing {
+        owned.is_fresh = false;
+        owned.flushed = cut.offset;
     }
-    // Serves lag and retention alone: the state says itself where it goes on.
-    for (commit, owned) in commits.iter().zip(&dirty) {
-        consumer.commit(
-            std::slice::from_ref(commit),
-            &format!("epoch={}", owned.state.epoch),
-        )?;
-    }
+    commit(&flushing, group)?;
+    flushed.heads = flushing.len() as u64;
+    Counters::add(&counters.cells_written, flushed.cells);
+    Counters::add(&counters.partials_written, flushed.partials);
     Counters::add(&counters.flushes, 1);
+    Ok(flushed)
+}
+
+fn send_intent(owned: &mut Owned, cut: &Cut, log: &mut impl Log) -> Result<(), InventoryError> {
+    let state = &owned.state;
+    let intent = Intent {
+        epoch: state.epoch,
+        cut: cut.offset,
+        cells_digest: cut.cells_digest,
+        windows_digest: cut.windows_digest,
+    };
+    owned.records += 1;
+    let key = StateKey::Intent {
+        partition: state.number,
+    };
+    log.send(
+        OutTopic::State,
+        state.number,
+        &key.to_bytes(),
+        &intent.encode_to_vec(),
+    )
+}
+
+fn send_head(owned: &mut Owned, cut: &Cut, log: &mut impl Log) -> Result<(), InventoryError> {
+    let state = &owned.state;
+    owned.records += 1;
+    let head = Head {
+        epoch: state.epoch,
+        cut: cut.offset,
+        // The client does not tell either yet.
+        leader_epoch: -1,
+        topic_id: String::new(),
+        partitions: PARTITIONS,
+        cells_digest: cut.cells_digest,
+        windows_digest: cut.windows_digest,
+        records: owned.records,
+        at_ms: wall_ms(),
+    };
+    let key = StateKey::Head {
+        partition: state.number,
+    };
+    log.send(
+        OutTopic::State,
+        state.number,
+        &key.to_bytes(),
+        &head.encode_to_vec(),
+    )
+}
+
+/// Serves lag and retention alone. One call for all partitions of an epoch.
+fn commit(flushed: &[(&mut Owned, Cut)], group: &impl Group) -> Result<(), InventoryError> {
+    let mut epochs: Vec<u32> = flushed.iter().map(|(owned, _)| owned.state.epoch).collect();
+    epochs.sort_unstable();
+    epochs.dedup();
+    for epoch in epochs {
+        let next: Vec<(u32, u64)> = flushed
+            .iter()
+            .filter(|(owned, _)| owned.state.epoch == epoch)
+            .map(|(owned, cut)| (owned.state.number, cut.offset))
+            .collect();
+        group.commit(&next, epoch)?;
+    }
     Ok(())
+}
+
+pub fn wall_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64)
 }

@@ -5,13 +5,24 @@
 //!
 //! Invariant: what is published at an offset is a function of the log below it. It knows no wire format, no source and no
 //! truth; it deduplicates by the identity that a source gave its transaction.
+//!
+//! Pure rules: `transaction` (a movement, checked), `window` (which numbers are in), `cell` (stock and its books),
+//! `partition` (all of them, and what is new), `outbox` (what is new, as records), `flush` (in which order they become
+//! durable), `restore` (a partition out of its records). IO: `acquire` and `store` (the group, the log), `item`.
 
 mod acquire;
+mod bit_set;
 mod cell;
+mod fast_hash;
 mod flush;
 mod item;
+mod line_hash;
+mod log;
+mod outbox;
 mod partition;
+mod restore;
 mod store;
+mod transaction;
 mod window;
 
 use std::sync::Arc;
@@ -23,10 +34,15 @@ use backbone::{Backbone, BackboneError};
 use contracts::sabotage::Sabotage;
 use tokio_util::sync::CancellationToken;
 
-pub use cell::Cell;
-pub use item::run as run_item;
-pub use partition::{Applied, Partition};
+pub use cell::{Cell, News};
+pub use flush::{Flushed, Owned, flush};
+pub use item::{Items, run as run_item};
+pub use line_hash::LineHasher;
+pub use log::{Group, Log, OutTopic};
+pub use partition::{Applied, Cut, Partition, Refusal};
+pub use restore::{Restore, Seen};
 pub use store::run as run_store;
+pub use transaction::{Invalid, Line, Transaction};
 pub use window::{Outcome, Window};
 
 /// The consumer group of the store stage.
@@ -40,6 +56,8 @@ pub struct Config {
     pub flush_min: Duration,
     /// Between two flushes, when there is not: many updates of a cell then become one record.
     pub flush_max: Duration,
+    /// Between two publications of article totals.
+    pub item_flush: Duration,
     /// Damages one transaction in so many, so that the audit has something to find.
     pub sabotage: Option<Sabotage>,
     pub counters: Arc<Counters>,
@@ -53,6 +71,7 @@ impl Default for Config {
             instance: "1".into(),
             flush_min: Duration::from_millis(100),
             flush_max: Duration::from_secs(5),
+            item_flush: Duration::from_millis(200),
             sabotage: None,
             counters: Arc::default(),
             kill: CancellationToken::new(),
@@ -84,8 +103,10 @@ pub struct Counters {
     pub restore_ms_last: AtomicU64,
     /// Partitions owned now.
     pub partitions: AtomicU64,
-    /// Times that everything was acquired anew because Kafka did not acknowledge.
+    /// Times that everything was acquired anew because Kafka did not acknowledge or gave the partitions to others.
     pub recoveries: AtomicU64,
+    /// Records of the state that an owner wrote after it had lost the partition, found when the state was read.
+    pub stale_records: AtomicU64,
 }
 
 impl Counters {
@@ -95,6 +116,10 @@ impl Counters {
 
     pub(crate) fn set(counter: &AtomicU64, value: u64) {
         counter.store(value, Ordering::Relaxed);
+    }
+
+    pub(crate) fn raise(counter: &AtomicU64, value: u64) {
+        counter.fetch_max(value, Ordering::Relaxed);
     }
 }
 
@@ -116,6 +141,24 @@ pub enum InventoryError {
         found: u32,
         expected: u32,
     },
+    #[error(
+        "movements[{partition}] ends at offset {end}, but the state knows it up to {needed}: acknowledged records are lost; \
+         find out where, then rebuild with new topics"
+    )]
+    LogShort { partition: u32, end: u64, needed: u64 },
+    #[error(
+        "the state of store.inventory[{partition}] at offset {offset} of movements is not what its owner had: a record of \
+         it was displaced or lost; nothing of it is published, rebuild with new topics"
+    )]
+    Differs { partition: u32, offset: u64 },
+    #[error("store.inventory[{partition}] cannot be read beyond offset {offset} for {seconds} s")]
+    Stuck {
+        partition: u32,
+        offset: u64,
+        seconds: u64,
+    },
+    #[error("the group gave partitions {partitions:?} of movements to others")]
+    Lost { partitions: Vec<u32> },
     #[error("store.inventory[{partition}]@{offset}: {message}")]
     State {
         partition: u32,
@@ -126,6 +169,17 @@ pub enum InventoryError {
     Thread(#[from] std::io::Error),
     #[error("inventory: the {0} stage panicked")]
     Panicked(&'static str),
+}
+
+impl InventoryError {
+    /// Worth another try from the last durable state; the others would only come again.
+    const fn is_passing(&self) -> bool {
+        match self {
+            Self::Backbone(error) => !matches!(error, BackboneError::Unreachable { .. }),
+            Self::Stuck { .. } | Self::Lost { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 /// Both stages, until cancelled. Blocks.

@@ -1,194 +1,242 @@
 //! The store stage's loop: poll, apply, flush; take and give back partitions as the group says.
+//!
+//! Invariant: whenever it ends, what is in Kafka is a prefix of what it did, and the next owner goes on from there. It
+//! decides when, never what: that is `partition`, `flush` and `acquire`.
 
 use std::time::{Duration, Instant};
 
-use backbone::{Assignment, Backbone, BackboneError, Event, GroupConsumer, OffsetReset, Producer, Record};
-use contracts::records::Movement;
+use backbone::{Assignment, Backbone, Event, GroupConsumer, OffsetReset, Producer, Record};
 use contracts::sabotage::{Sabotage, SabotageStage};
 use contracts::topics::{DEAD_LETTERS, MOVEMENTS, headers};
-use prost::Message;
 use tokio_util::sync::CancellationToken;
 
 use crate::acquire::acquire;
 use crate::flush::{Owned, flush};
-use crate::partition::Applied;
+use crate::partition::{Applied, Partition, Refusal};
+use crate::transaction::Transaction;
 use crate::{Config, Counters, GROUP, InventoryError};
 
 const POLL: Duration = Duration::from_millis(20);
 /// Records between two looks at the clock.
 const LOOK_EVERY: u32 = 64;
-/// Before everything is acquired anew.
-const RECOVERY_PAUSE: Duration = Duration::from_millis(500);
+/// Before everything is acquired anew, growing with each failure in a row.
+const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
+const RECOVERY_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Sessions that fail one after the other, none having flushed anything, until the error is the service's.
+const FAILURES_MAX: u32 = 12;
 const NAP: Duration = Duration::from_millis(20);
+/// A flush may take this part of the time: more of it, and the interval grows.
+const FLUSH_SHARE: u32 = 3;
 
 /// Runs until cancelled, then flushes, commits and leaves its group. Blocks.
 pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> Result<(), InventoryError> {
+    let is_stopped = || cancel.is_cancelled() || config.kill.is_cancelled();
+    let mut failures = 0;
+    let mut pause = RECOVERY_PAUSE;
     loop {
-        let result = session(config, backbone, cancel);
+        let mut session = Session::new(config);
+        let result = session.run(backbone, cancel);
         Counters::set(&config.counters.partitions, 0);
+        if session.has_flushed {
+            (failures, pause) = (0, RECOVERY_PAUSE);
+        }
         match result {
             // What is not acknowledged may or may not be in the log: a new producer is a new acquisition.
-            Err(InventoryError::Backbone(
-                error @ (BackboneError::Delivery { .. }
-                | BackboneError::FlushTimeout { .. }
-                | BackboneError::Commit { .. }),
-            )) => {
-                tracing::warn!(%error, "acquiring everything anew");
+            Err(error) if error.is_passing() && failures < FAILURES_MAX && !is_stopped() => {
+                failures += 1;
+                tracing::warn!(%error, failures, "acquiring everything anew");
                 Counters::add(&config.counters.recoveries, 1);
-                let until = Instant::now() + RECOVERY_PAUSE;
-                while Instant::now() < until && !stopped(config, cancel) {
+                let until = Instant::now() + pause;
+                while Instant::now() < until && !is_stopped() {
                     std::thread::sleep(NAP);
                 }
+                pause = (pause * 2).min(RECOVERY_PAUSE_MAX);
             }
+            // A killed process has nobody to tell.
+            _ if config.kill.is_cancelled() => return Ok(()),
             other => return other,
         }
-        if stopped(config, cancel) {
+        if is_stopped() {
             return Ok(());
         }
     }
 }
 
-fn stopped(config: &Config, cancel: &CancellationToken) -> bool {
-    cancel.is_cancelled() || config.kill.is_cancelled()
-}
-
-/// Stretches the flush interval while there is more to apply than time, and shrinks it when there is not.
+/// Stretches the flush interval while there is more to apply than time, and shrinks it when there is not: many updates
+/// of one cell then become one record, and freshness gives way instead of throughput.
 #[derive(Debug)]
 struct Interval {
     now: Duration,
-    idle: bool,
+    /// The log had nothing more at some time since the last flush.
+    was_idle: bool,
 }
 
 impl Interval {
-    fn adapt(&mut self, config: &Config, flush: Duration) {
-        // A flush may take a third of the time at most.
-        let least = (flush * 3).clamp(config.flush_min, config.flush_max);
-        self.now = if self.idle {
-            self.now.mul_f64(0.7)
-        } else {
-            self.now.mul_f64(1.3)
-        }
-        .clamp(least, config.flush_max);
-        self.idle = false;
+    fn adapt(&mut self, config: &Config, flush_took: Duration) {
+        let least = (flush_took * FLUSH_SHARE).clamp(config.flush_min, config.flush_max);
+        let wanted = self.now.mul_f64(if self.was_idle { 0.7 } else { 1.3 });
+        self.now = wanted.clamp(least, config.flush_max);
+        self.was_idle = false;
     }
 }
 
-struct Worker<'a> {
+/// One life of the clients.
+struct Session<'a> {
     config: &'a Config,
     owned: Vec<Owned>,
     /// Into `owned`, by partition.
     index: Vec<Option<usize>>,
-    movement: Movement,
+    taken: Vec<Assignment>,
+    transaction: Transaction,
     sabotage: Option<Sabotage>,
+    interval: Interval,
+    flushed: Instant,
+    has_flushed: bool,
 }
 
-/// One life of the clients.
-fn session(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> Result<(), InventoryError> {
-    let client = format!("store-inventory-{}", config.instance);
-    let consumer = backbone.group_consumer(&client, GROUP, &[MOVEMENTS], OffsetReset::Error)?;
-    let mut producer = backbone.producer(&client)?;
-    let mut worker = Worker {
-        config,
-        owned: Vec::new(),
-        index: Vec::new(),
-        movement: Movement::default(),
-        sabotage: config
-            .sabotage
-            .filter(|sabotage| sabotage.stage == SabotageStage::Inventory),
-    };
-    let mut interval = Interval {
-        now: config.flush_min,
-        idle: false,
-    };
-    let mut flushed = Instant::now();
-    let mut looked = 0;
-    loop {
-        match consumer.poll(if worker.owned.is_empty() {
-            POLL
-        } else {
-            Duration::ZERO
-        })? {
-            Some(Event::Record(record)) => worker.take(&record, &mut producer)?,
-            Some(Event::Assigned(partitions)) => {
-                let numbers: Vec<u32> = partitions.iter().map(|(_, partition)| *partition).collect();
-                let states = acquire(config, backbone, &consumer, &mut producer, &numbers)?;
-                worker.owned.extend(states.into_iter().map(Owned::new));
-                worker.reindex();
-            }
-            Some(Event::Revoked(partitions)) => {
-                flush(&mut worker.owned, &mut producer, &consumer, &config.counters)?;
-                worker.drop_partitions(&partitions);
-                consumer.give_back(&partitions)?;
-            }
-            Some(Event::Lost(partitions)) => {
-                // Others own them by now: what is still under way of ours must not come behind theirs.
-                producer.purge();
-                consumer.give_back(&partitions)?;
-                return Err(BackboneError::Delivery {
-                    failed: 0,
-                    first: "the assignment was lost".into(),
-                }
-                .into());
-            }
-            None => {
-                interval.idle = true;
-                looked = LOOK_EVERY;
-                wait(
-                    &consumer,
-                    &mut worker,
-                    &mut producer,
-                    interval.now.saturating_sub(flushed.elapsed()),
-                )?;
-            }
+impl<'a> Session<'a> {
+    fn new(config: &'a Config) -> Self {
+        Self {
+            config,
+            owned: Vec::new(),
+            index: Vec::new(),
+            taken: Vec::new(),
+            transaction: Transaction::default(),
+            sabotage: config
+                .sabotage
+                .filter(|sabotage| sabotage.stage == SabotageStage::Inventory),
+            interval: Interval {
+                now: config.flush_min,
+                was_idle: false,
+            },
+            flushed: Instant::now(),
+            has_flushed: false,
         }
-        looked += 1;
-        if looked < LOOK_EVERY {
-            continue;
-        }
-        looked = 0;
-        if config.kill.is_cancelled() {
+    }
+
+    fn run(&mut self, backbone: &Backbone, cancel: &CancellationToken) -> Result<(), InventoryError> {
+        let client = format!("store-inventory-{}", self.config.instance);
+        let consumer = backbone.group_consumer(&client, GROUP, &[MOVEMENTS], OffsetReset::Error)?;
+        let mut producer = backbone.producer(&client)?;
+        let result = self.serve(backbone, cancel, &consumer, &mut producer);
+        if result.is_err() || self.config.kill.is_cancelled() {
+            // Others own it soon: what is under way of ours must not come behind theirs.
             producer.purge();
+        }
+        let taken = std::mem::take(&mut self.taken);
+        let given_back = consumer.give_back(&taken);
+        result.and(given_back.map_err(InventoryError::from))
+    }
+
+    fn serve(
+        &mut self,
+        backbone: &Backbone,
+        cancel: &CancellationToken,
+        consumer: &GroupConsumer,
+        producer: &mut Producer,
+    ) -> Result<(), InventoryError> {
+        let mut until_look = LOOK_EVERY;
+        loop {
+            let poll = if self.owned.is_empty() {
+                POLL
+            } else {
+                Duration::ZERO
+            };
+            match consumer.poll(poll)? {
+                Some(Event::Record(record)) => self.take(&record, producer)?,
+                Some(Event::Assigned(partitions)) => {
+                    if !self.assigned(&partitions, backbone, cancel, consumer, producer)? {
+                        return Ok(());
+                    }
+                }
+                Some(Event::Revoked(partitions)) => {
+                    self.flush(producer, consumer)?;
+                    self.drop_partitions(&partitions);
+                    consumer.give_back(&partitions)?;
+                }
+                Some(Event::Lost(partitions)) => {
+                    self.drop_partitions(&partitions);
+                    consumer.give_back(&partitions)?;
+                    return Err(InventoryError::Lost {
+                        partitions: partitions.iter().map(|(_, partition)| *partition).collect(),
+                    });
+                }
+                None => {
+                    self.interval.was_idle = true;
+                    until_look = 1;
+                    self.wait(consumer, producer)?;
+                }
+            }
+            until_look -= 1;
+            if until_look > 0 {
+                continue;
+            }
+            until_look = LOOK_EVERY;
+            if self.config.kill.is_cancelled() {
+                return Ok(());
+            }
+            let is_last = cancel.is_cancelled();
+            if is_last || self.flushed.elapsed() >= self.interval.now {
+                self.flush(producer, consumer)?;
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// False: stopped while it read the state.
+    fn assigned(
+        &mut self,
+        partitions: &[Assignment],
+        backbone: &Backbone,
+        cancel: &CancellationToken,
+        consumer: &GroupConsumer,
+        producer: &mut Producer,
+    ) -> Result<bool, InventoryError> {
+        let numbers: Vec<u32> = partitions.iter().map(|(_, partition)| *partition).collect();
+        let is_stopped = || cancel.is_cancelled() || self.config.kill.is_cancelled();
+        let states = acquire(self.config, backbone, consumer, producer, &numbers, is_stopped)?;
+        let Some(states) = states else { return Ok(false) };
+        self.taken.extend_from_slice(partitions);
+        self.owned.extend(states.into_iter().map(Owned::new));
+        self.reindex();
+        // The end marks of the restored shares need not wait.
+        self.flush(producer, consumer)?;
+        Ok(true)
+    }
+
+    fn flush(&mut self, producer: &mut Producer, consumer: &GroupConsumer) -> Result<(), InventoryError> {
+        let counters = &self.config.counters;
+        let start = Instant::now();
+        let flushed = flush(&mut self.owned, producer, consumer, counters)?;
+        let took = start.elapsed();
+        if flushed.heads > 0 {
+            self.has_flushed = true;
+            Counters::set(&counters.flush_ms_last, took.as_millis() as u64);
+        }
+        self.interval.adapt(self.config, took);
+        Counters::set(&counters.flush_interval_ms, self.interval.now.as_millis() as u64);
+        self.flushed = Instant::now();
+        Ok(())
+    }
+
+    /// Waits for the next record, not longer than until the next flush.
+    fn wait(&mut self, consumer: &GroupConsumer, producer: &mut Producer) -> Result<(), InventoryError> {
+        let until_flush = self.interval.now.saturating_sub(self.flushed.elapsed());
+        if until_flush.is_zero() || self.owned.is_empty() {
             return Ok(());
         }
-        let stop = cancel.is_cancelled();
-        if stop || flushed.elapsed() >= interval.now {
-            let start = Instant::now();
-            flush(&mut worker.owned, &mut producer, &consumer, &config.counters)?;
-            interval.adapt(config, start.elapsed());
-            Counters::set(&config.counters.flush_ms_last, start.elapsed().as_millis() as u64);
-            Counters::set(
-                &config.counters.flush_interval_ms,
-                interval.now.as_millis() as u64,
-            );
-            flushed = Instant::now();
-        }
-        if stop {
-            return Ok(());
+        match consumer.poll_record(until_flush.min(POLL))? {
+            Some(record) => self.take(&record, producer),
+            None => Ok(()),
         }
     }
-}
 
-/// Waits for the next record, not longer than until the next flush.
-fn wait(
-    consumer: &GroupConsumer,
-    worker: &mut Worker<'_>,
-    producer: &mut Producer,
-    until_flush: Duration,
-) -> Result<(), InventoryError> {
-    if until_flush.is_zero() || worker.owned.is_empty() {
-        return Ok(());
-    }
-    match consumer.poll_record(until_flush.min(POLL))? {
-        Some(record) => worker.take(&record, producer),
-        None => Ok(()),
-    }
-}
-
-impl Worker<'_> {
     fn reindex(&mut self) {
         self.index.clear();
         for (position, owned) in self.owned.iter().enumerate() {
-            let number = owned.state.number as usize;
+            let number = owned.state.number() as usize;
             if self.index.len() <= number {
                 self.index.resize(number + 1, None);
             }
@@ -198,8 +246,9 @@ impl Worker<'_> {
     }
 
     fn drop_partitions(&mut self, partitions: &[Assignment]) {
-        self.owned
-            .retain(|owned| !partitions.iter().any(|(_, number)| *number == owned.state.number));
+        let is_gone = |number| partitions.iter().any(|(_, gone)| *gone == number);
+        self.owned.retain(|owned| !is_gone(owned.state.number()));
+        self.taken.retain(|(_, number)| !is_gone(*number));
         self.reindex();
     }
 
@@ -210,45 +259,70 @@ impl Worker<'_> {
             return Ok(());
         };
         let state = &mut self.owned[owned].state;
-        let offset = record.offset();
-        self.movement.clear();
-        let decoded = self.movement.merge(record.payload().unwrap_or_default());
-        let applied = if let Ok(()) = decoded {
-            state.apply(&self.movement, offset, self.sabotage.as_ref())
-        } else {
-            state.next = offset + 1;
-            Applied::Refused {
-                class: "undecodable",
-                message: "the record is no Movement",
-            }
-        };
-        match applied {
+        let payload = record.payload().unwrap_or_default();
+        match apply(
+            state,
+            &mut self.transaction,
+            payload,
+            record.offset(),
+            self.sabotage.as_ref(),
+        ) {
             Applied::New { lines } => {
                 Counters::add(&counters.transactions, 1);
                 Counters::add(&counters.lines, lines.into());
             }
             Applied::Repeat => Counters::add(&counters.repeats, 1),
             Applied::Replayed => Counters::add(&counters.replayed, 1),
-            Applied::Refused { class, message } => {
+            Applied::Refused(refusal) => {
                 Counters::add(&counters.dead_letters, 1);
-                let partition = record.partition().to_string();
-                let position = offset.to_string();
-                producer.send(
-                    DEAD_LETTERS,
-                    record.partition(),
-                    record.key(),
-                    record.payload().unwrap_or_default(),
-                    record.timestamp_ms(),
-                    &[
-                        (headers::DLQ_TOPIC, MOVEMENTS.as_bytes()),
-                        (headers::DLQ_PARTITION, partition.as_bytes()),
-                        (headers::DLQ_OFFSET, position.as_bytes()),
-                        (headers::DLQ_CLASS, class.as_bytes()),
-                        (headers::DLQ_MESSAGE, message.as_bytes()),
-                    ],
-                )?;
+                send_dead_letter(record, refusal, producer)?;
             }
         }
         Ok(())
     }
+}
+
+/// Reads a record and applies it.
+fn apply(
+    state: &mut Partition,
+    transaction: &mut Transaction,
+    payload: &[u8],
+    offset: u64,
+    sabotage: Option<&Sabotage>,
+) -> Applied {
+    match transaction.read(payload) {
+        Ok(()) => state.apply(transaction, offset, sabotage),
+        Err(invalid) => {
+            state.skip(offset);
+            Applied::Refused(Refusal {
+                class: "undecodable",
+                message: invalid.0,
+            })
+        }
+    }
+}
+
+/// The record whole, with where it stood and what is wrong with it. The next flush acknowledges it before its head.
+fn send_dead_letter(
+    record: &Record<'_>,
+    refusal: Refusal,
+    producer: &mut Producer,
+) -> Result<(), InventoryError> {
+    let partition = record.partition().to_string();
+    let offset = record.offset().to_string();
+    let headers = [
+        (headers::DLQ_TOPIC, MOVEMENTS.as_bytes()),
+        (headers::DLQ_PARTITION, partition.as_bytes()),
+        (headers::DLQ_OFFSET, offset.as_bytes()),
+        (headers::DLQ_CLASS, refusal.class.as_bytes()),
+        (headers::DLQ_MESSAGE, refusal.message.as_bytes()),
+    ];
+    Ok(producer.send(
+        DEAD_LETTERS,
+        record.partition(),
+        record.key(),
+        record.payload().unwrap_or_default(),
+        record.timestamp_ms(),
+        &headers,
+    )?)
 }

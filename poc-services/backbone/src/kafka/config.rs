@@ -31,6 +31,14 @@ pub enum BackboneError {
     Commit { group: String, source: KafkaError },
 }
 
+impl BackboneError {
+    /// A commit that came while the group shares its partitions out anew: the member is still one, and may commit again.
+    pub fn is_rebalancing(&self) -> bool {
+        use rdkafka::error::RDKafkaErrorCode::RebalanceInProgress;
+        matches!(self, Self::Commit { source, .. } if source.rdkafka_error_code() == Some(RebalanceInProgress))
+    }
+}
+
 /// What a consumer does where its offset does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OffsetReset {

@@ -13,7 +13,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
-use super::config::{Backbone, BackboneError, OffsetReset, SharedContext, client_error, tolerate};
+use super::config::{Backbone, BackboneError, OffsetReset, SharedContext, client_error};
 
 /// One record, borrowed from the client's buffer.
 pub struct Record<'a>(BorrowedMessage<'a>);
@@ -52,12 +52,7 @@ impl Record<'_> {
     pub fn headers(&self) -> Vec<(&str, &[u8])> {
         self.0
             .headers()
-            .map(|headers| {
-                headers
-                    .iter()
-                    .map(|h| (h.key, h.value.unwrap_or_default()))
-                    .collect()
-            })
+            .map(|headers| headers.iter().map(|h| (h.key, h.value.unwrap_or_default())).collect())
             .unwrap_or_default()
     }
 }
@@ -83,6 +78,7 @@ pub enum Event<'a> {
     Lost(Vec<Assignment>),
 }
 
+#[derive(Clone)]
 enum Rebalance {
     Assigned(Vec<Assignment>),
     Revoked(Vec<Assignment>),
@@ -93,8 +89,8 @@ enum Rebalance {
 struct GroupContext {
     errors: SharedContext,
     pending: Arc<Mutex<VecDeque<Rebalance>>>,
-    /// Nobody asks for events any more: leaving the group must not wait for an answer.
-    closing: Arc<AtomicBool>,
+    /// Nobody answers rebalances any more.
+    is_closing: Arc<AtomicBool>,
 }
 
 impl ClientContext for GroupContext {
@@ -104,10 +100,7 @@ impl ClientContext for GroupContext {
 }
 
 fn partitions(list: &TopicPartitionList) -> Vec<Assignment> {
-    list.elements()
-        .iter()
-        .map(|e| (e.topic().to_owned(), e.partition() as u32))
-        .collect()
+    list.elements().iter().map(|e| (e.topic().to_owned(), e.partition() as u32)).collect()
 }
 
 fn list(partitions: &[Assignment]) -> TopicPartitionList {
@@ -121,12 +114,9 @@ fn list(partitions: &[Assignment]) -> TopicPartitionList {
 impl ConsumerContext for GroupContext {
     // The service answers each rebalance itself, outside of the callback, when its state is ready for it.
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        if self.closing.load(Ordering::Acquire) {
-            if error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS {
-                tolerate(consumer.incremental_unassign(list), "give back at the end");
-            } else {
-                tolerate(consumer.unassign(), "refuse at the end");
-            }
+        if self.is_closing.load(Ordering::Acquire) {
+            // Left unanswered it would keep the client from closing, for ever.
+            let _ = consumer.incremental_unassign(list);
             return;
         }
         let rebalance = match error {
@@ -144,29 +134,28 @@ impl ConsumerContext for GroupContext {
     }
 }
 
-/// A member of a consumer group, cooperative, with its commits in its own hands.
+/// A member of a consumer group, cooperative, with its commits in its own hands. Dropping it leaves the group, whatever
+/// it still holds.
 pub struct GroupConsumer {
     inner: BaseConsumer<GroupContext>,
     context: GroupContext,
     group: String,
+    /// Handed to the service, which has not yet taken or given back.
+    unanswered: Mutex<Option<Rebalance>>,
 }
 
 impl GroupConsumer {
     /// The next event, or `None` when nothing came in time.
     pub fn poll(&self, timeout: Duration) -> Result<Option<Event<'_>>, BackboneError> {
-        let pending = self.context.pending.lock().pop_front();
-        if let Some(rebalance) = pending {
-            return Ok(Some(event(rebalance)));
+        if let Some(event) = self.rebalance() {
+            return Ok(Some(event));
         }
         match self.inner.poll(timeout) {
-            None => Ok(self.context.pending.lock().pop_front().map(event)),
+            None => Ok(self.rebalance()),
             Some(Ok(message)) => Ok(Some(Event::Record(Record(message)))),
             Some(Err(error)) => {
                 if is_fatal(&error) {
-                    return Err(BackboneError::Client {
-                        client: self.group.clone(),
-                        source: error,
-                    });
+                    return Err(BackboneError::Client { client: self.group.clone(), source: error });
                 }
                 tracing::debug!(%error, group = self.group, "poll");
                 Ok(None)
@@ -174,14 +163,19 @@ impl GroupConsumer {
         }
     }
 
+    fn rebalance(&self) -> Option<Event<'static>> {
+        let rebalance = self.context.pending.lock().pop_front()?;
+        *self.unanswered.lock() = Some(rebalance.clone());
+        Some(event(rebalance))
+    }
+
     /// The next record alone: a rebalance that comes meanwhile waits for the next [`GroupConsumer::poll`].
     pub fn poll_record(&self, timeout: Duration) -> Result<Option<Record<'_>>, BackboneError> {
         match self.inner.poll(timeout) {
             Some(Ok(message)) => Ok(Some(Record(message))),
-            Some(Err(error)) if is_fatal(&error) => Err(BackboneError::Client {
-                client: self.group.clone(),
-                source: error,
-            }),
+            Some(Err(error)) if is_fatal(&error) => {
+                Err(BackboneError::Client { client: self.group.clone(), source: error })
+            }
             _ => Ok(None),
         }
     }
@@ -194,34 +188,24 @@ impl GroupConsumer {
                 StartAt::Committed => Offset::Stored,
                 StartAt::Offset(offset) => Offset::Offset(*offset as i64),
             };
-            let offset = if *start == StartAt::Committed {
-                Offset::Invalid
-            } else {
-                offset
-            };
+            let offset = if *start == StartAt::Committed { Offset::Invalid } else { offset };
             list.add_partition_offset(topic, *partition as i32, offset)
                 .map_err(client_error(&self.group))?;
         }
-        self.inner
-            .incremental_assign(&list)
-            .map_err(client_error(&self.group))
+        self.unanswered.lock().take();
+        self.inner.incremental_assign(&list).map_err(client_error(&self.group))
     }
 
     /// Takes all of an assignment from where the group committed.
     pub fn take_committed(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
-        let all: Vec<_> = partitions
-            .iter()
-            .cloned()
-            .map(|p| (p, StartAt::Committed))
-            .collect();
+        let all: Vec<_> = partitions.iter().cloned().map(|p| (p, StartAt::Committed)).collect();
         self.take(&all)
     }
 
     /// Stops reading partitions that were revoked or lost.
     pub fn give_back(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
-        self.inner
-            .incremental_unassign(&list(partitions))
-            .map_err(client_error(&self.group))
+        self.unanswered.lock().take();
+        self.inner.incremental_unassign(&list(partitions)).map_err(client_error(&self.group))
     }
 
     /// Commits next offsets, checked by the coordinator against member and generation.
@@ -232,17 +216,12 @@ impl GroupConsumer {
         let mut list = TopicPartitionList::with_capacity(next.len());
         for ((topic, partition), offset) in next {
             let mut element = list.add_partition(topic, *partition as i32);
-            element
-                .set_offset(Offset::Offset(*offset as i64))
-                .map_err(client_error(&self.group))?;
+            element.set_offset(Offset::Offset(*offset as i64)).map_err(client_error(&self.group))?;
             element.set_metadata(metadata);
         }
         self.inner
             .commit(&list, CommitMode::Sync)
-            .map_err(|source| BackboneError::Commit {
-                group: self.group.clone(),
-                source,
-            })
+            .map_err(|source| BackboneError::Commit { group: self.group.clone(), source })
     }
 
     /// What the group committed: next offset and metadata, `None` where it never did.
@@ -270,15 +249,11 @@ impl GroupConsumer {
 
     /// Pauses or resumes reading, without leaving the group.
     pub fn pause(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
-        self.inner
-            .pause(&list(partitions))
-            .map_err(client_error(&self.group))
+        self.inner.pause(&list(partitions)).map_err(client_error(&self.group))
     }
 
     pub fn resume(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
-        self.inner
-            .resume(&list(partitions))
-            .map_err(client_error(&self.group))
+        self.inner.resume(&list(partitions)).map_err(client_error(&self.group))
     }
 
     pub fn last_error(&self) -> Option<String> {
@@ -288,7 +263,16 @@ impl GroupConsumer {
 
 impl Drop for GroupConsumer {
     fn drop(&mut self) {
-        self.context.closing.store(true, Ordering::Release);
+        self.context.is_closing.store(true, Ordering::Release);
+        let unanswered = self.unanswered.lock().take();
+        for rebalance in unanswered.into_iter().chain(self.context.pending.lock().drain(..)) {
+            let _ = match rebalance {
+                Rebalance::Assigned(partitions) => self.inner.incremental_assign(&list(&partitions)),
+                Rebalance::Revoked(partitions) | Rebalance::Lost(partitions) => {
+                    self.inner.incremental_unassign(&list(&partitions))
+                }
+            };
+        }
     }
 }
 
@@ -340,10 +324,9 @@ impl Reader {
         match self.inner.poll(timeout) {
             None => Ok(None),
             Some(Ok(message)) => Ok(Some(Record(message))),
-            Some(Err(error)) if is_fatal(&error) => Err(BackboneError::Topic {
-                topic: self.topic.clone(),
-                message: error.to_string(),
-            }),
+            Some(Err(error)) if is_fatal(&error) => {
+                Err(BackboneError::Topic { topic: self.topic.clone(), message: error.to_string() })
+            }
             Some(Err(error)) => {
                 tracing::debug!(%error, topic = self.topic, "poll");
                 Ok(None)
@@ -370,11 +353,7 @@ impl Backbone {
             .create_with_context(context.clone())
             .map_err(client_error(client_id))?;
         inner.subscribe(topics).map_err(client_error(client_id))?;
-        Ok(GroupConsumer {
-            inner,
-            context,
-            group: group.to_owned(),
-        })
+        Ok(GroupConsumer { inner, context, group: group.to_owned(), unanswered: Mutex::new(None) })
     }
 
     /// A reader of the given partitions from their offsets on.
@@ -389,10 +368,7 @@ impl Backbone {
                 .map_err(client_error(client_id))?;
         }
         inner.assign(&list).map_err(client_error(client_id))?;
-        Ok(Reader {
-            inner,
-            topic: topic.to_owned(),
-        })
+        Ok(Reader { inner, topic: topic.to_owned() })
     }
 
     /// A reader of all partitions of a topic from the beginning.

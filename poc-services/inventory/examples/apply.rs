@@ -1,0 +1,233 @@
+//! What a transaction, a cell and a restore cost, on one core and without Kafka.
+//!
+//! `cargo run --release -p inventory --example apply [-- STORES SKUS_A_STORE]`: 2,300 stores of 500 SKUs by default, baskets
+//! of ten lines from a million transactions made beforehand. Prints microseconds, nanoseconds, seconds and MiB.
+
+use std::time::{Duration, Instant};
+
+use contracts::ids::LocationId;
+use contracts::records::{Movement, MovementKind, MovementLine, SourceKind};
+use contracts::topics::{PARTITIONS, partition_of};
+use inventory::{
+    Counters, Group, InventoryError, Log, OutTopic, Owned, Partition, Restore, Transaction, flush,
+};
+use prost::Message;
+
+const TRANSACTIONS: usize = 1_000_000;
+const LINES: usize = 10;
+
+/// Keeps what is written to the state, or only counts it.
+#[derive(Default)]
+struct Written {
+    is_kept: bool,
+    records: u64,
+    bytes: u64,
+    state: Vec<Vec<(Vec<u8>, Vec<u8>)>>,
+}
+
+impl Log for Written {
+    fn send(
+        &mut self,
+        topic: OutTopic,
+        partition: u32,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), InventoryError> {
+        self.records += 1;
+        self.bytes += (key.len() + value.len()) as u64;
+        if self.is_kept && topic == OutTopic::State {
+            self.state[partition as usize].push((key.to_vec(), value.to_vec()));
+        }
+        Ok(())
+    }
+
+    fn acknowledged(&mut self) -> Result<(), InventoryError> {
+        Ok(())
+    }
+}
+
+struct NoGroup;
+
+impl Group for NoGroup {
+    fn commit(&self, _: &[(u32, u64)], _: u32) -> Result<(), InventoryError> {
+        Ok(())
+    }
+}
+
+fn main() -> Result<(), InventoryError> {
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |default: u32| {
+        arguments
+            .next()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(default)
+    };
+    let (stores, skus) = (number(2_300), number(500));
+    let mut owned: Vec<Owned> = (0..PARTITIONS).map(|p| Owned::new(Partition::new(p))).collect();
+    let mut written = Written {
+        is_kept: true,
+        state: vec![Vec::new(); PARTITIONS as usize],
+        ..Written::default()
+    };
+    let counters = Counters::default();
+    let before = resident_mib();
+
+    let mut log = Input::default();
+    let opening = opening(stores, skus);
+    let mut transaction = Transaction::default();
+    let (took, lines) = apply_all(&opening, &mut owned, &mut log, &mut transaction);
+    let cells: usize = owned.iter().map(|owned| owned.state.cell_count()).sum();
+    println!(
+        "opening counts: {cells} cells, {:.0} ns a line",
+        nanoseconds(took, lines)
+    );
+    let start = Instant::now();
+    let flushed = flush(&mut owned, &mut written, &NoGroup, &counters)?;
+    println!(
+        "first flush into memory: {} cells, {:.0} ns a cell",
+        flushed.cells,
+        nanoseconds(start.elapsed(), flushed.cells)
+    );
+    println!(
+        "resident: {} MiB more than at the start, the log kept here included",
+        resident_mib() - before
+    );
+
+    written.is_kept = false;
+    let baskets = baskets(stores, skus);
+    for round in 0..3 {
+        let (took, lines) = apply_all(&baskets[round], &mut owned, &mut log, &mut transaction);
+        let start = Instant::now();
+        let flushed = flush(&mut owned, &mut written, &NoGroup, &counters)?;
+        println!(
+            "round {round}: {:.2} µs a transaction of {} lines; flush {:.0} ns a cell, {} cells",
+            nanoseconds(took, baskets[round].len() as u64) / 1_000.0,
+            lines / baskets[round].len() as u64,
+            nanoseconds(start.elapsed(), flushed.cells),
+            flushed.cells,
+        );
+    }
+
+    drop(owned);
+    let before = resident_mib();
+    let start = Instant::now();
+    let mut restored = Vec::new();
+    for (number, records) in (0..).zip(&written.state) {
+        let mut restore = Restore::new(number);
+        for (offset, (key, value)) in (0..).zip(records) {
+            restore.take(offset, key, value)?;
+        }
+        restored.push(restore.finish(2)?);
+    }
+    let cells: usize = restored.iter().map(Partition::cell_count).sum();
+    println!("restore: {cells} cells in {:.2} s", start.elapsed().as_secs_f64());
+    println!("resident: {} MiB for the restored state", resident_mib() - before);
+    Ok(())
+}
+
+/// Next offset of each partition.
+#[derive(Default)]
+struct Input([u64; PARTITIONS as usize]);
+
+fn apply_all(
+    payloads: &[(u32, Vec<u8>)],
+    owned: &mut [Owned],
+    log: &mut Input,
+    transaction: &mut Transaction,
+) -> (Duration, u64) {
+    let start = Instant::now();
+    let mut lines = 0;
+    for (partition, payload) in payloads {
+        let offset = &mut log.0[*partition as usize];
+        transaction.read(payload).expect("the payload is one of ours");
+        match owned[*partition as usize].state.apply(transaction, *offset, None) {
+            inventory::Applied::New { lines: applied } => lines += u64::from(applied),
+            other => panic!("{other:?}"),
+        }
+        *offset += 1;
+    }
+    (start.elapsed(), lines)
+}
+
+fn opening(stores: u32, skus: u32) -> Vec<(u32, Vec<u8>)> {
+    let mut payloads = Vec::new();
+    for store in 1..=stores {
+        for (number, first) in (1..).zip((0..skus).step_by(100)) {
+            let lines = (first..skus.min(first + 100))
+                .map(|index| MovementLine {
+                    sku: sku(store, index, skus),
+                    kind: MovementKind::CountedBackRoom as i32,
+                    quantity: 50_000,
+                })
+                .collect();
+            payloads.push(payload(store, SourceKind::Reader, 1, number, lines));
+        }
+    }
+    payloads
+}
+
+/// Half a chain's assortment apart, so that stores share articles but not all.
+fn sku(store: u32, index: u32, skus: u32) -> u32 {
+    100_000 + (store * 37 + index * 7) % (skus * 10)
+}
+
+fn baskets(stores: u32, skus: u32) -> Vec<Vec<(u32, Vec<u8>)>> {
+    let mut random = 0x1234_5678_9abc_def0_u64;
+    let mut draw = |below: u32| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        ((random >> 33) % u64::from(below)) as u32
+    };
+    let mut numbers = vec![0_u64; (stores as usize + 1) * 8];
+    (0..3)
+        .map(|_| {
+            (0..TRANSACTIONS / 3)
+                .map(|_| {
+                    let store = 1 + draw(stores);
+                    let till = draw(8);
+                    let number = &mut numbers[(store * 8 + till) as usize];
+                    *number += 1;
+                    let lines = (0..LINES)
+                        .map(|_| MovementLine {
+                            sku: sku(store, draw(skus), skus),
+                            kind: MovementKind::Sold as i32,
+                            quantity: 1_000,
+                        })
+                        .collect();
+                    payload(store, SourceKind::Till, till + 1, *number, lines)
+                })
+                .collect()
+        })
+        .collect()
+}
+
+fn payload(store: u32, kind: SourceKind, unit: u32, number: u64, lines: Vec<MovementLine>) -> (u32, Vec<u8>) {
+    let location = LocationId::store(store as u16);
+    let movement = Movement {
+        location: location.to_string(),
+        source_kind: kind as i32,
+        source_unit: unit,
+        business_day: 20_528,
+        number,
+        occurred_ms: 1_741_944_413_000,
+        due_ms: 1_741_944_413_000,
+        content_hash: number.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        despatch_advice: 0,
+        lines,
+    };
+    (partition_of(location), movement.encode_to_vec())
+}
+
+fn nanoseconds(took: Duration, count: u64) -> f64 {
+    took.as_nanos() as f64 / count.max(1) as f64
+}
+
+/// Of this process; 0 where the system does not say.
+fn resident_mib() -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<i64>().ok())
+        .unwrap_or(0)
+        / 1024
+}
