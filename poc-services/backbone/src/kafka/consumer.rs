@@ -52,7 +52,12 @@ impl Record<'_> {
     pub fn headers(&self) -> Vec<(&str, &[u8])> {
         self.0
             .headers()
-            .map(|headers| headers.iter().map(|h| (h.key, h.value.unwrap_or_default())).collect())
+            .map(|headers| {
+                headers
+                    .iter()
+                    .map(|h| (h.key, h.value.unwrap_or_default()))
+                    .collect()
+            })
             .unwrap_or_default()
     }
 }
@@ -100,7 +105,10 @@ impl ClientContext for GroupContext {
 }
 
 fn partitions(list: &TopicPartitionList) -> Vec<Assignment> {
-    list.elements().iter().map(|e| (e.topic().to_owned(), e.partition() as u32)).collect()
+    list.elements()
+        .iter()
+        .map(|e| (e.topic().to_owned(), e.partition() as u32))
+        .collect()
 }
 
 fn list(partitions: &[Assignment]) -> TopicPartitionList {
@@ -155,7 +163,10 @@ impl GroupConsumer {
             Some(Ok(message)) => Ok(Some(Event::Record(Record(message)))),
             Some(Err(error)) => {
                 if is_fatal(&error) {
-                    return Err(BackboneError::Client { client: self.group.clone(), source: error });
+                    return Err(BackboneError::Client {
+                        client: self.group.clone(),
+                        source: error,
+                    });
                 }
                 tracing::debug!(%error, group = self.group, "poll");
                 Ok(None)
@@ -173,9 +184,10 @@ impl GroupConsumer {
     pub fn poll_record(&self, timeout: Duration) -> Result<Option<Record<'_>>, BackboneError> {
         match self.inner.poll(timeout) {
             Some(Ok(message)) => Ok(Some(Record(message))),
-            Some(Err(error)) if is_fatal(&error) => {
-                Err(BackboneError::Client { client: self.group.clone(), source: error })
-            }
+            Some(Err(error)) if is_fatal(&error) => Err(BackboneError::Client {
+                client: self.group.clone(),
+                source: error,
+            }),
             _ => Ok(None),
         }
     }
@@ -188,24 +200,36 @@ impl GroupConsumer {
                 StartAt::Committed => Offset::Stored,
                 StartAt::Offset(offset) => Offset::Offset(*offset as i64),
             };
-            let offset = if *start == StartAt::Committed { Offset::Invalid } else { offset };
+            let offset = if *start == StartAt::Committed {
+                Offset::Invalid
+            } else {
+                offset
+            };
             list.add_partition_offset(topic, *partition as i32, offset)
                 .map_err(client_error(&self.group))?;
         }
         self.unanswered.lock().take();
-        self.inner.incremental_assign(&list).map_err(client_error(&self.group))
+        self.inner
+            .incremental_assign(&list)
+            .map_err(client_error(&self.group))
     }
 
     /// Takes all of an assignment from where the group committed.
     pub fn take_committed(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
-        let all: Vec<_> = partitions.iter().cloned().map(|p| (p, StartAt::Committed)).collect();
+        let all: Vec<_> = partitions
+            .iter()
+            .cloned()
+            .map(|p| (p, StartAt::Committed))
+            .collect();
         self.take(&all)
     }
 
     /// Stops reading partitions that were revoked or lost.
     pub fn give_back(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
         self.unanswered.lock().take();
-        self.inner.incremental_unassign(&list(partitions)).map_err(client_error(&self.group))
+        self.inner
+            .incremental_unassign(&list(partitions))
+            .map_err(client_error(&self.group))
     }
 
     /// Commits next offsets, checked by the coordinator against member and generation.
@@ -216,12 +240,17 @@ impl GroupConsumer {
         let mut list = TopicPartitionList::with_capacity(next.len());
         for ((topic, partition), offset) in next {
             let mut element = list.add_partition(topic, *partition as i32);
-            element.set_offset(Offset::Offset(*offset as i64)).map_err(client_error(&self.group))?;
+            element
+                .set_offset(Offset::Offset(*offset as i64))
+                .map_err(client_error(&self.group))?;
             element.set_metadata(metadata);
         }
         self.inner
             .commit(&list, CommitMode::Sync)
-            .map_err(|source| BackboneError::Commit { group: self.group.clone(), source })
+            .map_err(|source| BackboneError::Commit {
+                group: self.group.clone(),
+                source,
+            })
     }
 
     /// What the group committed: next offset and metadata, `None` where it never did.
@@ -249,11 +278,15 @@ impl GroupConsumer {
 
     /// Pauses or resumes reading, without leaving the group.
     pub fn pause(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
-        self.inner.pause(&list(partitions)).map_err(client_error(&self.group))
+        self.inner
+            .pause(&list(partitions))
+            .map_err(client_error(&self.group))
     }
 
     pub fn resume(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
-        self.inner.resume(&list(partitions)).map_err(client_error(&self.group))
+        self.inner
+            .resume(&list(partitions))
+            .map_err(client_error(&self.group))
     }
 
     pub fn last_error(&self) -> Option<String> {
@@ -265,7 +298,10 @@ impl Drop for GroupConsumer {
     fn drop(&mut self) {
         self.context.is_closing.store(true, Ordering::Release);
         let unanswered = self.unanswered.lock().take();
-        for rebalance in unanswered.into_iter().chain(self.context.pending.lock().drain(..)) {
+        for rebalance in unanswered
+            .into_iter()
+            .chain(self.context.pending.lock().drain(..))
+        {
             let _ = match rebalance {
                 Rebalance::Assigned(partitions) => self.inner.incremental_assign(&list(&partitions)),
                 Rebalance::Revoked(partitions) | Rebalance::Lost(partitions) => {
@@ -324,9 +360,10 @@ impl Reader {
         match self.inner.poll(timeout) {
             None => Ok(None),
             Some(Ok(message)) => Ok(Some(Record(message))),
-            Some(Err(error)) if is_fatal(&error) => {
-                Err(BackboneError::Topic { topic: self.topic.clone(), message: error.to_string() })
-            }
+            Some(Err(error)) if is_fatal(&error) => Err(BackboneError::Topic {
+                topic: self.topic.clone(),
+                message: error.to_string(),
+            }),
             Some(Err(error)) => {
                 tracing::debug!(%error, topic = self.topic, "poll");
                 Ok(None)
@@ -353,7 +390,12 @@ impl Backbone {
             .create_with_context(context.clone())
             .map_err(client_error(client_id))?;
         inner.subscribe(topics).map_err(client_error(client_id))?;
-        Ok(GroupConsumer { inner, context, group: group.to_owned(), unanswered: Mutex::new(None) })
+        Ok(GroupConsumer {
+            inner,
+            context,
+            group: group.to_owned(),
+            unanswered: Mutex::new(None),
+        })
     }
 
     /// A reader of the given partitions from their offsets on.
@@ -368,7 +410,10 @@ impl Backbone {
                 .map_err(client_error(client_id))?;
         }
         inner.assign(&list).map_err(client_error(client_id))?;
-        Ok(Reader { inner, topic: topic.to_owned() })
+        Ok(Reader {
+            inner,
+            topic: topic.to_owned(),
+        })
     }
 
     /// A reader of all partitions of a topic from the beginning.
