@@ -95,14 +95,14 @@ fn main() -> Result<(), InventoryError> {
 
     written.is_kept = false;
     let baskets = baskets(stores, skus);
-    for round in 0..3 {
-        let (took, lines) = apply_all(&baskets[round], &mut owned, &mut log, &mut transaction);
+    for (round, baskets) in baskets.iter().enumerate().take(3) {
+        let (took, lines) = apply_all(baskets, &mut owned, &mut log, &mut transaction);
         let start = Instant::now();
         let flushed = flush(&mut owned, &mut written, &NoGroup, &counters)?;
         println!(
             "round {round}: {:.2} µs a transaction of {} lines; flush {:.0} ns a cell, {} cells",
-            nanoseconds(took, baskets[round].len() as u64) / 1_000.0,
-            lines / baskets[round].len() as u64,
+            nanoseconds(took, baskets.len() as u64) / 1_000.0,
+            lines / baskets.len() as u64,
             nanoseconds(start.elapsed(), flushed.cells),
             flushed.cells,
         );

@@ -19,7 +19,7 @@ use crate::restore::{Restore, Seen};
 use crate::{Config, Counters, InventoryError};
 
 /// A log that does not show an acknowledged barrier for so long is not readable.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(100);
 
 /// Acquires partitions and begins to read their movements. `None`: `is_stopped` said so.
@@ -52,7 +52,7 @@ pub fn acquire(
     }
     let mut starts = Vec::with_capacity(states.len());
     for state in &states {
-        check_log(consumer, state)?;
+        check_log(producer, state)?;
         let assignment = (MOVEMENTS.to_owned(), state.number);
         consumer.commit(&[(assignment.clone(), state.next)], &commit_metadata(state.epoch))?;
         starts.push((assignment, StartAt::Offset(state.next)));
@@ -78,8 +78,8 @@ fn count(counters: &Counters, states: &[Partition], stale: u64, took: Duration) 
 }
 
 /// The log must have all that the state needs, from its cut to what its records had reached.
-fn check_log(consumer: &GroupConsumer, state: &Partition) -> Result<(), InventoryError> {
-    let (first, end) = consumer.watermarks(MOVEMENTS, state.number)?;
+fn check_log(producer: &Producer, state: &Partition) -> Result<(), InventoryError> {
+    let (first, end) = producer.watermarks(MOVEMENTS, state.number)?;
     let partition = state.number;
     if first > state.next {
         return Err(InventoryError::LogGone {
@@ -179,7 +179,7 @@ fn restore_all(
     let reader = backbone.reader(&client, STORE_INVENTORY, &from)?;
     let mut ends = Vec::with_capacity(takings.len());
     for taking in takings.iter() {
-        ends.push(reader.watermarks(taking.number)?.1);
+        ends.push(producer.watermarks(STORE_INVENTORY, taking.number)?.1);
     }
     let owner = unique(&config.instance);
     let mut deadline = Instant::now() + READ_TIMEOUT;

@@ -191,7 +191,7 @@ pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
     let reader = backbone.reader_from_beginning(&client, ITEM_PARTIALS, PARTITIONS)?;
     let mut producer = backbone.producer(&client)?;
     let mut items = Items::default();
-    if !catch_up(config, &reader, &mut items, cancel)? {
+    if !catch_up(config, &reader, &producer, &mut items, cancel)? {
         return Ok(());
     }
     let mut published_at = Instant::now();
@@ -229,12 +229,13 @@ pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
 fn catch_up(
     config: &Config,
     reader: &Reader,
+    producer: &Producer,
     items: &mut Items,
     cancel: &CancellationToken,
 ) -> Result<bool, InventoryError> {
     let mut left = [0; PARTITION_COUNT];
     for (partition, end) in (0..).zip(&mut left) {
-        *end = reader.watermarks(partition)?.1;
+        *end = producer.watermarks(ITEM_PARTIALS, partition)?.1;
     }
     while left.iter().any(|end| *end > 0) {
         let Some(record) = reader.poll(POLL)? else {

@@ -271,11 +271,6 @@ impl GroupConsumer {
             .collect())
     }
 
-    /// First and next offset of a partition.
-    pub fn watermarks(&self, topic: &str, partition: u32) -> Result<(u64, u64), BackboneError> {
-        watermarks(&self.inner, topic, partition)
-    }
-
     /// Pauses or resumes reading, without leaving the group.
     pub fn pause(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
         self.inner

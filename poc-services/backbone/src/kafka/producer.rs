@@ -19,6 +19,7 @@ use super::ffi;
 pub type Header<'a> = (&'a str, &'a [u8]);
 
 const POLL_EVERY: u32 = 2_000;
+const WATERMARK_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Default)]
 struct FailureContext {
@@ -113,6 +114,19 @@ impl Producer {
 
     pub fn in_flight(&self) -> i32 {
         self.inner.in_flight_count()
+    }
+
+    /// First and next offset of a partition. A consumer that waits for records would answer only after that.
+    pub fn watermarks(&self, topic: &str, partition: u32) -> Result<(u64, u64), BackboneError> {
+        let watermarks = self
+            .inner
+            .client()
+            .fetch_watermarks(topic, partition as i32, WATERMARK_TIMEOUT);
+        let (low, high) = watermarks.map_err(|error| BackboneError::Topic {
+            topic: format!("{topic}[{partition}]"),
+            message: error.to_string(),
+        })?;
+        Ok((low as u64, high as u64))
     }
 
     /// How often a send had to wait for room in the client's queue.
