@@ -429,7 +429,9 @@ fn two_instances_share_the_work_and_one_takes_over_when_the_other_goes() {
     second.wait_until("a share of the partitions", |counters| {
         get(&counters.partitions) == u64::from(PARTITIONS / 2) && get(&counters.transactions) > 100
     });
-    assert_eq!(get(&first.counters.partitions), u64::from(PARTITIONS / 2));
+    first.wait_until("the other share", |counters| {
+        get(&counters.partitions) == u64::from(PARTITIONS / 2)
+    });
     sender.wait_for_more(5);
     first.stop();
     second.wait_until("all partitions", |counters| {
