@@ -32,10 +32,17 @@ pub enum BackboneError {
 }
 
 impl BackboneError {
-    /// A commit that came while the group shares its partitions out anew: the member is still one, and may commit again.
+    /// A commit that came while the group shares its partitions out anew: either the coordinator waits for all members,
+    /// or it has begun a generation that this member has not heard of. It may commit again soon.
     pub fn is_rebalancing(&self) -> bool {
-        use rdkafka::error::RDKafkaErrorCode::RebalanceInProgress;
-        matches!(self, Self::Commit { source, .. } if source.rdkafka_error_code() == Some(RebalanceInProgress))
+        use rdkafka::error::RDKafkaErrorCode::{IllegalGeneration, RebalanceInProgress};
+        let Self::Commit { source, .. } = self else {
+            return false;
+        };
+        matches!(
+            source.rdkafka_error_code(),
+            Some(RebalanceInProgress | IllegalGeneration)
+        )
     }
 }
 
