@@ -96,7 +96,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .thread_name("stage")
         .enable_all()
         .build()

@@ -25,8 +25,8 @@ const RECOVERY_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Sessions that fail one after the other, none having flushed anything, until the error is the service's.
 const FAILURES_MAX: u32 = 12;
 const NAP: Duration = Duration::from_millis(20);
-/// A flush may take this part of the time: more of it, and the interval grows.
-const FLUSH_SHARE: u32 = 3;
+/// An interval lasts at least so many times what the flush before took.
+const FLUSH_SHARE: u32 = 1;
 
 /// Runs until cancelled, then flushes, commits and leaves its group. Blocks.
 pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> Result<(), InventoryError> {

@@ -98,7 +98,7 @@ pub struct Services {
 impl Default for Services {
     fn default() -> Self {
         Self {
-            flush_interval: WallTime::from_ms(250),
+            flush_interval: WallTime::from_ms(100),
         }
     }
 }

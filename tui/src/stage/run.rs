@@ -230,7 +230,7 @@ impl Stage {
                 .is_some_and(|script| script.send.times() > 1),
             threads: 1,
             connections: CONNECTIONS,
-            upload_interval: Duration::from_millis(60),
+            upload_interval: Duration::from_millis(100),
         };
         let load = Load::start(config, world, Arc::clone(&ledger), &cancel.child_token())?;
         let run = Run {

@@ -169,14 +169,12 @@ impl View {
                 get(&inventory.partials_written),
             ),
         ];
-        let in_journals = sent.tills.transactions + sent.scans.transactions + sent.opening.transactions
-            - (sent.acknowledged[0] + sent.acknowledged[2])
-                .min(sent.tills.transactions + sent.scans.transactions + sent.opening.transactions);
+        let waiting = sent.waiting_transactions();
         let lags: [Option<u64>; 8] = [
             None,
             None,
             None,
-            Some(in_journals),
+            Some(waiting),
             sources.queue_depth,
             sources.lags.normaliser(),
             sources.lags.inventory(),

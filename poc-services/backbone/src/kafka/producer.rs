@@ -294,7 +294,7 @@ impl Backbone {
     pub fn producer(&self, client_id: &str) -> Result<Producer, BackboneError> {
         let failures = FailureContext::default();
         let inner = self
-            .producer_config(client_id, 20)
+            .producer_config(client_id, 10)
             .set("delivery.report.only.error", "true")
             .create_with_context(failures.clone())
             .map_err(client_error(client_id))?;
@@ -308,7 +308,7 @@ impl Backbone {
 
     pub fn ack_producer(&self, client_id: &str) -> Result<AckProducer, BackboneError> {
         let inner = self
-            .producer_config(client_id, 5)
+            .producer_config(client_id, 10)
             .create_with_context(AckContext)
             .map_err(client_error(client_id))?;
         Ok(AckProducer { inner })

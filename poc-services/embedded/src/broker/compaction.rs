@@ -5,7 +5,7 @@
 //! result takes their place in one step, behind which everything that came meanwhile stays as it is.
 //! Compressed batches are kept whole: their keys cannot be seen.
 
-use hashbrown::HashMap;
+use hashbrown::HashSet;
 
 use super::batch::{BatchHeader, BatchWriter, RecordView, Records};
 use super::cluster::{Cluster, now_ms};
@@ -42,20 +42,8 @@ pub fn run(cluster: &Cluster) {
 
 /// The batches that are left, in order. A tombstone that came in before the given time goes as well.
 fn compact(batches: &[StoredBatch], tombstones_before: i64) -> Vec<StoredBatch> {
-    let mut newest: HashMap<&[u8], i64> = HashMap::new();
-    for batch in batches {
-        let header = BatchHeader::read(&batch.bytes);
-        if header.is_compressed() {
-            continue;
-        }
-        for record in Records::of(&batch.bytes) {
-            if let Some(key) = record.key {
-                newest.insert(key, header.base_offset + i64::from(record.offset_delta));
-            }
-        }
-    }
-    // The end of the log must not move, so its last record stays whatever it is.
-    let end = batches.last().map_or(0, |batch| batch.last_offset);
+    let survivors = survivors(batches, tombstones_before);
+    let mut left = survivors.as_slice();
     let mut out = Gathering::default();
     for batch in batches {
         let header = BatchHeader::read(&batch.bytes);
@@ -64,25 +52,76 @@ fn compact(batches: &[StoredBatch], tombstones_before: i64) -> Vec<StoredBatch> 
             out.done.push(batch.clone());
             continue;
         }
-        let stays = |record: &RecordView<'_>| {
-            let offset = header.base_offset + i64::from(record.offset_delta);
-            let is_newest = record.key.is_none_or(|key| newest.get(key) == Some(&offset));
-            let is_old_tombstone = record.is_tombstone && batch.appended_ms < tombstones_before;
-            offset == end || (is_newest && !is_old_tombstone)
-        };
-        let staying = Records::of(&batch.bytes).filter(|record| stays(record)).count();
-        if staying == header.record_count as usize && batch.bytes.len() >= BATCH_BYTES / 2 {
+        let (stays, behind) = left.split_at(header.record_count as usize);
+        left = behind;
+        if batch.bytes.len() >= BATCH_BYTES / 2 && stays.iter().all(|stays| *stays) {
             out.close();
             out.done.push(batch.clone());
             continue;
         }
-        for record in Records::of(&batch.bytes).filter(stays) {
+        for (record, _) in Records::of(&batch.bytes).zip(stays).filter(|(_, stays)| **stays) {
             out.push(&header, batch, &record);
         }
         out.covered(batch.last_offset);
     }
     out.close();
     out.done
+}
+
+/// Which records stay: one answer a record, in order, of all batches that are not compressed.
+fn survivors(batches: &[StoredBatch], tombstones_before: i64) -> Vec<bool> {
+    let open = || {
+        batches.iter().filter_map(|batch| {
+            let header = BatchHeader::read(&batch.bytes);
+            (!header.is_compressed()).then_some((batch, header))
+        })
+    };
+    let records: usize = open().map(|(_, header)| header.record_count as usize).sum();
+    // The end of the log must not move, so its last record stays whatever it is.
+    let end = batches.last().map_or(0, |batch| batch.last_offset);
+    let mut stays = vec![false; records];
+    let mut seen = Keys::with_capacity(records / 2);
+    let mut of_batch = Vec::new();
+    let mut left = records;
+    // From the newest back, the first of a key is the one that stays.
+    for (batch, header) in open().collect::<Vec<_>>().into_iter().rev() {
+        of_batch.clear();
+        of_batch.extend(Records::of(&batch.bytes));
+        left -= header.record_count as usize;
+        for (stays, record) in stays[left..].iter_mut().zip(&of_batch).rev() {
+            let is_newest = record.key.is_none_or(|key| seen.insert(key));
+            let is_old_tombstone = record.is_tombstone && batch.appended_ms < tombstones_before;
+            let offset = header.base_offset + i64::from(record.offset_delta);
+            *stays = offset == end || (is_newest && !is_old_tombstone);
+        }
+    }
+    stays
+}
+
+/// A set of keys. Short ones are held as what they are, in one word: to find them again touches nothing but the set.
+struct Keys<'a> {
+    short: HashSet<u128>,
+    long: HashSet<&'a [u8]>,
+}
+
+impl<'a> Keys<'a> {
+    fn with_capacity(keys: usize) -> Self {
+        Self {
+            short: HashSet::with_capacity(keys),
+            long: HashSet::new(),
+        }
+    }
+
+    /// False: it was in it.
+    fn insert(&mut self, key: &'a [u8]) -> bool {
+        let mut word = [0; 16];
+        if key.len() >= word.len() {
+            return self.long.insert(key);
+        }
+        word[..key.len()].copy_from_slice(key);
+        word[15] = key.len() as u8;
+        self.short.insert(u128::from_le_bytes(word))
+    }
 }
 
 #[derive(Default)]
