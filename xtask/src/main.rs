@@ -1,10 +1,13 @@
 //! Tasks of the workspace: `cargo xtask --help`.
 
+use std::path::Path;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod architecture;
 mod bench;
+mod stack;
 
 #[derive(Debug, Parser)]
 #[command(about = "Tasks of the workspace")]
@@ -19,11 +22,21 @@ enum Task {
     Edges,
     /// Measure the figures that the documentation quotes.
     Bench(bench::Bench),
+    /// Apache Kafka ×3 and Artemis on this machine, for everything that is to run against real servers.
+    Stack(stack::Arguments),
+}
+
+/// The workspace's folder.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace")
 }
 
 fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Bench(bench) => bench.run(),
+        Task::Stack(stack) => stack.run(),
         Task::Edges => {
             for (from, to) in architecture::actual_edges()? {
                 println!("{from} -> {to}");
