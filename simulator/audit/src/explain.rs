@@ -6,6 +6,8 @@
 //! is named only by a cell whose difference adds up exactly. What remains is counted as unexplained, with the least
 //! number of lines and transactions that it can be. It compares nothing: it is given the cells that differ.
 
+mod foreign;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::digest::{Digest, Minutes};
@@ -17,12 +19,12 @@ use crate::decode::ViewCell;
 use crate::places::Places;
 use crate::report::Divergence;
 use crate::solve::{Budget, Effort, Solution};
-use crate::suspect::{Detail, Residue, Suspect, Transaction};
+use crate::suspect::{Detail, Suspect, Transaction};
 
 /// Lines kept of the world that is played again, 28 bytes each. Small cells go first; larger ones stay unexplained.
 const LINES_MAX: u64 = 5_000_000;
-/// Hashes of lost lines, each as if it were of another place, that are tried.
-const RELOCATED_MAX: usize = 2_000_000;
+/// Times that lines of other cells are looked for: each tells more of what is lost where.
+const FOREIGN_ROUNDS_MAX: usize = 16;
 /// Look-ups of one explanation: some ten seconds.
 const LOOK_UPS_MAX: u64 = 400_000_000;
 
@@ -229,17 +231,26 @@ impl<'a> Explainer<'a> {
             }
         }
         let mut budget = Budget::new(LOOK_UPS_MAX);
+        for _ in 0..FOREIGN_ROUNDS_MAX {
+            self.solve_all(&mut budget);
+            if !self.match_foreign() {
+                break;
+            }
+        }
+        self.look_outside();
+        self.sum_up(replay_differs)
+    }
+
+    fn solve_all(&mut self, budget: &mut Budget) {
         let mut effort = 0;
         while effort < Effort::ALL.len() {
             // What one cell tells makes others easier: begin again with the least effort.
-            effort = if self.round(Effort::ALL[effort], &mut budget) {
+            effort = if self.round(Effort::ALL[effort], budget) {
                 0
             } else {
                 effort + 1
             };
         }
-        self.find_foreign();
-        self.sum_up(replay_differs)
     }
 
     /// Tries every unsolved cell once. Whether any was solved.
@@ -263,73 +274,6 @@ impl<'a> Explainer<'a> {
             progress = true;
         }
         progress
-    }
-
-    /// Cells with one line that is another cell's, and cells outside the world: under the name that the line has, or
-    /// under the other place's own.
-    fn find_foreign(&mut self) {
-        let unsolved = |suspect: &Suspect| suspect.known && suspect.solution.is_none();
-        if self.misplaced.is_empty() && !self.suspects.iter().any(unsolved) {
-            return;
-        }
-        let mut owners = HashMap::new();
-        for suspect in self.suspects.iter().filter(|suspect| suspect.known) {
-            owners.extend(
-                suspect
-                    .hashes
-                    .iter()
-                    .zip(&suspect.transactions)
-                    .map(|(hash, owner)| (*hash, (*owner, None))),
-            );
-        }
-        self.relocate(&mut owners);
-        for suspect in self.suspects.iter_mut().filter(|suspect| unsolved(suspect)) {
-            let Residue { count, sum, known } = suspect.residue(&self.transactions);
-            if count != 1 {
-                continue;
-            }
-            if let Some((owner, place)) = owners.get(&sum) {
-                suspect.foreign = Some(*owner);
-                suspect.solution = Some(known);
-                self.renamed.extend(place.map(|place| (*owner, place)));
-            }
-        }
-        for cell in self.misplaced.values().filter(|cell| cell.lines == 1) {
-            if let Some((owner, place)) = owners.get(&cell.hash) {
-                self.outside.insert(*owner);
-                self.renamed.extend(place.map(|place| (*owner, place)));
-            }
-        }
-    }
-
-    /// Lost lines as they would be named if their transaction were another place's.
-    fn relocate(&self, owners: &mut HashMap<u64, (u32, Option<LocationId>)>) {
-        let unsolved = self
-            .suspects
-            .iter()
-            .filter(|suspect| suspect.known && suspect.solution.is_none())
-            .map(|suspect| self.places.location(suspect.differing.place));
-        let outside = self.misplaced.keys().map(|(location, _)| *location);
-        let targets: BTreeSet<LocationId> = unsolved.chain(outside).collect();
-        let mut room = RELOCATED_MAX;
-        for suspect in self.suspects.iter().filter(|suspect| suspect.known) {
-            let Some(solution) = &suspect.solution else {
-                continue;
-            };
-            for line in &solution.lost {
-                let owner = suspect.transactions[*line as usize];
-                let Detail { quantity, index, .. } = suspect.details[*line as usize];
-                for target in &targets {
-                    let Some(left) = room.checked_sub(1) else { return };
-                    room = left;
-                    let mut id = self.transactions[owner as usize].id;
-                    id.source.location = *target;
-                    owners
-                        .entry(line_hash(&id, index.into(), quantity))
-                        .or_insert((owner, Some(*target)));
-                }
-            }
-        }
     }
 
     fn sum_up(self, replay_differs: u64) -> (Blame, HashMap<usize, Explained>) {
@@ -427,9 +371,9 @@ impl<'a> Explainer<'a> {
             found[transaction].quantity += more;
             explained.altered.push(self.transactions[transaction].id);
         }
-        if let Some(owner) = suspect.foreign {
-            foreign.insert(owner);
-            explained.misrouted.push(self.transactions[owner as usize].id);
+        for owner in &suspect.foreign {
+            foreign.insert(*owner);
+            explained.misrouted.push(self.transactions[*owner as usize].id);
         }
         explained
     }

@@ -53,8 +53,8 @@ pub struct Suspect {
     /// The lines were kept, and are those that the ledger counted.
     pub known: bool,
     pub solution: Option<Solution>,
-    /// A line of another cell: place in the list of transactions.
-    pub foreign: Option<u32>,
+    /// Lines of other cells: places in the list of transactions.
+    pub foreign: Vec<u32>,
     /// Lines that the cell has with another quantity, and by how much more.
     pub altered: Option<Vec<(u32, i64)>>,
     /// Residue that was searched in vain, and how hard.
@@ -72,7 +72,7 @@ impl Suspect {
             transactions: Vec::new(),
             known: false,
             solution: None,
-            foreign: None,
+            foreign: Vec::new(),
             altered: None,
             tried: None,
             tried_whole: None,

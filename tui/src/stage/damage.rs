@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use audit::{AuditReport, ItemDivergence};
+use audit::AuditReport;
 use contracts::ids::{Sku, TransactionId};
 use contracts::sabotage::{Effect, Sabotage, SabotageClass, SabotageStage, raw};
 use contracts::wire::{FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS};
@@ -107,14 +107,8 @@ impl Damaged {
         let sabotage = &self.sabotage;
         if sabotage.stage == SabotageStage::ItemInventory {
             let damaged = &self.articles;
-            let found = report
-                .diverging_items
-                .iter()
-                // Another article's total in its place is the trace of the damage, not the damaged.
-                .filter(|item| item.kind != ItemDivergence::Misrouted || damaged.contains(&item.sku))
-                .map(|item| item.sku)
-                .collect();
-            return view(sabotage, damaged, &found);
+            let found = report.diverging_items.iter().map(|item| item.sku).collect();
+            return self.without_harm_to_others(view(sabotage, damaged, &found));
         }
         let of = |named: &[&audit::Named]| -> BTreeSet<TransactionId> {
             named.iter().flat_map(|named| &named.first).copied().collect()
@@ -132,12 +126,19 @@ impl Damaged {
                 return view(sabotage, &sources, &found);
             }
         };
-        let mut seen = view(sabotage, &self.transactions, &found);
-        if matches!(sabotage.class, SabotageClass::Misroute | SabotageClass::Stale) {
-            // Those whose place was taken, and those that came after: what a damage does to others is no false alarm.
-            seen.unexpected.clear();
+        self.without_harm_to_others(view(sabotage, &self.transactions, &found))
+    }
+
+    /// Those whose place was taken, and those that came after in the same cell: no false alarm, though nothing was
+    /// planted in them.
+    fn without_harm_to_others(&self, mut view: SabotageView) -> SabotageView {
+        if matches!(
+            self.sabotage.class,
+            SabotageClass::Misroute | SabotageClass::Stale
+        ) {
+            view.unexpected.clear();
         }
-        seen
+        view
     }
 }
 
