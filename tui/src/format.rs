@@ -29,6 +29,15 @@ pub fn duration(value: Duration) -> String {
     }
 }
 
+/// `310 ms`, `12.3 s`.
+pub fn millis(value: u64) -> String {
+    if value < 10_000 {
+        format!("{} ms", count(value))
+    } else {
+        format!("{:.1} s", value as f64 / 1000.0)
+    }
+}
+
 /// `2026-03-14 09:26:53` of a simulated time.
 pub fn clock(at: TimeMs) -> String {
     let Ok(time) = time::OffsetDateTime::from_unix_timestamp(at.0.div_euclid(1000)) else {
@@ -68,6 +77,13 @@ mod tests {
         assert_eq!(count(999), "999");
         assert_eq!(count(1_000), "1,000");
         assert_eq!(count(12_345_678), "12,345,678");
+    }
+
+    #[test]
+    fn long_waits_are_seconds() {
+        assert_eq!(millis(0), "0 ms");
+        assert_eq!(millis(9_999), "9,999 ms");
+        assert_eq!(millis(12_345), "12.3 s");
     }
 
     #[test]

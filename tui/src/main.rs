@@ -79,6 +79,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Tap { topic, kafka, limit } => {
+            // A wrong word is told at once, and not after a wait for a broker.
+            tap::known(&topic)?;
             let runtime = runtime()?;
             let backbone = runtime.block_on(stage::outside(&kafka))?;
             let cancel = cancel_on_ctrl_c(&runtime);
@@ -107,11 +109,26 @@ fn cancel_on_ctrl_c(runtime: &tokio::runtime::Runtime) -> CancellationToken {
     let cancel = CancellationToken::new();
     let token = cancel.clone();
     runtime.spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
+        if asked_to_end().await.is_ok() {
             token.cancel();
         }
     });
     cancel
+}
+
+/// Ctrl-C, or what a container's runtime and `kill` send.
+#[cfg(unix)]
+async fn asked_to_end() -> io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn asked_to_end() -> io::Result<()> {
+    tokio::signal::ctrl_c().await
 }
 
 /// Runs a scenario, on the screen or headless.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::snapshot::{ExpectationView, FreshnessView, VerdictView};
+use crate::stage::{SabotageView, StagesDigest};
 
 /// Raised when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -22,6 +23,10 @@ pub struct Report {
     /// Largest lag seen, in transactions, by the part that it lies in front of.
     pub lag: BTreeMap<String, u64>,
     pub audit: AuditView,
+    /// What passed each point of the flow, and in which minute two of them differ. `null`: not known.
+    pub stages_digest: Option<StagesDigest>,
+    /// What was damaged on purpose, and whether the audit found it.
+    pub sabotage: Option<SabotageView>,
     pub dead_letters: DeadLetters,
     pub expectations: Vec<ExpectationView>,
     pub resources: Resources,
@@ -84,8 +89,14 @@ pub struct AuditView {
     pub items_diverging: u64,
     pub transactions_lost: u64,
     pub transactions_doubled: u64,
-    /// The right lines with other quantities.
-    pub cells_altered: u64,
+    pub transactions_altered: u64,
+    pub transactions_misrouted: u64,
+    /// Lacking in the last record of a cell, though a newer one had them.
+    pub transactions_stale: u64,
+    /// Sources that are said to be complete beyond what they wrote.
+    pub completeness_false: u64,
+    /// Diverging cells by what is wrong with them.
+    pub cells_by_kind: audit::Kinds,
     /// Cells whose transactions could not be told.
     pub cells_unexplained: u64,
     pub books_difference: i64,
@@ -95,9 +106,14 @@ pub struct AuditView {
     pub negative_cells: u64,
     /// The first 100.
     pub diverging: Vec<DivergingCell>,
+    pub diverging_items: Vec<audit::DivergingItem>,
+    pub false_claims: Vec<audit::FalseClaim>,
     /// The first 100, such as `S0042/till/3#20526/118`.
     pub lost: Vec<String>,
     pub doubled: Vec<String>,
+    pub altered: Vec<String>,
+    pub misrouted: Vec<String>,
+    pub stale: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -108,6 +124,8 @@ pub struct DivergingCell {
     pub truth: i64,
     pub view: i64,
     pub kind: String,
+    /// Those that explain it.
+    pub transactions: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -197,6 +215,8 @@ mod tests {
             freshness_ms: FreshnessView::default(),
             lag: BTreeMap::new(),
             audit: AuditView::default(),
+            stages_digest: None,
+            sabotage: None,
             dead_letters: DeadLetters::default(),
             expectations: Vec::new(),
             resources: Resources::default(),

@@ -227,10 +227,13 @@ pub async fn run(args: ServeArgs, cancel: CancellationToken) -> Result<()> {
             let url = args
                 .amqp
                 .context("mq-source needs --amqp, such as amqp://127.0.0.1:5672")?;
+            let amqp = stage::amqp_options(url);
+            stage::reach_queue(&amqp).await?;
             let config = mq_source::Config {
                 client_id: format!("mq-source-{}", args.instance),
                 warehouses: (1..=args.warehouses).map(LocationId::warehouse).collect(),
-                amqp: stage::amqp_options(url),
+                amqp,
+                sabotage: None,
                 counters: mq_source,
             };
             mq_source::run(config, backbone, cancel.clone())

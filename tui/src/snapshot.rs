@@ -62,12 +62,25 @@ pub enum ServiceState {
     Failed,
 }
 
+/// What the flow of a part means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counts {
+    TransactionsAndLines,
+    /// It passes on what it does not read.
+    Transactions,
+    /// Totals written, in the place of transactions.
+    Totals,
+}
+
 /// A part of the flow, in the order of the flow: tills, queue, scans, gateway, mq-source, normaliser, inventory, items.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StageView {
     pub name: &'static str,
     pub state: ServiceState,
     pub flow: Flow,
+    /// Of the flow, what this part can know.
+    pub counts: Counts,
     /// Transactions that lie in front of this part and wait; `None`: not known.
     pub lag: Option<u64>,
     /// Seconds that the waiting would take at the present rate; `None`: not known.

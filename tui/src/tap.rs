@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use backbone::{Backbone, Record};
 use contracts::records;
 use contracts::topics::{self, StateKey};
@@ -11,6 +11,17 @@ use contracts::wire;
 use prost::Message;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
+
+/// The topic of that name, or an error that lists all.
+pub fn known(topic: &str) -> Result<&'static topics::Topic> {
+    topics::ALL
+        .iter()
+        .find(|known| known.name == topic)
+        .with_context(|| {
+            let names: Vec<_> = topics::ALL.iter().map(|known| known.name).collect();
+            format!("there is no topic `{topic}`; the topics are {}", names.join(", "))
+        })
+}
 
 /// Follows the topic from its beginning until `limit` records are printed or the caller cancels.
 pub fn run(
@@ -20,10 +31,7 @@ pub fn run(
     out: &mut impl Write,
     cancel: &CancellationToken,
 ) -> Result<()> {
-    let Some(known) = topics::ALL.iter().find(|known| known.name == topic) else {
-        let names: Vec<_> = topics::ALL.iter().map(|known| known.name).collect();
-        bail!("there is no topic `{topic}`; the topics are {}", names.join(", "));
-    };
+    let known = known(topic)?;
     let reader = backbone
         .reader_from_beginning("stockstream-tap", topic, known.partitions)
         .with_context(|| format!("topic {topic}"))?;

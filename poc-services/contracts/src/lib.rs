@@ -2,6 +2,7 @@
 //!
 //! Invariant: depends on nothing of ours, and knows neither Kafka clients nor the world that writes these formats.
 
+pub mod digest;
 pub mod hash;
 pub mod ids;
 pub mod records;

@@ -17,7 +17,7 @@ use hashbrown::HashMap;
 use prost::Message;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Counters, InventoryError};
+use crate::{Config, Counters, InventoryError, ItemSaboteur};
 
 const POLL: Duration = Duration::from_millis(20);
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(15);
@@ -191,6 +191,7 @@ pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
     let reader = backbone.reader_from_beginning(&client, ITEM_PARTIALS, PARTITIONS)?;
     let mut producer = backbone.producer(&client)?;
     let mut items = Items::default();
+    let mut saboteur = ItemSaboteur::new(config.sabotage);
     if !catch_up(config, &reader, &producer, &mut items, cancel)? {
         return Ok(());
     }
@@ -204,7 +205,7 @@ pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
         }
         let is_last = cancel.is_cancelled();
         if items.has_news() && (is_last || published_at.elapsed() >= config.item_flush) {
-            match publish(&mut items, &mut producer) {
+            match publish(&mut items, &mut producer, &mut saboteur) {
                 Ok(count) => {
                     failures = 0;
                     Counters::add(&config.counters.items_written, count as u64);
@@ -270,21 +271,21 @@ fn read(reader: &Reader, items: &mut Items) -> Result<(), InventoryError> {
     Ok(())
 }
 
-fn publish(items: &mut Items, producer: &mut Producer) -> Result<usize, InventoryError> {
+fn publish(
+    items: &mut Items,
+    producer: &mut Producer,
+    saboteur: &mut ItemSaboteur,
+) -> Result<usize, InventoryError> {
     let mut value = Vec::with_capacity(160);
     let published = items.publish(|total| {
-        value.clear();
-        total.encode(&mut value).expect("a Vec takes all bytes");
-        let sku = Sku(total.sku);
-        let key = sku.to_string();
-        producer.send(
-            ITEM_INVENTORY,
-            partition_of_item(sku),
-            key.as_bytes(),
-            &value,
-            None,
-            &[],
-        )
+        saboteur.send(total, |total| {
+            value.clear();
+            total.encode(&mut value).expect("a Vec takes all bytes");
+            let sku = Sku(total.sku);
+            let key = sku.to_string();
+            let partition = partition_of_item(sku);
+            producer.send(ITEM_INVENTORY, partition, key.as_bytes(), &value, None, &[])
+        })
     })?;
     match producer.flush(FLUSH_TIMEOUT) {
         Ok(()) => Ok(published.len()),

@@ -21,16 +21,18 @@ mod log;
 mod outbox;
 mod partition;
 mod restore;
+mod sabotage;
 mod store;
 mod transaction;
 mod window;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use backbone::{Backbone, BackboneError};
+use contracts::digest::{Digest, Minutes, ReadOnce};
 use contracts::sabotage::Sabotage;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +43,7 @@ pub use line_hash::LineHasher;
 pub use log::{Group, Log, OutTopic};
 pub use partition::{Applied, Cut, Partition, Refusal};
 pub use restore::{Restore, Seen};
+pub use sabotage::ItemSaboteur;
 pub use store::run as run_store;
 pub use transaction::{Invalid, Line, Transaction};
 pub use window::{Outcome, Window};
@@ -86,6 +89,9 @@ pub struct Counters {
     pub transactions: AtomicU64,
     /// Lines that changed a cell.
     pub lines: AtomicU64,
+    /// Both by the kind of their source: tills, queues, readers.
+    pub transactions_by_source: [AtomicU64; 3],
+    pub lines_by_source: [AtomicU64; 3],
     /// Repeats dropped.
     pub repeats: AtomicU64,
     /// Transactions of the log that were in already when it was read again after a restart.
@@ -107,9 +113,49 @@ pub struct Counters {
     pub recoveries: AtomicU64,
     /// Records of the state that an owner wrote after it had lost the partition, found when the state was read.
     pub stale_records: AtomicU64,
+    digest: Mutex<MovementDigest>,
+}
+
+/// What lies in `movements`, as the store stage read it, before anything that it makes of it. A record that is read again
+/// after a restart is not counted again.
+#[derive(Clone, Debug, Default)]
+pub struct MovementDigest {
+    /// By the minute in which a transaction happened.
+    pub minutes: Minutes,
+    /// Of these, the repeats that were dropped.
+    pub repeats: Minutes,
+    /// Records that could not be understood, and so belong to no minute.
+    pub unreadable: u64,
+    read: ReadOnce,
 }
 
 impl Counters {
+    pub fn digest(&self) -> MovementDigest {
+        self.digest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes a record into the digest; `None`: it was not understood.
+    pub fn digested(&self, partition: u32, offset: u64, transaction: Option<&Transaction>, applied: Applied) {
+        let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
+        if !digest.read.is_new(partition, offset) {
+            return;
+        }
+        let Some(transaction) = transaction else {
+            digest.unreadable += 1;
+            return;
+        };
+        let quantities = transaction.lines.iter().map(|line| line.quantity);
+        let of_it = Digest::of(
+            &transaction.id,
+            transaction.lines.len() as u64,
+            quantities.fold(0, i64::wrapping_add),
+        );
+        digest.minutes.add(transaction.occurred_ms, &of_it);
+        if applied == Applied::Repeat {
+            digest.repeats.add(transaction.occurred_ms, &of_it);
+        }
+    }
+
     pub(crate) fn add(counter: &AtomicU64, value: u64) {
         counter.fetch_add(value, Ordering::Relaxed);
     }

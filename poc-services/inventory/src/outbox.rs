@@ -10,6 +10,7 @@ use contracts::topics::StateKey;
 use prost::Message;
 
 use crate::InventoryError;
+use crate::cell::News;
 use crate::log::{Log, OutTopic};
 use crate::partition::{Cut, Partition, cell_key, source_key};
 
@@ -83,7 +84,7 @@ impl Partition {
 
     /// Hands out the new cells, and how many they are.
     pub fn take_cells(&mut self, cut: &Cut, log: &mut impl Log) -> Result<u64, InventoryError> {
-        let count = self.news.len() as u64;
+        let mut count = self.news.len() as u64;
         let mut key = Vec::with_capacity(24);
         let mut value = Vec::with_capacity(192);
         for index in self.new_slots.iter() {
@@ -97,6 +98,12 @@ impl Partition {
             value.clear();
             slot.cell.encode(self.epoch, &news, &mut value);
             log.send(OutTopic::State, self.number, &key, &value)?;
+            if let Some(older) = self.damage.older.get(&index) {
+                value.clear();
+                older.encode(self.epoch, &News::default(), &mut value);
+                log.send(OutTopic::State, self.number, &key, &value)?;
+                count += 1;
+            }
         }
         self.news.clear();
         self.new_slots.clear();
@@ -143,11 +150,12 @@ impl Partition {
             let source = &mut self.sources[index as usize];
             source.is_new = false;
             let window = &source.window;
+            let lie = u64::from(self.damage.liars.contains(&index));
             let completeness = Completeness {
                 epoch: self.epoch,
                 cut: cut.offset,
-                complete_up_to: window.complete_up_to(),
-                highest: window.highest(),
+                complete_up_to: window.complete_up_to() + lie,
+                highest: window.highest() + lie,
                 missing: window.missing(),
                 complete_until_ms: source.complete_until_ms,
                 dead_letters: source.dead_letters,

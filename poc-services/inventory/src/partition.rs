@@ -15,6 +15,7 @@ use crate::bit_set::BitSet;
 use crate::cell::{Cell, Change, News};
 use crate::fast_hash::FastHash;
 use crate::line_hash::LineHasher;
+use crate::sabotage::Damage;
 use crate::transaction::Transaction;
 use crate::window::{Outcome, Window};
 
@@ -132,6 +133,7 @@ pub struct Partition {
     source_index: HashMap<u64, u32, FastHash>,
     pub(crate) new_sources: Vec<u32>,
     stamp: u32,
+    pub(crate) damage: Damage,
     /// Sums over the cells and windows that are not new.
     pub(crate) cells_digest: u64,
     pub(crate) windows_digest: u64,
@@ -162,6 +164,7 @@ impl Partition {
             source_index: HashMap::default(),
             new_sources: Vec::new(),
             stamp: 0,
+            damage: Damage::default(),
             cells_digest: 0,
             windows_digest: 0,
             hold_until: 0,
@@ -226,6 +229,18 @@ impl Partition {
                 self.apply_lines(transaction, place, hasher, offset, 0)
                     + self.apply_lines(transaction, place, hasher, offset, 0)
             }
+            Some(SabotageClass::Misroute) => {
+                let place = self.other_place(place);
+                self.apply_lines(transaction, place, hasher, offset, 0)
+            }
+            Some(SabotageClass::Stale) => {
+                self.remember_cells(transaction, place);
+                self.apply_lines(transaction, place, hasher, offset, 0)
+            }
+            Some(SabotageClass::Lie) => {
+                self.damage.liars.insert(index);
+                self.apply_lines(transaction, place, hasher, offset, 0)
+            }
         };
         Applied::New { lines }
     }
@@ -274,7 +289,7 @@ impl Partition {
             }
             slot.cell.applied_offset = offset + 1;
             let quantity = line.quantity + if index == 0 { altered_by } else { 0 };
-            let change = slot.cell.apply(line.kind, quantity, hasher.line(index));
+            let change = slot.cell.apply(line.kind, quantity, hasher.line(index, quantity));
             self.news[slot.news as usize - 1].add(transaction.due_ms);
             applied += 1;
             self.change_share(target.share, change, transaction.due_ms);

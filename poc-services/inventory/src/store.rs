@@ -102,9 +102,7 @@ impl<'a> Session<'a> {
             index: Vec::new(),
             taken: Vec::new(),
             transaction: Transaction::default(),
-            sabotage: config
-                .sabotage
-                .filter(|sabotage| sabotage.stage == SabotageStage::Inventory),
+            sabotage: Sabotage::at(config.sabotage, SabotageStage::Inventory),
             interval: Interval {
                 now: config.flush_min,
                 was_idle: false,
@@ -260,16 +258,22 @@ impl<'a> Session<'a> {
         };
         let state = &mut self.owned[owned].state;
         let payload = record.payload().unwrap_or_default();
-        match apply(
+        let (is_readable, applied) = apply(
             state,
             &mut self.transaction,
             payload,
             record.offset(),
             self.sabotage.as_ref(),
-        ) {
+        );
+        let transaction = is_readable.then_some(&self.transaction);
+        counters.digested(record.partition(), record.offset(), transaction, applied);
+        match applied {
             Applied::New { lines } => {
                 Counters::add(&counters.transactions, 1);
                 Counters::add(&counters.lines, lines.into());
+                let kind = (self.transaction.id.source.kind as usize).saturating_sub(1);
+                Counters::add(&counters.transactions_by_source[kind.min(2)], 1);
+                Counters::add(&counters.lines_by_source[kind.min(2)], lines.into());
             }
             Applied::Repeat => Counters::add(&counters.repeats, 1),
             Applied::Replayed => Counters::add(&counters.replayed, 1),
@@ -282,22 +286,23 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Reads a record and applies it.
+/// Reads a record and applies it; whether it could be read.
 fn apply(
     state: &mut Partition,
     transaction: &mut Transaction,
     payload: &[u8],
     offset: u64,
     sabotage: Option<&Sabotage>,
-) -> Applied {
+) -> (bool, Applied) {
     match transaction.read(payload) {
-        Ok(()) => state.apply(transaction, offset, sabotage),
+        Ok(()) => (true, state.apply(transaction, offset, sabotage)),
         Err(invalid) => {
             state.skip(offset);
-            Applied::Refused(Refusal {
+            let refusal = Refusal {
                 class: "undecodable",
                 message: invalid.0,
-            })
+            };
+            (false, Applied::Refused(refusal))
         }
     }
 }

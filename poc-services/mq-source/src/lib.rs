@@ -10,7 +10,9 @@ use std::time::Duration;
 use backbone::amqp::{AmqpError, AmqpOptions, QueueReceiver, Received, queue_name};
 use backbone::{AckProducer, Backbone, BackboneError, BatchAck};
 use contracts::ids::LocationId;
-use contracts::topics::{MQ_RAW, headers, partition_of};
+use contracts::sabotage::raw::{Damage, damage};
+use contracts::sabotage::{Sabotage, SabotageStage};
+use contracts::topics::{MQ_RAW, headers, partition_of, push_location};
 use contracts::wire::FORMAT_COPYBOOK_037;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,6 +30,8 @@ pub struct Config {
     pub client_id: String,
     pub warehouses: Vec<LocationId>,
     pub amqp: AmqpOptions,
+    /// Only obeyed if it names this service.
+    pub sabotage: Option<Sabotage>,
     pub counters: Arc<Counters>,
 }
 
@@ -70,6 +74,7 @@ pub async fn run(config: Config, backbone: Backbone, cancel: CancellationToken) 
             warehouse: *warehouse,
             queue: queue_name(*warehouse),
             amqp: config.amqp.clone(),
+            sabotage: Sabotage::at(config.sabotage, SabotageStage::MqSource),
             producer: Arc::clone(&producer),
             counters: Arc::clone(&config.counters),
         };
@@ -84,6 +89,7 @@ struct Source {
     warehouse: LocationId,
     queue: String,
     amqp: AmqpOptions,
+    sabotage: Option<Sabotage>,
     producer: Arc<AckProducer>,
     counters: Arc<Counters>,
 }
@@ -136,25 +142,42 @@ impl Source {
     }
 
     async fn produce(&self, batch: &[Received]) -> Result<(), BackboneError> {
-        let key = self.warehouse.to_string();
-        let partition = partition_of(self.warehouse);
         let ack = BatchAck::new();
         for message in batch {
-            let format: [(&str, &[u8]); 1] = [(headers::FORMAT, FORMAT_COPYBOOK_037.as_bytes())];
             let due = (message.due_ms > 0).then_some(message.due_ms);
-            while !self.producer.try_send(
-                &ack,
-                MQ_RAW,
-                partition,
-                key.as_bytes(),
-                &message.body,
-                due,
-                &format,
-            )? {
-                tokio::time::sleep(FULL_PAUSE).await;
+            let (place, body) = (self.warehouse, &message.body[..]);
+            match damage(self.sabotage.as_ref(), FORMAT_COPYBOOK_037, place, body) {
+                Damage::None => self.send(&ack, place, body, due).await?,
+                Damage::Drop => {}
+                Damage::Twice => {
+                    self.send(&ack, place, body, due).await?;
+                    self.send(&ack, place, body, due).await?;
+                }
+                Damage::Altered(altered) => self.send(&ack, place, &altered, due).await?,
+                Damage::Elsewhere(other) => self.send(&ack, other, body, due).await?,
             }
         }
         ack.wait().await
+    }
+
+    async fn send(
+        &self,
+        ack: &Arc<BatchAck>,
+        place: LocationId,
+        body: &[u8],
+        due_ms: Option<i64>,
+    ) -> Result<(), BackboneError> {
+        let mut key = Vec::with_capacity(6);
+        push_location(&mut key, place);
+        let partition = partition_of(place);
+        let format: [(&str, &[u8]); 1] = [(headers::FORMAT, FORMAT_COPYBOOK_037.as_bytes())];
+        while !self
+            .producer
+            .try_send(ack, MQ_RAW, partition, &key, body, due_ms, &format)?
+        {
+            tokio::time::sleep(FULL_PAUSE).await;
+        }
+        Ok(())
     }
 }
 

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::RawTopic;
+use contracts::digest::{Digest, Minutes, ReadOnce};
+
+use crate::{Normalised, RawTopic};
 
 /// What the service is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +22,17 @@ pub enum Phase {
     Recovering,
 }
 
+/// What lies in the raw topics, as this service read it, before anything that it makes of it. A message that is read again
+/// after a restart is not counted again.
+#[derive(Clone, Debug, Default)]
+pub struct RawDigest {
+    /// By the minute in which a transaction happened.
+    pub minutes: Minutes,
+    /// Messages that could not be understood, and so belong to no minute.
+    pub unreadable: u64,
+    read: [ReadOnce; 3],
+}
+
 /// Written by the service, read by anyone.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -28,6 +41,7 @@ pub struct Counters {
     transactions: AtomicU64,
     lines: AtomicU64,
     dead_letters: Mutex<BTreeMap<&'static str, u64>>,
+    digest: Mutex<RawDigest>,
     sabotaged: AtomicU64,
     articles: AtomicU64,
     recoveries: AtomicU64,
@@ -89,6 +103,28 @@ impl Counters {
                 3 => Phase::Recovering,
                 _ => Phase::Stopped,
             },
+        }
+    }
+
+    pub fn digest(&self) -> RawDigest {
+        self.digest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes a message into the digest; `None`: it was not understood.
+    pub fn digested(&self, topic: RawTopic, partition: u32, offset: u64, normalised: Option<&Normalised>) {
+        let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
+        if !digest.read[topic.index()].is_new(partition, offset) {
+            return;
+        }
+        let Some(normalised) = normalised else {
+            digest.unreadable += 1;
+            return;
+        };
+        for transaction in &normalised.transactions {
+            let lines = normalised.lines_of(transaction);
+            let quantity = lines.iter().map(|line| line.quantity).fold(0, i64::wrapping_add);
+            let of_it = Digest::of(&transaction.id, lines.len() as u64, quantity);
+            digest.minutes.add(transaction.occurred.0, &of_it);
         }
     }
 

@@ -12,10 +12,12 @@ mod counters;
 mod encode;
 mod feed;
 mod normalise;
+mod sabotage;
 mod service;
 
 pub use catalogue::Catalogue;
-pub use counters::{Counters, Phase, Snapshot};
+pub use counters::{Counters, Phase, RawDigest, Snapshot};
 pub use encode::encode_movement;
 pub use normalise::{BusinessClock, Normalised, Normaliser, RawMessage, RawTopic, Rejection, Transaction};
+pub use sabotage::Saboteur;
 pub use service::{Config, GROUP, NormaliserError, Summary, run};

@@ -10,15 +10,14 @@ use std::time::{Duration, Instant};
 use backbone::{
     Assignment, Backbone, BackboneError, Event, GroupConsumer, Header, OffsetReset, Producer, Record,
 };
-use contracts::records::MovementLine;
-use contracts::sabotage::{Sabotage, SabotageClass, SabotageStage};
+use contracts::sabotage::Sabotage;
 use contracts::topics::{self, PARTITIONS, headers, partition_of, partition_of_key};
 use tokio_util::sync::CancellationToken;
 
 use crate::feed::CatalogueFeed;
 use crate::{
     BusinessClock, Catalogue, Counters, Normalised, Normaliser, Phase, RawMessage, RawTopic, Rejection,
-    Snapshot, encode_movement,
+    Saboteur, Snapshot, encode_movement,
 };
 
 /// The consumer group.
@@ -107,10 +106,8 @@ fn run_until_cancelled(
         normaliser: Normaliser::new(config.clock),
         normalised: Normalised::default(),
         movement: Vec::new(),
-        altered: Vec::new(),
-        sabotage: config
-            .sabotage
-            .filter(|sabotage| sabotage.stage == SabotageStage::Normaliser),
+        key: Vec::with_capacity(6),
+        saboteur: Saboteur::new(config.sabotage),
         counters,
     };
     if !worker.feed.fill(&mut worker.catalogue, counters, cancel)? {
@@ -297,8 +294,8 @@ struct Worker<'a> {
     normaliser: Normaliser,
     normalised: Normalised,
     movement: Vec<u8>,
-    altered: Vec<MovementLine>,
-    sabotage: Option<Sabotage>,
+    key: Vec<u8>,
+    saboteur: Saboteur,
     counters: &'a Counters,
 }
 
@@ -330,6 +327,9 @@ impl Worker<'_> {
                 .normaliser
                 .normalise(&raw, &self.catalogue, &mut self.normalised);
         }
+        let understood = result.is_ok().then_some(&self.normalised);
+        self.counters
+            .digested(topic, record.partition(), record.offset(), understood);
         match result {
             Ok(()) => {
                 self.counters
@@ -345,40 +345,27 @@ impl Worker<'_> {
 
     fn produce(&mut self, record: &Record<'_>, producer: &mut Producer) -> Result<(), BackboneError> {
         let timestamp = record.timestamp_ms();
-        for transaction in &self.normalised.transactions {
-            let mut lines = self.normalised.lines_of(transaction);
-            let mut times = 1;
-            if let Some(sabotage) = self.sabotage.filter(|sabotage| sabotage.hits(&transaction.id)) {
-                self.counters.sabotaged();
-                match sabotage.class {
-                    SabotageClass::Drop => times = 0,
-                    SabotageClass::Double => times = 2,
-                    SabotageClass::Alter => {
-                        self.altered.clear();
-                        self.altered.extend_from_slice(lines);
-                        if let Some(first) = self.altered.first_mut() {
-                            first.quantity += contracts::ids::Quantity::ONE.0;
-                        }
-                        lines = &self.altered;
-                    }
-                }
-            }
-            encode_movement(
-                transaction,
-                timestamp.unwrap_or(0).max(0),
-                lines,
-                &mut self.movement,
-            );
-            let partition = partition_of(transaction.id.source.location);
-            for _ in 0..times {
-                producer.send(
-                    topics::MOVEMENTS,
-                    partition,
-                    record.key(),
-                    &self.movement,
-                    timestamp,
-                    &[],
-                )?;
+        let due_ms = timestamp.unwrap_or(0).max(0);
+        let Self {
+            normalised,
+            movement,
+            key,
+            saboteur,
+            counters,
+            ..
+        } = self;
+        for transaction in &normalised.transactions {
+            let lines = normalised.lines_of(transaction);
+            let hit = saboteur.send(transaction, lines, |transaction, lines| {
+                let location = transaction.id.source.location;
+                encode_movement(transaction, due_ms, lines, movement);
+                key.clear();
+                topics::push_location(key, location);
+                let partition = partition_of(location);
+                producer.send(topics::MOVEMENTS, partition, key, movement, timestamp, &[])
+            })?;
+            if hit {
+                counters.sabotaged();
             }
         }
         Ok(())

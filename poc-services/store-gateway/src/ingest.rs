@@ -9,6 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use backbone::{AckProducer, BatchAck};
 use contracts::ids::LocationId;
+use contracts::sabotage::Sabotage;
+use contracts::sabotage::raw::{Damage, damage};
 use contracts::topics::{self, headers, partition_of};
 use contracts::wire::tlog4690::frames;
 use contracts::wire::{FORMAT_4690, FORMAT_EPCIS, epcis};
@@ -90,6 +92,7 @@ impl Intended {
 pub struct Ingest {
     pub producer: AckProducer,
     pub counters: Arc<Counters>,
+    pub sabotage: Option<Sabotage>,
 }
 
 impl Ingest {
@@ -122,7 +125,7 @@ impl Ingest {
         for (index, range) in receipts.iter().enumerate() {
             let payload = &body[range.clone()];
             bytes += payload.len();
-            self.send(
+            self.pass_on(
                 &ack,
                 (topics::TLOG_RAW, FORMAT_4690),
                 store,
@@ -156,7 +159,7 @@ impl Ingest {
             Refusal::Bad("the document names no known place: readPoint or bizLocation with a GLN".into())
         })?;
         let ack = BatchAck::new();
-        self.send(
+        self.pass_on(
             &ack,
             (topics::SCAN_RAW, FORMAT_EPCIS),
             location,
@@ -167,6 +170,27 @@ impl Ingest {
         acknowledged(&ack).await?;
         self.accepted(1, body.len());
         Ok(json_answer(StatusCode::CREATED, &json!({ "accepted": 1 })))
+    }
+
+    /// Sends it, unless the service is to err on it.
+    fn pass_on(
+        &self,
+        ack: &Arc<BatchAck>,
+        route: (&str, &str),
+        location: LocationId,
+        payload: &[u8],
+        timestamp_ms: Option<i64>,
+        received: &str,
+    ) -> Result<(), Refusal> {
+        let send =
+            |location, payload: &[u8]| self.send(ack, route, location, payload, timestamp_ms, received);
+        match damage(self.sabotage.as_ref(), route.1, location, payload) {
+            Damage::None => send(location, payload),
+            Damage::Drop => Ok(()),
+            Damage::Twice => send(location, payload).and_then(|()| send(location, payload)),
+            Damage::Altered(altered) => send(location, &altered),
+            Damage::Elsewhere(other) => send(other, payload),
+        }
     }
 
     fn send(

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use backbone::{Backbone, BackboneError};
+use contracts::sabotage::Sabotage;
 use tokio_util::sync::CancellationToken;
 
 pub use server::Gateway;
@@ -32,6 +33,8 @@ pub struct Config {
     pub max_in_flight_bytes: usize,
     /// Further connections wait in the listener's backlog.
     pub max_connections: usize,
+    /// Only obeyed if it names this service.
+    pub sabotage: Option<Sabotage>,
     pub counters: Arc<Counters>,
 }
 
@@ -42,6 +45,7 @@ impl Default for Config {
             max_body_bytes: 4 << 20,
             max_in_flight_bytes: 64 << 20,
             max_connections: 4_096,
+            sabotage: None,
             counters: Arc::default(),
         }
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use backbone::Backbone;
 use bytes::BytesMut;
 use contracts::ids::LocationId;
+use contracts::sabotage::{Sabotage, SabotageStage};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
@@ -66,6 +67,7 @@ impl Gateway {
         let ingest = Ingest {
             producer: backbone.ack_producer("store-gateway")?,
             counters: Arc::clone(&config.counters),
+            sabotage: Sabotage::at(config.sabotage, SabotageStage::StoreGateway),
         };
         Ok(Self {
             listener,

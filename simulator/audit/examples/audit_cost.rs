@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audit::{Audit, AuditConfig, Comparison, Mark};
-use contracts::ids::{BusinessDay, LocationId, Sku, SourceId, TransactionId};
+use contracts::ids::{BusinessDay, LocationId, Sku, SourceId, TimeMs, TransactionId};
 use contracts::records::{Cell, MovementKind};
 use contracts::topics::{ITEM_INVENTORY, PARTITIONS, STORE_INVENTORY, StateKey, partition_of};
 use embedded::broker::{Broker, BrokerOptions};
@@ -192,7 +192,8 @@ fn blame(one_in: u64) {
     feed(&mut comparison, &records(&view, 1));
     let findings = comparison.compare(&truth);
     let ((), replay) = timed(|| each(&mut |_, id, _| _ = black_box(id)));
-    let (report, took) = timed(|| findings.explain(true, |take| each(&mut |_, id, lines| take(id, lines))));
+    let (report, took) =
+        timed(|| findings.explain(true, |take| each(&mut |_, id, lines| take(id, TimeMs(0), lines))));
     tell(
         &format!("blame, one in {one_in} lost or doubled, world apart"),
         took.saturating_sub(replay),

@@ -3,21 +3,25 @@
 //! Invariant: the verdict compares every cell and article anew; it does not rest on the sums that the live view keeps.
 //! It reads the ledger, one place at a time, and changes nothing in it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::ids::{LocationId, Sku};
 use ledger::{Ledger, TrueCell};
 
-use crate::decode::{self, CellRecord, Key, ViewCell};
+use crate::claims::Claims;
+use crate::decode::{self, CellRecord, ItemRecord, Key, ViewCell};
 use crate::findings::Findings;
 use crate::freshness::{Freshness, FreshnessHistogram};
 use crate::places::Places;
-use crate::report::{AuditReport, AuditSnapshot, DivergingItem, LISTED_MAX, Records};
+use crate::report::{AuditReport, AuditSnapshot, DivergingItem, ItemDivergence, LISTED_MAX, Records};
 use crate::view::{Stock, Taken, View, equal, item_agrees};
 
 /// Records of cells that are taken together, so that memory is waited for once and not for each.
 const TOGETHER: usize = 64;
+/// Cells outside the world that are kept.
+const MISPLACED_MAX: usize = 1_000;
 
 /// Lines of each cell at an instant; see [`Comparison::behind`].
 #[derive(Clone, Debug)]
@@ -40,6 +44,22 @@ impl Mark {
     }
 }
 
+/// How a total differs from that of its article, where its numbers are wrong.
+fn item_divergence(truth: Stock, view: &ItemRecord, all: &[Stock]) -> ItemDivergence {
+    let mut twice = truth;
+    twice.add(truth);
+    if item_agrees(twice, Some(view)) {
+        ItemDivergence::Doubled
+    } else if all
+        .iter()
+        .any(|other| *other != Stock::default() && item_agrees(*other, Some(view)))
+    {
+        ItemDivergence::Misrouted
+    } else {
+        ItemDivergence::Altered
+    }
+}
+
 /// A record of a cell that is decoded and not yet taken.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
@@ -58,6 +78,9 @@ pub struct Comparison {
     waiting: Vec<Waiting>,
     freshness: Freshness,
     records: Records,
+    claims: Claims,
+    /// Cells outside the world, up to [`MISPLACED_MAX`]: what was misrouted may be in them.
+    misplaced: BTreeMap<(LocationId, Sku), ViewCell>,
     items_diverging: u64,
     in_transit_truth: i64,
 }
@@ -71,6 +94,8 @@ impl Comparison {
             waiting: Vec::with_capacity(TOGETHER),
             freshness: Freshness::default(),
             records: Records::default(),
+            claims: Claims::default(),
+            misplaced: BTreeMap::new(),
             items_diverging: 0,
             in_transit_truth: 0,
         }
@@ -82,7 +107,13 @@ impl Comparison {
         self.records.read += 1;
         let (location, sku) = match decode::key(key) {
             Key::Cell(location, sku) => (location, sku),
-            Key::Bookkeeping => return,
+            Key::Bookkeeping => {
+                // A tombstone of what is no longer needed claims nothing.
+                if value.is_some_and(|value| self.claims.take(partition, key, value).is_err()) {
+                    self.records.undecodable += 1;
+                }
+                return;
+            }
             Key::Unknown => {
                 self.records.unknown_keys += 1;
                 return;
@@ -98,7 +129,7 @@ impl Comparison {
             .place(location)
             .filter(|place| self.places.partition(*place) == partition);
         let (Some(place), Some(item)) = (place, self.places.item(sku)) else {
-            self.records.misplaced += 1;
+            self.note_misplaced(location, sku, record.cell);
             return;
         };
         self.waiting.push(Waiting {
@@ -122,6 +153,7 @@ impl Comparison {
             self.view
                 .touch(self.waiting.iter().filter_map(|waiting| waiting.cell)),
         );
+        let mut outside = Vec::new();
         for Waiting {
             place,
             item,
@@ -131,7 +163,11 @@ impl Comparison {
         } in self.waiting.drain(..)
         {
             let Some(cell) = cell else {
-                self.records.misplaced += 1;
+                outside.push((
+                    self.places.location(place),
+                    self.places.item_sku(item),
+                    record.cell,
+                ));
                 continue;
             };
             match self.view.take(place, cell, item, &record.cell) {
@@ -146,6 +182,17 @@ impl Comparison {
                 self.freshness
                     .record(now_ms.saturating_sub(record.due_ms_min), record.new_lines);
             }
+        }
+        for (location, sku, cell) in outside {
+            self.note_misplaced(location, sku, cell);
+        }
+    }
+
+    #[cold]
+    fn note_misplaced(&mut self, location: LocationId, sku: Sku, cell: ViewCell) {
+        self.records.misplaced += 1;
+        if self.misplaced.len() < MISPLACED_MAX || self.misplaced.contains_key(&(location, sku)) {
+            self.misplaced.insert((location, sku), cell);
         }
     }
 
@@ -278,7 +325,7 @@ impl Comparison {
             freshness_histogram: self.freshness_histogram(),
             ..AuditReport::default()
         };
-        let mut findings = Findings::new(Arc::clone(&self.places), report);
+        let mut findings = Findings::new(Arc::clone(&self.places), report, self.misplaced.clone());
         let mut stock = vec![Stock::default(); self.places.items()];
         for place in 0..self.places.len() {
             let truth = ledger.place(place);
@@ -288,16 +335,28 @@ impl Comparison {
             }
         }
         let report = &mut findings.report;
+        let claims = self.claims.too_much(ledger);
+        report.completeness_false = claims.len() as u64;
+        report.false_claims = claims.into_iter().take(LISTED_MAX).collect();
         for (item, truth) in stock.iter().enumerate() {
             report.in_transit_truth = report.in_transit_truth.wrapping_add(truth.in_transit);
             let view = self.view.item(item);
-            if item_agrees(*truth, view) {
+            let agrees = item_agrees(*truth, view);
+            let is_ahead = view.is_some_and(|view| self.claims.is_ahead(view));
+            if agrees && !is_ahead {
                 continue;
             }
             report.items_diverging += 1;
             if report.diverging_items.len() < LISTED_MAX {
+                let kind = match view {
+                    None => ItemDivergence::Missing,
+                    Some(_) if agrees => ItemDivergence::Ahead,
+                    Some(_) if self.view.is_item_stale(item) => ItemDivergence::Stale,
+                    Some(view) => item_divergence(*truth, view, &stock),
+                };
                 report.diverging_items.push(DivergingItem {
                     sku: self.places.item_sku(item),
+                    kind,
                     on_hand_truth: truth.on_hand(),
                     on_hand_view: view.map(|view| view.on_hand),
                     in_transit_truth: truth.in_transit,

@@ -5,11 +5,12 @@
 //! kind are answered with a value or an error, never a panic. It does not judge what it reads.
 
 use contracts::ids::{LocationId, Sku};
+use contracts::topics::PARTITIONS;
 
 /// Bytes that are no record of the kind expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is no record: {0}")]
-pub struct Undecodable(&'static str);
+pub struct Undecodable(pub &'static str);
 
 const CUT: Undecodable = Undecodable("it ends inside a field");
 
@@ -53,6 +54,18 @@ pub struct ItemRecord {
     pub back_room: i64,
     pub in_transit: i64,
     pub uncertain_partitions: u32,
+    /// (epoch, cut) of the share of each partition; (0, 0): it says nothing of it.
+    pub positions: [(u32, u64); PARTITIONS as usize],
+}
+
+/// A record of `store.inventory` that says how far a source is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    pub epoch: u32,
+    pub cut: u64,
+    pub complete_up_to: u64,
+    pub highest: u64,
+    pub missing: u64,
 }
 
 /// What the key of a record of `store.inventory` says.
@@ -238,7 +251,52 @@ pub fn cell(bytes: &[u8]) -> Result<CellRecord, Undecodable> {
     Ok(record)
 }
 
-/// An `ItemTotal`; the positions of its shares are passed over.
+/// A `Completeness`.
+pub fn claim(bytes: &[u8]) -> Result<Claim, Undecodable> {
+    let mut claim = Claim::default();
+    let mut fields = Fields { rest: bytes };
+    while let Some(field) = fields.next()? {
+        match field {
+            (1, VARINT) => claim.epoch = fields.varint()? as u32,
+            (2, VARINT) => claim.cut = fields.varint()?,
+            (3, VARINT) => claim.complete_up_to = fields.varint()?,
+            (4, VARINT) => claim.highest = fields.varint()?,
+            (5, VARINT) => claim.missing = fields.varint()?,
+            other => fields.skip(other, 5)?,
+        }
+    }
+    Ok(claim)
+}
+
+/// Epoch and cut, with which a `Head` and a `PartialPosition` without its first field begin.
+pub fn epoch_and_cut(bytes: &[u8], first: u64) -> Result<(u32, u64), Undecodable> {
+    let (mut epoch, mut cut) = (0, 0);
+    let mut fields = Fields { rest: bytes };
+    while let Some(field) = fields.next()? {
+        match field {
+            (number, VARINT) if number == first => epoch = fields.varint()? as u32,
+            (number, VARINT) if number == first + 1 => cut = fields.varint()?,
+            other => fields.skip(other, 0)?,
+        }
+    }
+    Ok((epoch, cut))
+}
+
+/// A `PartialPosition`: partition, epoch, cut.
+fn position(bytes: &[u8]) -> Result<(u32, u32, u64), Undecodable> {
+    let mut partition = 0;
+    let mut fields = Fields { rest: bytes };
+    while let Some(field) = fields.next()? {
+        match field {
+            (1, VARINT) => partition = fields.varint()? as u32,
+            other => fields.skip(other, 1)?,
+        }
+    }
+    let (epoch, cut) = epoch_and_cut(bytes, 2)?;
+    Ok((partition, epoch, cut))
+}
+
+/// An `ItemTotal`.
 pub fn item(bytes: &[u8]) -> Result<ItemRecord, Undecodable> {
     let mut item = ItemRecord::default();
     let mut fields = Fields { rest: bytes };
@@ -251,7 +309,10 @@ pub fn item(bytes: &[u8]) -> Result<ItemRecord, Undecodable> {
             (5, VARINT) => item.in_transit = fields.zigzag()?,
             (6, VARINT) => item.uncertain_partitions = fields.varint()? as u32,
             (7, LENGTH) => {
-                fields.bytes()?;
+                let (partition, epoch, cut) = position(fields.bytes()?)?;
+                if let Some(position) = item.positions.get_mut(partition as usize) {
+                    *position = (epoch, cut);
+                }
             }
             (8, VARINT) => {
                 fields.varint()?;

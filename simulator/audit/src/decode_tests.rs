@@ -1,4 +1,4 @@
-use contracts::records::{Cell, ItemTotal, PartialPosition};
+use contracts::records::{Cell, Completeness, Head, ItemTotal, PartialPosition};
 use contracts::topics::StateKey;
 use proptest::prelude::*;
 use prost::Message as _;
@@ -30,7 +30,14 @@ fn as_read(written: &Cell) -> CellRecord {
 }
 
 fn item_as_read(written: &ItemTotal) -> ItemRecord {
+    let mut positions = [(0, 0); PARTITIONS as usize];
+    for position in &written.positions {
+        if let Some(slot) = positions.get_mut(position.partition as usize) {
+            *slot = (position.epoch, position.cut);
+        }
+    }
     ItemRecord {
+        positions,
         sku: written.sku,
         on_hand: written.on_hand,
         floor: written.floor,
@@ -60,7 +67,7 @@ prop_compose! {
         sku in any::<u32>(),
         totals in prop::array::uniform4(prop_oneof![Just(0_i64), any::<i64>()]),
         (uncertain_partitions, due_ms_min) in any::<(u32, i64)>(),
-        positions in prop::collection::vec(any::<(u32, u32, u64)>(), 0..7),
+        positions in prop::collection::vec((0_u32..8, any::<u32>(), any::<u64>()), 0..7),
     ) -> ItemTotal {
         let [on_hand, floor, back_room, in_transit] = totals;
         let positions = positions
@@ -69,6 +76,37 @@ prop_compose! {
             .collect();
         ItemTotal { sku, on_hand, floor, back_room, in_transit, uncertain_partitions, positions, due_ms_min }
     }
+}
+
+#[test]
+fn claims_and_heads_read_as_the_generated_code_wrote_them() {
+    let written = Completeness {
+        epoch: 3,
+        cut: 1 << 40,
+        complete_up_to: 118,
+        highest: 120,
+        missing: 1,
+        complete_until_ms: 1_773_480_413_000,
+        dead_letters: 2,
+    };
+    let expected = Claim {
+        epoch: 3,
+        cut: 1 << 40,
+        complete_up_to: 118,
+        highest: 120,
+        missing: 1,
+    };
+    assert_eq!(claim(&written.encode_to_vec()), Ok(expected));
+    let head = Head {
+        epoch: 7,
+        cut: 99,
+        leader_epoch: -1,
+        topic_id: "t".into(),
+        records: 5,
+        ..Head::default()
+    };
+    assert_eq!(epoch_and_cut(&head.encode_to_vec(), 1), Ok((7, 99)));
+    assert!(claim(b"\x08").is_err() && epoch_and_cut(b"\x08", 1).is_err());
 }
 
 proptest! {
@@ -110,6 +148,8 @@ proptest! {
             prop_assert_eq!(read, as_read(&Cell::decode(&bytes[..]).unwrap()));
         }
         let _ = item(&bytes);
+        let _ = claim(&bytes);
+        let _ = epoch_and_cut(&bytes, 1);
         let _ = key(&bytes);
     }
 

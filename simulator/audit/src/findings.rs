@@ -2,10 +2,10 @@
 //!
 //! Invariant: it holds what it needs, so nobody waits for it while a world is played again. It reads no records.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use contracts::ids::TransactionId;
+use contracts::ids::{LocationId, Sku, TimeMs, TransactionId};
 use ledger::{Line, TrueCell};
 
 use crate::decode::ViewCell;
@@ -16,8 +16,8 @@ use crate::report::{
 };
 use crate::view::{Stock, View, books_off, equal, negative};
 
-/// Takes a transaction that happened, with all its lines.
-pub type Take<'a> = dyn FnMut(&TransactionId, &[Line]) + 'a;
+/// Takes a transaction that happened: when, by its source's clock, and all its lines.
+pub type Take<'a> = dyn FnMut(&TransactionId, TimeMs, &[Line]) + 'a;
 
 /// Diverging cells that are kept to be explained, 240 bytes each; more are counted.
 const EXPLAINED_MAX: usize = 200_000;
@@ -28,6 +28,7 @@ pub struct Findings {
     places: Arc<Places>,
     pub(crate) report: AuditReport,
     differing: Vec<Differing>,
+    misplaced: BTreeMap<(LocationId, Sku), ViewCell>,
     /// The least that diverging cells beyond [`EXPLAINED_MAX`] tell.
     unexamined: Blame,
     /// The place of the first of them.
@@ -36,8 +37,13 @@ pub struct Findings {
 
 impl Findings {
     /// To be filled; the report begins with what was read.
-    pub(crate) fn new(places: Arc<Places>, report: AuditReport) -> Self {
+    pub(crate) fn new(
+        places: Arc<Places>,
+        report: AuditReport,
+        misplaced: BTreeMap<(LocationId, Sku), ViewCell>,
+    ) -> Self {
         Self {
+            misplaced,
             places,
             report,
             differing: Vec::new(),
@@ -58,8 +64,13 @@ impl Findings {
         report.in_transit_view = report
             .in_transit_view
             .wrapping_add(Stock::of_view(view).in_transit);
-        let Some(kind) = divergence(truth, view, views.seen(cell), views.rolled_back(cell)) else {
-            return;
+        let older_last = views.older_last(cell);
+        let (view, kind) = match older_last {
+            Some(last) if !equal(truth, last) => (last, Divergence::Stale),
+            _ => match divergence(truth, view, views.seen(cell), views.rolled_back(cell)) {
+                Some(kind) => (view, kind),
+                None => return,
+            },
         };
         report.cells_diverging += 1;
         let differing = Differing {
@@ -68,6 +79,7 @@ impl Findings {
             truth: *truth,
             view: *view,
             kind,
+            is_older_last: older_last.is_some(),
         };
         if self.differing.len() < EXPLAINED_MAX {
             self.differing.push(differing);
@@ -89,19 +101,21 @@ impl Findings {
             places,
             mut report,
             differing,
+            misplaced,
             unexamined,
             examined,
         } = self;
         report.drained = drained;
-        let mut explainer = Explainer::new(&places, &differing, examined);
+        let mut explainer = Explainer::new(&places, &differing, &misplaced, examined);
         if explainer.needs_lines() {
-            replay(&mut |id, lines| explainer.transaction(id, lines));
+            replay(&mut |id, at, lines| explainer.transaction(id, at, lines));
         }
         let (blame, explained) = explainer.explain();
         for differing in &differing {
             let explained = explained.get(&differing.cell);
             let kind = match explained {
                 Some(found) if !found.misrouted.is_empty() => Divergence::Misrouted,
+                Some(found) if !found.altered.is_empty() => Divergence::Altered,
                 Some(found) if !found.lost.is_empty() && !found.doubled.is_empty() => Divergence::Mixed,
                 _ => differing.kind,
             };
@@ -109,7 +123,7 @@ impl Findings {
             if report.diverging.len() < LISTED_MAX {
                 let transactions = explained
                     .into_iter()
-                    .flat_map(|found| [&found.lost, &found.doubled, &found.misrouted])
+                    .flat_map(|found| [&found.lost, &found.doubled, &found.misrouted, &found.altered])
                     .flatten()
                     .copied()
                     .take(NAMED_BY_CELL_MAX)
@@ -126,8 +140,16 @@ impl Findings {
         report.transactions_lost = named(&blame.lost, blame.unnamed_lost);
         report.transactions_doubled = named(&blame.doubled, blame.unnamed_doubled);
         report.transactions_misrouted = named(&blame.misrouted, 0);
+        report.transactions_altered = named(&blame.altered, 0);
+        report.transactions_stale = named(&blame.stale, 0);
         report.transactions_torn = named(&blame.torn, 0);
-        report.lines_altered = report.cells_by_kind.altered;
+        report.view_less_truth = blame.view_less_truth;
+        // Cells whose lines are right though their totals are not: one at least.
+        let without_lines = differing
+            .iter()
+            .filter(|differing| differing.kind == Divergence::Altered)
+            .count();
+        report.lines_altered = blame.lines_altered + without_lines as u64;
         report.lines_lost = blame.lines_lost + unexamined.lines_lost;
         report.lines_doubled = blame.lines_doubled + unexamined.lines_doubled;
         report.unexplained_cells = blame.unexplained + unexamined.unexplained;

@@ -6,10 +6,13 @@
 //! **What it finds.** Every cell is compared in all its totals, the number of its lines and the wrapping sum of their
 //! hashes; every article in its stock and what is in transit; the books of every cell; shipped less received over all
 //! places. In the end, the same world is played again to name the transactions that were lost, doubled or misrouted.
+//! So are those with other quantities. It also reads what the view says of its own completeness, and how far the log is
+//! in an article's total: neither may be more than there is.
 //!
-//! **What it cannot find.** A transaction without lines leaves no trace in a cell. Of altered quantities the cells are
-//! known, but not the line: sums do not tell. What the services do between the topics is not its subject.
+//! **What it cannot find.** A transaction without lines leaves no trace in a cell. What the services do between the
+//! topics is not its subject.
 
+mod claims;
 mod comparison;
 mod decode;
 mod explain;
@@ -38,8 +41,8 @@ pub use findings::{Findings, Take};
 pub use freshness::{FRESHNESS_MS_MAX, FreshnessHistogram, Quantiles};
 pub use reader::ReadPosition;
 pub use report::{
-    AuditReport, AuditSnapshot, Divergence, DivergingCell, DivergingItem, Kinds, LISTED_MAX,
-    NAMED_BY_CELL_MAX, NAMED_MAX, Named, PlaceState, Records,
+    AuditReport, AuditSnapshot, Divergence, DivergingCell, DivergingItem, FalseClaim, ItemDivergence, Kinds,
+    LISTED_MAX, NAMED_BY_CELL_MAX, NAMED_MAX, Named, PlaceState, Records,
 };
 
 use reader::Reader;

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use contracts::ids::{LocationId, Sku, TransactionId};
+use contracts::digest::Minutes;
+use contracts::ids::{LocationId, Sku, SourceId, TransactionId};
 use serde::{Serialize, Serializer};
 
 use crate::freshness::{FreshnessHistogram, Quantiles};
@@ -107,7 +108,7 @@ pub enum Divergence {
     Doubled,
     /// The right lines, with other quantities.
     Altered,
-    /// The view lacks lines that it once had: an older state was written back.
+    /// The view lacks lines that it once had: an older state was written back, or stands last in the log.
     Stale,
     /// The view has nothing of a cell in which something happened.
     Missing,
@@ -159,7 +160,7 @@ pub struct DivergingCell {
     pub differs_in: Vec<&'static str>,
     pub lines_truth: u64,
     pub lines_view: u64,
-    /// The transactions that explain it, at most [`NAMED_BY_CELL_MAX`]; none if it is altered or unexplained.
+    /// The transactions that explain it, at most [`NAMED_BY_CELL_MAX`]; none if it is unexplained.
     #[serde(serialize_with = "texts")]
     pub transactions: Vec<TransactionId>,
 }
@@ -167,11 +168,54 @@ pub struct DivergingCell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DivergingItem {
     pub sku: Sku,
+    pub kind: ItemDivergence,
     pub on_hand_truth: i64,
     /// `None`: the view has no record of it.
     pub on_hand_view: Option<i64>,
     pub in_transit_truth: i64,
     pub in_transit_view: Option<i64>,
+}
+
+/// What is wrong with an article's total.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemDivergence {
+    /// The view has no record of it.
+    Missing,
+    /// An older total was written over a newer one.
+    Stale,
+    /// Everything is in it twice.
+    Doubled,
+    /// It is the total of another article.
+    Misrouted,
+    /// Another number.
+    Altered,
+    /// The numbers are right, but it claims to hold more of the log than there is.
+    Ahead,
+}
+
+impl ItemDivergence {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Stale => "stale",
+            Self::Doubled => "doubled",
+            Self::Misrouted => "misrouted",
+            Self::Altered => "altered",
+            Self::Ahead => "ahead",
+        }
+    }
+}
+
+/// A source that the view says to be further than it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct FalseClaim {
+    #[serde(serialize_with = "source_text")]
+    pub source: SourceId,
+    /// Number up to which it is said to be complete.
+    pub claimed: u64,
+    /// The last that it wrote; `None`: there is no such source.
+    pub happened: Option<u64>,
 }
 
 /// Transactions of one class.
@@ -229,14 +273,21 @@ pub struct AuditReport {
     pub transactions_doubled: Named,
     /// Those whose lines are in the view, but in cells that are not theirs.
     pub transactions_misrouted: Named,
+    /// Those of which a line has another quantity.
+    pub transactions_altered: Named,
+    /// Those that the last record of a cell lacks, though a newer one before it had them.
+    pub transactions_stale: Named,
     /// Of the lost and doubled, those that were only in part.
     pub transactions_torn: Named,
+    /// What these make of the truth, by the minute in which the transactions happened: what the view has more or, as
+    /// negative numbers, less.
+    #[serde(skip)]
+    pub view_less_truth: Minutes,
     /// Exact where every cell is explained, else the least that it can be.
     pub lines_lost: u64,
     pub lines_doubled: u64,
-    /// The least that it can be: one for each altered cell. Which line it was, sums do not tell.
     pub lines_altered: u64,
-    /// Diverging cells for which no transactions could be named, altered ones apart.
+    /// Diverging cells for which no transactions could be named.
     pub unexplained_cells: u64,
     /// Diverging cells for which the world that was played again differed from the one that happened.
     pub replay_differs: u64,
@@ -249,6 +300,10 @@ pub struct AuditReport {
     /// The first [`LISTED_MAX`], in the order of the ledger.
     pub diverging: Vec<DivergingCell>,
     pub diverging_items: Vec<DivergingItem>,
+    /// Sources that are said to be complete beyond what they wrote.
+    pub completeness_false: u64,
+    /// The first [`LISTED_MAX`].
+    pub false_claims: Vec<FalseClaim>,
     pub freshness_ms: Quantiles,
     pub freshness_histogram: FreshnessHistogram,
 }
@@ -258,13 +313,14 @@ impl AuditReport {
         self.in_transit_view.wrapping_sub(self.in_transit_truth)
     }
 
-    /// Everything was read, something was compared, and nothing is wrong. Stale and rolled back records and unknown
-    /// keys alone do no harm: where they do, cells differ.
+    /// Everything was read, something was compared, and nothing is wrong. Rolled back records and unknown keys alone do
+    /// no harm, nor do stale ones that a newer one follows: where they do, cells differ.
     pub const fn is_clean(&self) -> bool {
         self.drained
             && self.cells_compared > 0
             && self.cells_diverging == 0
             && self.items_diverging == 0
+            && self.completeness_false == 0
             && self.cells_unbalanced == 0
             && self.in_transit_difference() == 0
             && self.records.undecodable == 0
@@ -274,6 +330,11 @@ impl AuditReport {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 fn text<S: Serializer>(value: &LocationId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn source_text<S: Serializer>(value: &SourceId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 

@@ -3,8 +3,10 @@
 //! Invariant: no search is made twice: what was tried is remembered until other cells have told something new. It knows
 //! no other cells but by the transactions that they have found.
 
-use contracts::ids::TransactionId;
+use contracts::ids::{TimeMs, TransactionId};
+use contracts::records::MovementKind;
 use hashbrown::HashMap;
+use ledger::line_hash;
 
 use crate::explain::Differing;
 use crate::solve::{Budget, Effort, Lines, Solution, solve};
@@ -13,10 +15,22 @@ use crate::solve::{Budget, Effort, Lines, Solution, solve};
 #[derive(Clone, Copy, Debug)]
 pub struct Transaction {
     pub id: TransactionId,
+    pub at: TimeMs,
     pub lines: u32,
+    /// Of all its lines.
+    pub quantity: i64,
     /// Some cell was found to lack it, or to have it more than once.
     pub lost: bool,
     pub doubled: bool,
+}
+
+/// A line that happened to a cell, beside its hash.
+#[derive(Clone, Copy, Debug)]
+pub struct Detail {
+    pub quantity: i64,
+    /// In its transaction.
+    pub index: u16,
+    pub kind: MovementKind,
 }
 
 /// What is left of a cell's difference without the lines of transactions that other cells have found, and those lines.
@@ -32,13 +46,17 @@ pub struct Residue {
 pub struct Suspect {
     pub differing: Differing,
     pub hashes: Vec<u64>,
+    /// Of each line.
+    pub details: Vec<Detail>,
     /// Of each line: place in the list of transactions.
     pub transactions: Vec<u32>,
     /// The lines were kept, and are those that the ledger counted.
     pub known: bool,
     pub solution: Option<Solution>,
-    /// A line of another cell: place in the list of transactions.
-    pub foreign: Option<u32>,
+    /// Lines of other cells: places in the list of transactions.
+    pub foreign: Vec<u32>,
+    /// Lines that the cell has with another quantity, and by how much more.
+    pub altered: Option<Vec<(u32, i64)>>,
     /// Residue that was searched in vain, and how hard.
     tried: Option<(i64, u64, Effort)>,
     /// How hard the whole difference was searched in vain.
@@ -50,13 +68,63 @@ impl Suspect {
         Self {
             differing,
             hashes: Vec::new(),
+            details: Vec::new(),
             transactions: Vec::new(),
             known: false,
             solution: None,
-            foreign: None,
+            foreign: Vec::new(),
+            altered: None,
             tried: None,
             tried_whole: None,
         }
+    }
+
+    /// One or two lines whose other quantities make up the whole difference, of the totals as well as of the hashes.
+    pub fn find_altered(&self, all: &[Transaction]) -> Option<Vec<(u32, i64)>> {
+        if self.differing.count() != 0 {
+            return None;
+        }
+        let sum = self.differing.sum();
+        let totals = self.differing.totals();
+        let differs: Vec<(usize, i64)> = totals
+            .iter()
+            .enumerate()
+            .filter(|(_, more)| **more != 0)
+            .map(|(total, more)| (total, *more))
+            .collect();
+        match differs[..] {
+            [(total, more)] => {
+                let one = self.changes(all, total, more);
+                if let Some((line, _)) = one.iter().find(|(_, change)| *change == sum) {
+                    return Some(vec![(*line, more)]);
+                }
+                let half = self.changes(all, total, more / 2);
+                (more % 2 == 0)
+                    .then(|| pair(&half, &half, sum))
+                    .flatten()
+                    .map(|(one, other)| vec![(one, more / 2), (other, more / 2)])
+            }
+            [(total, more), (other_total, other_more)] => {
+                let one = self.changes(all, total, more);
+                let other = self.changes(all, other_total, other_more);
+                pair(&one, &other, sum).map(|(line, other)| vec![(line, more), (other, other_more)])
+            }
+            _ => None,
+        }
+    }
+
+    /// Of each line that counts in a total: how its hash changes with so much more.
+    fn changes(&self, all: &[Transaction], total: usize, more: i64) -> Vec<(u32, u64)> {
+        self.details
+            .iter()
+            .zip(0..)
+            .filter(|(detail, _)| total_of(detail.kind) == total)
+            .map(|(detail, line)| {
+                let id = &all[self.transactions[line as usize] as usize].id;
+                let changed = line_hash(id, detail.index.into(), detail.quantity.wrapping_add(more));
+                (line, changed.wrapping_sub(self.hashes[line as usize]))
+            })
+            .collect()
     }
 
     /// With what other cells have told first, then the whole difference: a transaction may be torn.
@@ -190,4 +258,28 @@ impl Suspect {
         }
         least
     }
+}
+
+/// The total of [`Differing::totals`] that a line counts in.
+const fn total_of(kind: MovementKind) -> usize {
+    match kind {
+        MovementKind::CountedFloor | MovementKind::CountedBackRoom | MovementKind::Unspecified => 0,
+        MovementKind::Supplied => 1,
+        MovementKind::Received => 2,
+        MovementKind::Shipped => 3,
+        MovementKind::Sold => 4,
+        MovementKind::Returned => 5,
+        MovementKind::AdjustedFloor | MovementKind::AdjustedBackRoom => 6,
+        MovementKind::Stocked => 7,
+        MovementKind::Stored => 8,
+    }
+}
+
+/// A line of each list, not the same one, whose changes add up.
+fn pair(one: &[(u32, u64)], other: &[(u32, u64)], sum: u64) -> Option<(u32, u32)> {
+    let by_change: HashMap<u64, u32> = other.iter().map(|(line, change)| (*change, *line)).collect();
+    one.iter().find_map(|(line, change)| {
+        let other = *by_change.get(&sum.wrapping_sub(*change))?;
+        (other != *line).then_some((*line, other))
+    })
 }

@@ -4,6 +4,7 @@
 //! last look. A place is looked at only if something changed on either side or it was not settled. It keeps nothing of
 //! the truth but counts of lines, and judges nothing at the end: that is a comparison of its own (see `report`).
 
+use hashbrown::HashMap;
 use ledger::{PlaceLedger, TrueCell};
 
 use crate::decode::{ItemRecord, ViewCell};
@@ -26,6 +27,8 @@ const CHANGED: u8 = 2;
 /// Differed at the last look.
 const DIVERGING: u8 = 4;
 const ROLLED_BACK: u8 = 8;
+/// The last record in the log is an older one than that which was taken.
+const OLDER_LAST: u8 = 16;
 
 /// Stock of an article over all places, in thousandths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,6 +162,10 @@ pub struct View {
     missing_whole: Vec<Stock>,
     /// As the articles' records have them.
     items: Vec<Option<ItemRecord>>,
+    /// Of an article: the last record is an older one than that before it.
+    items_stale: Vec<bool>,
+    /// Cells whose last record in the log is an older one: compaction would leave that.
+    older_last: HashMap<usize, ViewCell>,
 }
 
 impl View {
@@ -182,6 +189,8 @@ impl View {
             missing: vec![Stock::default(); places.items()],
             missing_whole: vec![Stock::default(); places.items()],
             items: vec![None; places.items()],
+            items_stale: vec![false; places.items()],
+            older_last: HashMap::new(),
         }
     }
 
@@ -203,7 +212,14 @@ impl View {
         let mut taken = Taken::Newer;
         if *flags & SEEN != 0 {
             if (new.epoch, new.applied_offset) < (old.epoch, old.applied_offset) {
+                *flags |= OLDER_LAST | CHANGED;
+                self.older_last.insert(cell, *new);
+                self.looked[place].changed = true;
                 return Taken::Stale;
+            }
+            if *flags & OLDER_LAST != 0 {
+                *flags &= !OLDER_LAST;
+                self.older_last.remove(&cell);
             }
             if new.lines < old.lines {
                 *flags |= ROLLED_BACK;
@@ -225,7 +241,22 @@ impl View {
     }
 
     pub fn take_item(&mut self, item: usize, record: ItemRecord) {
+        if let Some(old) = &self.items[item] {
+            let both = || old.positions.iter().zip(&record.positions);
+            // Where nothing of the log is newer in it, and something is older.
+            self.items_stale[item] =
+                both().any(|(old, new)| new < old) && both().all(|(old, new)| new <= old);
+        }
         self.items[item] = Some(record);
+    }
+
+    pub fn is_item_stale(&self, item: usize) -> bool {
+        self.items_stale[item]
+    }
+
+    /// The record that stands last in the log, where it is an older one.
+    pub fn older_last(&self, cell: usize) -> Option<&ViewCell> {
+        self.older_last.get(&cell)
     }
 
     pub fn cell(&self, cell: usize) -> &ViewCell {
@@ -278,14 +309,17 @@ impl View {
             let view = &self.cells[cell];
             state.compared += u32::from(then == 0 && lines > 0);
             self.then[cell] = lines;
-            if equal(truth, view) {
+            let is_equal = equal(truth, view);
+            if is_equal && *flags & OLDER_LAST == 0 {
                 *flags &= !(CHANGED | DIVERGING);
                 continue;
             }
             *flags = (*flags & !CHANGED) | DIVERGING;
             state.diverging += 1;
             state.behind += u32::from(view.lines < then);
-            state.wrong += u32::from(u64::from(view.lines) >= truth.lines || books_off(view) != 0);
+            // What stands last may be written over yet.
+            let is_wrong = u64::from(view.lines) >= truth.lines || books_off(view) != 0;
+            state.wrong += u32::from(is_wrong && !is_equal);
             self.missing[places.item_of(cell)].add(Stock::of_truth(truth).less(Stock::of_view(view)));
         }
         self.looked[place] = Looked {

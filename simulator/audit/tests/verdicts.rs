@@ -44,6 +44,11 @@ fn clean_runs_raise_no_alarm() {
                 if random.below(10) == 0 {
                     late.push(record.clone());
                 }
+                if random.below(10) == 0
+                    && let Some(older) = late.last()
+                {
+                    feed(&mut comparison, std::slice::from_ref(older), &[]);
+                }
                 feed(&mut comparison, &[record], &[]);
             }
             if random.below(50) == 0 {
@@ -53,7 +58,9 @@ fn clean_runs_raise_no_alarm() {
                 assert_eq!(snapshot.cells_unbalanced, 0, "seed {seed}");
             }
         }
+        // A paused owner wrote late, and the living one wrote over it.
         feed(&mut comparison, &late, &items(&view));
+        feed(&mut comparison, &records(&view, 1, 1_000), &[]);
         let report = acme.verdict_of(&mut comparison);
         assert!(report.is_clean(), "seed {seed}: {report:?}");
         assert!(report.records.stale > 0);
@@ -129,7 +136,12 @@ fn cells_with_altered_quantities_are_named_exactly() {
             report.cells_by_kind.altered, report.cells_diverging,
             "seed {seed}"
         );
-        assert_eq!(report.lines_altered, report.cells_diverging);
+        assert_eq!(report.lines_altered, altered.len() as u64);
+        assert_eq!(
+            report.transactions_altered.first,
+            acme.ids(&altered),
+            "seed {seed}"
+        );
         assert_eq!(
             (report.transactions_lost.count, report.transactions_doubled.count),
             (0, 0)
@@ -306,7 +318,7 @@ fn records_outside_the_assortment_or_the_partition_are_misplaced() {
 }
 
 #[test]
-fn an_older_record_that_comes_late_is_counted_and_does_no_harm() {
+fn an_older_record_that_a_newer_one_follows_is_counted_and_does_no_harm() {
     for seed in SEEDS {
         let acme = Acme::new(seed, 300);
         let view = acme.view_with(&[], 1);
@@ -314,10 +326,121 @@ fn an_older_record_that_comes_late_is_counted_and_does_no_harm() {
         feed(&mut comparison, &records(&view, 2, 1_000), &items(&view));
         let late = records(&acme.view_with(&[0, 1, 2], 0), 1, 5_000);
         feed(&mut comparison, &late, &[]);
+        comparison.look(&acme.truth);
+        assert!(
+            comparison.snapshot().cells_diverging > 0,
+            "compaction would leave them"
+        );
+        feed(&mut comparison, &records(&view, 2, 1_000), &[]);
+        comparison.look(&acme.truth);
+        assert_eq!(comparison.snapshot().cells_diverging, 0);
         let report = acme.verdict_of(&mut comparison);
         assert_eq!(report.records.stale, late.len() as u64, "seed {seed}");
         assert!(report.is_clean());
     }
+}
+
+#[test]
+fn an_older_record_that_stays_the_last_of_its_key_is_stale_and_named() {
+    for seed in SEEDS {
+        let acme = Acme::new(seed, 1_500);
+        let lacking = acme.pick(&mut Random(seed), 3);
+        let mut comparison = Comparison::new(&acme.truth);
+        feed(
+            &mut comparison,
+            &records(&acme.truth, 2, 1_000),
+            &items(&acme.truth),
+        );
+        let older = acme.view_with(&lacking, 0);
+        let cells = acme.differing(&older);
+        let written_back: Vec<_> = records(&older, 1, 5_000)
+            .into_iter()
+            .filter(|record| {
+                let key = contracts::topics::StateKey::parse(&record.key).unwrap();
+                cells.iter().any(|(location, sku)| {
+                    key == contracts::topics::StateKey::Cell {
+                        location: *location,
+                        sku: *sku,
+                    }
+                })
+            })
+            .collect();
+        feed(&mut comparison, &written_back, &[]);
+        let report = acme.verdict_of(&mut comparison);
+        assert_eq!(listed(&report), cells, "seed {seed}");
+        assert_eq!(report.cells_by_kind.stale, report.cells_diverging);
+        assert_eq!(report.transactions_stale.first, acme.ids(&lacking));
+        assert_eq!(report.transactions_lost.count, 0, "a newer record had them");
+    }
+}
+
+#[test]
+fn a_claim_of_more_than_a_source_wrote_is_false_and_one_of_less_is_honest() {
+    use contracts::records::{Completeness, Head, PartialPosition};
+    use contracts::topics::{StateKey, partition_of};
+    let acme = Acme::new(3, 500);
+    let mut comparison = Comparison::new(&acme.truth);
+    feed(
+        &mut comparison,
+        &records(&acme.truth, 1, 1_000),
+        &items(&acme.truth),
+    );
+    let claim = |comparison: &mut Comparison, source: contracts::ids::SourceId, number: u64| {
+        let completeness = Completeness {
+            epoch: 1,
+            cut: 1_000,
+            complete_up_to: number,
+            highest: number,
+            ..Completeness::default()
+        };
+        comparison.take_cell(
+            partition_of(source.location),
+            &StateKey::Completeness(source).to_bytes(),
+            Some(&completeness.encode_to_vec()),
+            0,
+        );
+    };
+    let sources: Vec<_> = acme.truth.place(2).sources.clone();
+    for source in &sources {
+        claim(&mut comparison, source.id, source.transactions - 1);
+    }
+    assert!(acme.verdict_of(&mut comparison).is_clean());
+    for source in &sources {
+        claim(&mut comparison, source.id, source.transactions);
+    }
+    assert!(acme.verdict_of(&mut comparison).is_clean());
+    claim(&mut comparison, sources[0].id, sources[0].transactions + 1);
+    let stranger = contracts::ids::SourceId::till(contracts::ids::LocationId::store(3), 77);
+    claim(&mut comparison, stranger, 1);
+    let report = acme.verdict_of(&mut comparison);
+    assert!(!report.is_clean());
+    assert_eq!(report.completeness_false, 2);
+    assert_eq!(report.false_claims[0].source, sources[0].id);
+    assert_eq!(report.false_claims[0].claimed, sources[0].transactions + 1);
+    assert_eq!(report.false_claims[1].happened, None);
+
+    // An article may hold of the log what a head has, and no more.
+    let mut comparison = Comparison::new(&acme.truth);
+    let mut articles = items(&acme.truth);
+    let mut total = ItemTotal::decode(&articles[0].value[..]).unwrap();
+    total.positions = vec![PartialPosition {
+        partition: 4,
+        epoch: 1,
+        cut: 70,
+    }];
+    articles[0] = item_written(&total);
+    feed(&mut comparison, &records(&acme.truth, 1, 1_000), &articles);
+    let report = acme.verdict_of(&mut comparison);
+    assert_eq!(report.diverging_items.len(), 1);
+    assert_eq!(report.diverging_items[0].kind, audit::ItemDivergence::Ahead);
+    let head = Head {
+        epoch: 1,
+        cut: 70,
+        ..Head::default()
+    };
+    let key = StateKey::Head { partition: 4 }.to_bytes();
+    comparison.take_cell(4, &key, Some(&head.encode_to_vec()), 0);
+    assert!(acme.verdict_of(&mut comparison).is_clean());
 }
 
 #[test]

@@ -9,7 +9,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use contracts::ids::{LocationId, Sku, TransactionId};
+use contracts::ids::{LocationId, Sku, SourceId, TransactionId};
 use contracts::records::MovementKind;
 
 /// One line of a transaction as it happened.
@@ -118,12 +118,13 @@ impl TrueCell {
     }
 }
 
-/// Hash of what identifies a line: source, business day, number as the source wrote it, index of the line in its
-/// transaction (zero lines of a transaction are not counted, voided ones neither: the index is that in the movement).
+/// Hash of a line: source, business day, number as the source wrote it, index of the line in its transaction (zero lines
+/// of a transaction are not counted, voided ones neither: the index is that in the movement), and its quantity.
 ///
 /// FNV-1a 64 over: location text, one byte source kind, source unit, business day, number, line index, the numbers
-/// little-endian as u16, u32, u64, u32; then the SplitMix64 finaliser. The inventory service has its own writing of it.
-pub fn line_hash(id: &TransactionId, index: u32) -> u64 {
+/// little-endian as u16, u32, u64, u32; plus the quantity in thousandths times 0x9e3779b97f4a7c15; then the SplitMix64
+/// finaliser. The inventory service has its own writing of it.
+pub fn line_hash(id: &TransactionId, index: u32, quantity: i64) -> u64 {
     let mut text = Vec::with_capacity(6);
     contracts::topics::push_location(&mut text, id.source.location);
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -138,6 +139,7 @@ pub fn line_hash(id: &TransactionId, index: u32) -> u64 {
     eat(&id.business_day.0.to_le_bytes());
     eat(&id.number.to_le_bytes());
     eat(&index.to_le_bytes());
+    hash = hash.wrapping_add((quantity as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)
@@ -153,14 +155,37 @@ pub struct PlaceLedger {
     pub cells: Vec<TrueCell>,
     /// Transactions that happened, those of zero lines included.
     pub transactions: u64,
+    /// What each source of the place wrote so far; a place has few of them.
+    pub sources: Vec<TrueSource>,
+}
+
+/// What is true of a source: its numbers follow one another, so the first one and their count say all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrueSource {
+    pub id: SourceId,
+    /// As the source wrote it.
+    pub first_number: u64,
+    pub transactions: u64,
 }
 
 impl PlaceLedger {
     pub fn apply(&mut self, id: &TransactionId, lines: &[Line]) {
         self.transactions += 1;
+        self.count_source(id);
         for (index, line) in lines.iter().enumerate() {
             debug_assert_eq!(self.skus[usize::from(line.slot)], line.sku);
-            self.cells[usize::from(line.slot)].apply(line, line_hash(id, index as u32));
+            self.cells[usize::from(line.slot)].apply(line, line_hash(id, index as u32, line.quantity));
+        }
+    }
+
+    fn count_source(&mut self, id: &TransactionId) {
+        match self.sources.iter_mut().find(|source| source.id == id.source) {
+            Some(source) => source.transactions += 1,
+            None => self.sources.push(TrueSource {
+                id: id.source,
+                first_number: id.number,
+                transactions: 1,
+            }),
         }
     }
 
@@ -189,6 +214,7 @@ impl Ledger {
                     skus: assortment.skus.clone(),
                     cells: vec![TrueCell::default(); assortment.skus.len()],
                     transactions: 0,
+                    sources: Vec::new(),
                 })
             })
             .collect();

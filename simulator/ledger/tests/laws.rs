@@ -118,9 +118,9 @@ fn the_hash_of_a_line_is_the_one_that_others_computed() {
     let till = id(SourceId::till(LocationId::store(42), 3), 20_528, 9_999);
     let queue = id(SourceId::queue(LocationId::warehouse(7)), 0, 123_456);
     let reader = id(SourceId::reader(LocationId::store(12_345), 2), 0, 5_000_000_000);
-    assert_eq!(line_hash(&till, 4), 0x98df_432b_48c7_8796);
-    assert_eq!(line_hash(&queue, 0), 0x29f8_157f_c114_dd9d);
-    assert_eq!(line_hash(&reader, 1), 0xc713_b3b0_1e71_cd60);
+    assert_eq!(line_hash(&till, 4, 1_000), 0x9af9_142f_8acb_bbf1);
+    assert_eq!(line_hash(&queue, 0, 0), 0x29f8_157f_c114_dd9d);
+    assert_eq!(line_hash(&reader, 1, -2_500), 0x8d17_5789_5d9e_61d1);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
+use contracts::digest::Minutes;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use world::events::Channel;
@@ -63,6 +64,8 @@ pub struct Counters {
     pub(crate) last_due_ms: AtomicI64,
     /// Messages of trading by place, in the order of the world's places.
     pub(crate) released_by_place: Vec<AtomicU64>,
+    /// Everything released, opening stock included, by the minute in which it happened.
+    pub(crate) digest: Mutex<Minutes>,
 }
 
 impl Default for Counters {
@@ -85,6 +88,7 @@ impl Default for Counters {
             last_ms: AtomicI64::new(0),
             last_due_ms: AtomicI64::new(0),
             released_by_place: Vec::new(),
+            digest: Mutex::default(),
         }
     }
 }

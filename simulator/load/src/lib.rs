@@ -266,6 +266,11 @@ impl Load {
             .collect()
     }
 
+    /// Everything released, opening stock included, by the minute in which it happened.
+    pub fn digest(&self) -> contracts::digest::Minutes {
+        self.counters.digest.lock().clone()
+    }
+
     pub fn snapshot(&self) -> Snapshot {
         let counters = &*self.counters;
         let (p50, p99, max) = {

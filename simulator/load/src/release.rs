@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use contracts::digest::Digest;
 use ledger::Ledger;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
@@ -311,11 +312,17 @@ impl Release {
     /// The truth takes the facts before anybody can see the bytes.
     fn apply(&self, place: usize, events: &PlaceEvents, message: &Message) -> (u32, u64) {
         let mut ledger = self.ledger.place(place);
+        let mut digest = self.counters.digest.lock();
         let transactions = events.transactions_of(message);
         let mut lines = 0;
         for transaction in transactions {
             let of_it = events.lines_of(transaction);
+            let quantity = of_it.iter().map(|line| line.quantity).fold(0, i64::wrapping_add);
             lines += of_it.len() as u64;
+            digest.add(
+                message.at.0,
+                &Digest::of(&transaction.id, of_it.len() as u64, quantity),
+            );
             ledger.apply(&transaction.id, of_it);
         }
         (transactions.len() as u32, lines)

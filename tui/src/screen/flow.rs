@@ -1,13 +1,13 @@
 //! The architecture with its rates: what flows, what waits in front of whom, and whether it comes out right.
 //!
 //! ```text
-//! ┌ flow ─────────────────────────────────────────────────────────┐
-//! │ tills ▸ store-gateway ▸ …   tx   tx/s   tx/min  lines/s   lag │
-//! ├ stores ──────────────────────────┬ freshness ─────────────────┤
-//! │ heat map                         │ p50 p99 max, last minutes  │
-//! │                                  ├ proof ─────────────────────┤
-//! │                                  │ lost, doubled, cells …     │
-//! └──────────────────────────────────┴────────────────────────────┘
+//! narrow                                  wide
+//! ┌ flow ──────────────────────────────┐  ┌ flow ───────────────────┬ proof ───┐
+//! │ tills ▸ gateway ▸ …  tx  tx/s  lag │  │ tills ▸ gateway ▸ …     │ lost …   │
+//! ├ stores ──────────────┬ proof ──────┤  ├ freshness ──────────────┤          │
+//! │ heat map             │ freshness,  │  │ p50 p99 max, two minutes│          │
+//! │                      │ lost, cells │  ├ stores ─────────────────┴──────────┤
+//! └──────────────────────┴─────────────┘  │ heat map, a character a store      │
 //! ```
 
 use ratatui::Frame;
@@ -18,24 +18,62 @@ use ratatui::widgets::{Block, Cell, Paragraph, Row, Sparkline, Table};
 use super::model::Model;
 use super::theme::{Role, Theme};
 use super::{heat, proof};
-use crate::format::count;
-use crate::snapshot::{ServiceState, StageView};
+use crate::format::{count, millis};
+use crate::snapshot::{Counts, ServiceState, StageView};
 
 const PANEL: u16 = 34;
+/// The table of the flow, without notes.
+const TABLE: u16 = 80;
+/// From here on there is room for a panel beside the table.
+const WIDE: u16 = TABLE + PANEL;
+/// And from here on for what the scenario expects.
+const WIDEST: u16 = WIDE + 50;
 
 pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
+    if area.width >= WIDE {
+        draw_wide(model, frame, area);
+    } else {
+        draw_narrow(model, frame, area);
+    }
+}
+
+fn draw_narrow(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let stages = model.snapshot.stages.len() as u16;
     let [top, bottom] = Layout::vertical([Constraint::Length(stages + 1), Constraint::Min(9)]).areas(area);
     draw_stages(model, frame, top);
     let [left, right] = Layout::horizontal([Constraint::Min(40), Constraint::Length(PANEL)]).areas(bottom);
     heat::draw(model, frame, left);
-    let [freshness, rest] = Layout::vertical([
-        Constraint::Length(if bottom.height >= 16 { 5 } else { 3 }),
-        Constraint::Min(6),
-    ])
-    .areas(right);
+    proof::draw_panel(model, frame, right, true);
+}
+
+fn draw_wide(model: &Model, frame: &mut Frame<'_>, area: Rect) {
+    let stages = model.snapshot.stages.len() as u16 + 1;
+    let map = heat::rows_needed(model.snapshot.stores.len(), area.width.saturating_sub(2)) + 2;
+    // What the map does not need goes to the freshness of the last minutes.
+    let top = area
+        .height
+        .saturating_sub(map.max(6))
+        .clamp(stages + 4, stages + 8);
+    let [top, bottom] = Layout::vertical([Constraint::Length(top), Constraint::Min(3)]).areas(area);
+    let (left, right) = if area.width >= WIDEST {
+        let [left, middle, right] = Layout::horizontal([
+            Constraint::Length(TABLE),
+            Constraint::Length(PANEL + 6),
+            Constraint::Min(40),
+        ])
+        .areas(top);
+        proof::draw_expectations(model, frame, right);
+        (left, middle)
+    } else {
+        let [left, right] =
+            Layout::horizontal([Constraint::Length(TABLE), Constraint::Min(PANEL)]).areas(top);
+        (left, right)
+    };
+    let [table, freshness] = Layout::vertical([Constraint::Length(stages), Constraint::Min(3)]).areas(left);
+    draw_stages(model, frame, table);
     draw_freshness(model, frame, freshness);
-    proof::draw_panel(model, frame, rest);
+    proof::draw_panel(model, frame, right, false);
+    heat::draw(model, frame, bottom);
 }
 
 /// Three frames of a small wave, driven by what has passed, so that it stands still when nothing moves.
@@ -61,8 +99,7 @@ fn draw_stages(model: &Model, frame: &mut Frame<'_>, area: Rect) {
             "tx/min",
             "lines/s",
             "waiting",
-            "≈ s",
-            "",
+            "for s",
         ]
         .map(|title| Cell::from(Line::from(title).right_aligned())),
     )
@@ -82,7 +119,6 @@ fn draw_stages(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         Constraint::Length(9),
         Constraint::Length(9),
         Constraint::Length(5),
-        Constraint::Fill(1),
     ];
     frame.render_widget(Table::new(rows, widths).header(header).column_spacing(1), area);
 }
@@ -99,20 +135,20 @@ fn row(theme: Theme, stage: &StageView) -> Row<'_> {
         Span::styled(format!(" {glyph} "), theme.style(role)),
         Span::raw(stage.name),
     ]);
-    let note = match word {
-        "" => Span::styled(stage.note.as_str(), theme.style(Role::Muted)),
-        word => Span::styled(word, theme.style(role)),
-    };
-    // The arrow's place tells at 80 columns what the note tells at more.
-    let moving = if word.is_empty() { marker(stage) } else { " ⏸ " };
+    let moving = if word.is_empty() { marker(stage) } else { " ! " };
     let flow = &stage.flow;
     let known = stage.state != ServiceState::Starting;
-    let text = |value: f64| {
+    let text = |known: bool, value: f64| {
         if known {
             count(value.round() as u64)
         } else {
             "–".into()
         }
+    };
+    let (transactions, lines) = match stage.counts {
+        Counts::TransactionsAndLines => (known, known),
+        Counts::Transactions => (known, false),
+        Counts::Totals => (false, false),
     };
     let lag = stage.lag.map_or("–".into(), count);
     let seconds = match (stage.lag, stage.lag_seconds) {
@@ -128,17 +164,17 @@ fn row(theme: Theme, stage: &StageView) -> Row<'_> {
             moving,
             theme.style(if word.is_empty() { Role::Accent } else { role }),
         )),
-        number(if known {
-            count(flow.transactions)
+        number(text(transactions, flow.transactions as f64)),
+        number(text(transactions, flow.transactions_per_s)),
+        // A word tells at a glance what numbers do not.
+        if word.is_empty() {
+            number(text(transactions, flow.transactions_per_s * 60.0))
         } else {
-            "–".into()
-        }),
-        number(text(flow.transactions_per_s)),
-        number(text(flow.transactions_per_s * 60.0)),
-        number(text(flow.lines_per_s)),
+            Cell::from(Line::from(Span::styled(word, theme.style(role))).right_aligned())
+        },
+        number(text(lines, flow.lines_per_s)),
         Cell::from(Line::from(Span::styled(lag, lag_style)).right_aligned()),
         number(seconds),
-        Cell::from(note),
     ])
 }
 
@@ -148,9 +184,24 @@ fn draw_freshness(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let block = Block::bordered()
         .border_style(theme.style(Role::Muted))
         .title(Span::styled(
-            " freshness, due → visible ",
+            " freshness, due → visible, last seconds; below p99 of two minutes ",
             theme.style(Role::Strong),
         ));
+    let note = model
+        .snapshot
+        .stages
+        .iter()
+        .find(|stage| stage.name == "inventory" && !stage.note.is_empty());
+    let block = match note {
+        Some(stage) => block.title_bottom(
+            Line::from(Span::styled(
+                format!(" {}: {} ", stage.name, stage.note),
+                theme.style(Role::Muted),
+            ))
+            .right_aligned(),
+        ),
+        None => block,
+    };
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let [text, rest] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(inner);
@@ -163,8 +214,16 @@ fn draw_freshness(model: &Model, frame: &mut Frame<'_>, area: Rect) {
             Role::Warn
         };
         Line::from(vec![
-            Span::raw(format!(" p50 {} ms ", count(freshness.p50))),
-            Span::styled(format!(" p99 {} ms", count(freshness.p99)), theme.style(role)),
+            Span::raw(format!(" p50 {:>8}  ", millis(freshness.p50))),
+            Span::styled(format!(" p99 {:>8}", millis(freshness.p99)), theme.style(role)),
+            Span::styled(
+                format!(
+                    "   p99.9 {:>8}   max {:>8}",
+                    millis(freshness.p999),
+                    millis(freshness.max)
+                ),
+                theme.style(Role::Muted),
+            ),
         ])
     };
     frame.render_widget(Paragraph::new(line), text);

@@ -1,10 +1,10 @@
 //! All stores, a character each where there is room; otherwise a character stands for several and shows the worst.
 //!
 //! ```text
-//! ┌ 2,300 stores, a character for 4 ───────┐
+//! ┌ 2,300 stores, 7 a character, the worst ┐
 //! │■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■ │
 //! │■■■■■■oooooooo■■■■■■■■■■■■■■■■■■■■■■■■■ │
-//! └ ■ equal ▒ behind × far behind o offline┘
+//! └ ■ equal ▒ behind × far o offline · new ┘
 //! ```
 
 use ratatui::Frame;
@@ -35,17 +35,25 @@ pub fn legend(theme: Theme) -> Line<'static> {
     let entries = [
         (PlaceState::Equal, "equal "),
         (PlaceState::Diverging(1), "behind "),
-        (PlaceState::Diverging(FAR), "far behind "),
+        (PlaceState::Diverging(FAR), "far "),
         (PlaceState::Offline(0), "offline "),
-        (PlaceState::NeverSeen, "not seen "),
+        (PlaceState::NeverSeen, "new "),
     ];
     let mut spans = Vec::new();
     for (state, name) in entries {
         let (glyph, role, _) = look(state);
-        spans.push(Span::styled(format!(" {glyph} "), theme.style(role)));
-        spans.push(Span::raw(name));
+        spans.push(Span::styled(format!(" {glyph}"), theme.style(role)));
+        spans.push(Span::raw(format!(" {}", name.trim_end())));
     }
+    spans.push(Span::raw(" "));
     Line::from(spans)
+}
+
+/// Rows in which every store has a character of its own.
+pub fn rows_needed(stores: usize, width: u16) -> u16 {
+    stores
+        .div_ceil(usize::from(width).max(1))
+        .min(usize::from(u16::MAX)) as u16
 }
 
 /// Stores that one character stands for, so that all of them fit.
@@ -62,13 +70,10 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let stores = &model.snapshot.stores;
     let inner = Block::bordered().inner(area);
     let each = stores_per_character(stores.len(), inner);
-    let title = if each == 1 {
-        format!(" {} stores, a character each ", count(stores.len() as u64))
-    } else {
-        format!(
-            " {} stores, a character for {each}, the worst shown ",
-            count(stores.len() as u64)
-        )
+    let title = match (stores.len(), each) {
+        (0, _) => " stores ".to_owned(),
+        (stores, 1) => format!(" {} stores, a character each ", count(stores as u64)),
+        (stores, _) => format!(" {} stores, {each} a character, the worst ", count(stores as u64)),
     };
     let block = Block::bordered()
         .border_style(model.theme.style(Role::Muted))

@@ -22,6 +22,7 @@ mod theme;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ratatui::Frame;
@@ -37,6 +38,18 @@ use crate::snapshot::{Command, Snapshot};
 const FRAME: Duration = Duration::from_millis(100);
 const KEY_WAIT: Duration = Duration::from_millis(40);
 
+/// A thread of this process has panicked: the terminal is restored already, and its message stands there.
+static PANICKED: AtomicBool = AtomicBool::new(false);
+
+/// To be called behind what restores the terminal at a panic, so that it is told before.
+fn watch_panics() {
+    let next = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        PANICKED.store(true, Ordering::Release);
+        next(info);
+    }));
+}
+
 /// Draws until the user leaves or `exit_at_verdict` and the verdict is there. Blocks; wants a thread of its own. The
 /// terminal is restored on return and after a panic anywhere in the process.
 pub fn run(
@@ -48,9 +61,14 @@ pub fn run(
     let first = Arc::clone(&snapshots.borrow_and_update());
     let mut model = Model::new(first, theme);
     let mut terminal = ratatui::try_init()?;
+    watch_panics();
     let mut drawn = None::<Instant>;
     let mut stale = true;
     let result = loop {
+        if PANICKED.load(Ordering::Acquire) {
+            // Nothing is drawn over the message.
+            return Err(io::Error::other("a part of this program panicked"));
+        }
         if stale && drawn.is_none_or(|at| at.elapsed() >= FRAME) {
             let mut page = model.page;
             if let Err(error) = terminal.draw(|frame| page = view(&model, frame)) {
@@ -59,6 +77,8 @@ pub fn run(
             update(&mut model, Msg::Page(page));
             drawn = Some(Instant::now());
             stale = false;
+            #[cfg(debug_assertions)]
+            panic_for_a_test();
         }
         match event::poll(KEY_WAIT) {
             Ok(true) => match event::read() {
@@ -97,6 +117,18 @@ pub fn run(
     };
     ratatui::restore();
     result
+}
+
+/// A test cannot make a correct program panic.
+#[cfg(debug_assertions)]
+fn panic_for_a_test() {
+    match std::env::var("STOCKSTREAM_TEST_PANIC").as_deref() {
+        Ok("screen") => panic!("asked for by STOCKSTREAM_TEST_PANIC"),
+        Ok("other") => {
+            let _ = std::thread::spawn(|| panic!("asked for by STOCKSTREAM_TEST_PANIC")).join();
+        }
+        _ => {}
+    }
 }
 
 /// Draws the model and says how many lines a page of the list has.

@@ -15,22 +15,20 @@ use crate::snapshot::Outcome;
 
 pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let Some(overlay) = model.overlay else { return };
-    let (title, lines) = match overlay {
-        Overlay::Help => (" keys ", help(model)),
-        Overlay::Store => (" store ", store(model)),
-        Overlay::Verdict => (" verdict ", verdict(model)),
+    let width = 74.min(area.width.saturating_sub(4));
+    let inner = usize::from(width.saturating_sub(4)).max(1);
+    let room = usize::from(area.height.saturating_sub(2));
+    let (title, closing, lines) = match overlay {
+        Overlay::Help => (" keys ", " Esc closes ", help(model)),
+        Overlay::Store => (" store ", " Esc closes ", store(model)),
+        Overlay::Verdict => (
+            " verdict ",
+            " Esc closes, Enter opens it again · q leaves ",
+            verdict(model, inner, room),
+        ),
     };
-    let width = 72.min(area.width.saturating_sub(4));
-    let wanted: u16 = lines
-        .iter()
-        .map(|line| {
-            (line.width() as u16)
-                .div_ceil(width.saturating_sub(4).max(1))
-                .max(1)
-        })
-        .sum::<u16>()
-        + 2;
-    let height = wanted.min(area.height);
+    let wanted: usize = lines.iter().map(|line| rows(line, inner)).sum();
+    let height = (wanted as u16 + 2).min(area.height);
     let place = Rect {
         x: area.x + (area.width - width) / 2,
         y: area.y + (area.height - height) / 2,
@@ -40,12 +38,29 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let block = Block::bordered()
         .padding(Padding::horizontal(1))
         .title(Span::styled(title, model.theme.style(Role::Strong)))
-        .title_bottom(Line::from(" Esc closes ").right_aligned());
+        .title_bottom(Line::from(closing).right_aligned());
     frame.render_widget(Clear, place);
     frame.render_widget(
         Paragraph::new(lines).wrap(Wrap { trim: false }).block(block),
         place,
     );
+}
+
+/// Rows that a line takes where words are not cut: one more than its length tells, at most.
+fn rows(line: &Line<'_>, width: usize) -> usize {
+    let mut rows = 1;
+    let mut used = 0;
+    for word in line.to_string().split(' ') {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > width {
+            rows += 1;
+            used = 0;
+        }
+        used += length + usize::from(used > 0);
+        rows += used.saturating_sub(1) / width;
+        used = if used > width { used % width } else { used };
+    }
+    rows
 }
 
 fn help(model: &Model) -> Vec<Line<'static>> {
@@ -75,54 +90,76 @@ fn store(model: &Model) -> Vec<Line<'static>> {
     ]
 }
 
-fn verdict(model: &Model) -> Vec<Line<'static>> {
+/// What fits into `room` rows, the weightiest first; what does not is counted.
+fn verdict(model: &Model, width: usize, room: usize) -> Vec<Line<'static>> {
     let snapshot = &model.snapshot;
     let theme = model.theme;
     let Some(verdict) = &snapshot.verdict else {
         return vec![Line::from("There is no verdict yet.")];
     };
-    let role = if verdict.outcome == Outcome::Pass {
-        Role::Good
-    } else {
-        Role::Bad
+    let role = match verdict.outcome {
+        Outcome::Pass => Role::Good,
+        Outcome::Interrupted => Role::Warn,
+        Outcome::Fail | Outcome::Invalid => Role::Bad,
     };
-    let mut lines = vec![Line::from(Span::styled(
-        format!(" {} ", verdict.outcome.label()),
-        theme
-            .style(role)
-            .add_modifier(Modifier::REVERSED | Modifier::BOLD),
-    ))];
-    lines.extend(verdict.reasons.iter().map(|reason| Line::from(reason.clone())));
-    lines.push(Line::default());
-    lines.push(Line::from(format!(
-        "{} transactions, {} lines in {}",
-        count(snapshot.handled.transactions),
-        count(snapshot.handled.lines),
-        duration(snapshot.elapsed)
-    )));
-    lines.push(Line::from(format!(
-        "{} cells compared, {} differ; lost {}, doubled {}",
-        count(snapshot.proof.cells_compared),
-        count(snapshot.proof.cells_diverging),
-        count(snapshot.proof.transactions_lost),
-        count(snapshot.proof.transactions_doubled)
-    )));
-    lines.extend(
-        verdict
-            .diverging
-            .iter()
-            .take(6)
-            .map(|cell| Line::from(Span::styled(cell.clone(), theme.style(Role::Bad)))),
-    );
-    if verdict.diverging.len() > 6 {
-        lines.push(Line::from(format!(
-            "… and {} more in the report",
-            verdict.diverging.len() - 6
+    let mut lines = vec![
+        Line::from(Span::styled(
+            format!(" {} ", verdict.outcome.label()),
+            theme
+                .style(role)
+                .add_modifier(Modifier::REVERSED | Modifier::BOLD),
+        )),
+        Line::from(format!(
+            "{} transactions, {} lines in {}",
+            count(snapshot.handled.transactions),
+            count(snapshot.handled.lines),
+            duration(snapshot.elapsed)
+        )),
+        Line::from(format!(
+            "{} cells compared, {} differ; lost {}, doubled {}",
+            count(snapshot.proof.cells_compared),
+            count(snapshot.proof.cells_diverging),
+            count(snapshot.proof.transactions_lost),
+            count(snapshot.proof.transactions_doubled)
+        )),
+    ];
+    let reasons = verdict.reasons.iter().map(|reason| Line::from(reason.clone()));
+    let cells = verdict
+        .diverging
+        .iter()
+        .map(|cell| Line::from(Span::styled(cell.clone(), theme.style(Role::Bad))));
+    // A row stays for what is left out.
+    let mut left = room.saturating_sub(lines.len() + 1);
+    let mut left_out = 0;
+    for line in reasons.chain(cells) {
+        let rows = rows(&line, width);
+        if left_out == 0 && rows <= left {
+            left -= rows;
+            lines.push(line);
+        } else {
+            left_out += 1;
+        }
+    }
+    if left_out > 0 {
+        lines.push(Line::from(Span::styled(
+            format!("… and {left_out} more in the report (--report FILE)"),
+            theme.style(Role::Muted),
         )));
     }
-    lines.push(Line::from(Span::styled(
-        "Stays for your questions; q leaves.",
-        theme.style(Role::Muted),
-    )));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_counted_as_words_are_wrapped() {
+        let rows = |text: &str, width| rows(&Line::from(text.to_owned()), width);
+        assert_eq!(rows("", 10), 1);
+        assert_eq!(rows("one two", 10), 1);
+        assert_eq!(rows("one two three", 10), 2);
+        assert_eq!(rows("0123456789", 10), 1);
+        assert_eq!(rows("0123456789a", 10), 2);
+    }
 }

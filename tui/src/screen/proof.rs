@@ -15,7 +15,7 @@ use ratatui::widgets::{Block, Paragraph, Sparkline, Wrap};
 
 use super::model::Model;
 use super::theme::{Role, Theme};
-use crate::format::{count, percent};
+use crate::format::{count, millis, percent};
 use crate::snapshot::Phase;
 
 fn entry(theme: Theme, width: u16, name: &str, value: &str, role: Role) -> Line<'static> {
@@ -26,9 +26,23 @@ fn entry(theme: Theme, width: u16, name: &str, value: &str, role: Role) -> Line<
     ])
 }
 
-fn lines(model: &Model, width: u16, short: bool) -> Vec<Line<'static>> {
+/// Freshness in one line, where it has no place of its own.
+fn freshness(model: &Model, width: u16) -> Line<'static> {
+    let freshness = &model.snapshot.freshness;
+    let (text, role) = match freshness.count {
+        0 => ("–".to_owned(), Role::Muted),
+        _ if freshness.p99 <= 1_000 => (millis(freshness.p99), Role::Good),
+        _ => (millis(freshness.p99), Role::Warn),
+    };
+    entry(model.theme, width, "visible within, p99", &text, role)
+}
+
+fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
     let proof = &model.snapshot.proof;
     let theme = model.theme;
+    // Before anything was compared, nothing is known.
+    let is_known = proof.cells_compared > 0 || model.snapshot.phase == Phase::Verdict;
+    let number = |value: u64| if is_known { count(value) } else { "–".into() };
     let known_at_end = model.snapshot.phase == Phase::Verdict;
     let zero_is_good = |value: u64| if value == 0 { Role::Good } else { Role::Bad };
     let at_end = |value: u64| {
@@ -42,11 +56,14 @@ fn lines(model: &Model, width: u16, short: bool) -> Vec<Line<'static>> {
     let (doubled, doubled_role) = at_end(proof.transactions_doubled);
     let equal = proof.cells_compared - proof.cells_diverging.min(proof.cells_compared);
     let diverging_role = match (proof.cells_diverging, known_at_end) {
+        _ if !is_known => Role::Muted,
         (0, _) => Role::Good,
         (_, true) => Role::Bad,
         (_, false) => Role::Warn,
     };
-    let books = if proof.books_difference == 0 {
+    let books = if !is_known {
+        ("–".to_owned(), Role::Muted)
+    } else if proof.books_difference == 0 {
         ("✓ balance".to_owned(), Role::Good)
     } else {
         (format!("✗ off by {}", proof.books_difference), Role::Bad)
@@ -58,7 +75,7 @@ fn lines(model: &Model, width: u16, short: bool) -> Vec<Line<'static>> {
             theme,
             width,
             "cells that differ",
-            &count(proof.cells_diverging),
+            &number(proof.cells_diverging),
             diverging_role,
         ),
         entry(
@@ -73,14 +90,14 @@ fn lines(model: &Model, width: u16, short: bool) -> Vec<Line<'static>> {
             theme,
             width,
             "repeats dropped",
-            &count(proof.duplicates_dropped),
+            &number(proof.duplicates_dropped),
             Role::Strong,
         ),
         entry(
             theme,
             width,
             "dead letters",
-            &count(proof.dead_letters),
+            &number(proof.dead_letters),
             if proof.dead_letters == 0 {
                 Role::Good
             } else {
@@ -93,14 +110,14 @@ fn lines(model: &Model, width: u16, short: bool) -> Vec<Line<'static>> {
             theme,
             width,
             "cells compared",
-            &count(proof.cells_compared),
+            &number(proof.cells_compared),
             Role::Strong,
         ),
         entry(
             theme,
             width,
             "articles that differ",
-            &count(proof.items_diverging),
+            &number(proof.items_diverging),
             if proof.items_diverging == 0 {
                 Role::Good
             } else if known_at_end {
@@ -148,9 +165,7 @@ fn lines(model: &Model, width: u16, short: bool) -> Vec<Line<'static>> {
             Role::Strong,
         ),
     ];
-    if !short {
-        lines.extend(more);
-    }
+    lines.extend(more);
     lines
 }
 
@@ -162,8 +177,8 @@ fn signed(value: i64) -> String {
     }
 }
 
-/// The panel beside the heat map: as much as fits.
-pub fn draw_panel(model: &Model, frame: &mut Frame<'_>, area: Rect) {
+/// As much as fits, the weightiest first; `with_freshness`: where that has no place of its own.
+pub fn draw_panel(model: &Model, frame: &mut Frame<'_>, area: Rect, with_freshness: bool) {
     let block = Block::bordered()
         .border_style(model.theme.style(Role::Muted))
         .title(Span::styled(
@@ -171,7 +186,10 @@ pub fn draw_panel(model: &Model, frame: &mut Frame<'_>, area: Rect) {
             model.theme.style(Role::Strong),
         ));
     let inner = block.inner(area);
-    let mut lines = lines(model, inner.width, false);
+    let mut lines = lines(model, inner.width);
+    if with_freshness {
+        lines.insert(0, freshness(model, inner.width));
+    }
     lines.truncate(usize::from(inner.height));
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
@@ -183,19 +201,24 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         .border_style(theme.style(Role::Muted))
         .title(Span::styled(" proof, by the audit ", theme.style(Role::Strong)));
     let inner = block.inner(left);
-    let mut text = lines(model, inner.width, false);
+    let mut text = lines(model, inner.width);
     text.push(Line::default());
-    text.push(Line::from(Span::styled(
-        " Every cell is compared with a ledger that only",
-        theme.style(Role::Muted),
-    )));
-    text.push(Line::from(Span::styled(
-        " the simulated world feeds.",
-        theme.style(Role::Muted),
-    )));
+    for line in [
+        " Cell by cell against a ledger that",
+        " only the simulated world feeds.",
+    ] {
+        text.push(Line::from(Span::styled(line, theme.style(Role::Muted))));
+    }
     frame.render_widget(Paragraph::new(text).block(block), left);
 
     let [expected, history] = Layout::vertical([Constraint::Min(8), Constraint::Length(6)]).areas(right);
+    draw_expectations(model, frame, expected);
+    draw_history(model, frame, history);
+}
+
+/// What the scenario expects, and what became of it.
+pub fn draw_expectations(model: &Model, frame: &mut Frame<'_>, area: Rect) {
+    let theme = model.theme;
     let block = Block::bordered()
         .border_style(theme.style(Role::Muted))
         .title(Span::styled(
@@ -221,18 +244,18 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
             theme.style(Role::Muted),
         )));
     }
-    frame.render_widget(
-        Paragraph::new(text).wrap(Wrap { trim: false }).block(block),
-        expected,
-    );
+    frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }).block(block), area);
+}
 
+fn draw_history(model: &Model, frame: &mut Frame<'_>, area: Rect) {
+    let theme = model.theme;
     let block = Block::bordered()
         .border_style(theme.style(Role::Muted))
         .title(Span::styled(
             " cells that differ, two minutes ",
             theme.style(Role::Strong),
         ));
-    let inner = block.inner(history);
+    let inner = block.inner(area);
     let data = &model.snapshot.diverging_history;
     let newest = data.len().saturating_sub(usize::from(inner.width));
     frame.render_widget(
@@ -240,6 +263,6 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
             .data(&data[newest..])
             .style(theme.style(Role::Warn))
             .block(block),
-        history,
+        area,
     );
 }

@@ -12,8 +12,8 @@ use super::model::{Model, Msg, Overlay, View, update};
 use super::theme::Theme;
 use super::view;
 use crate::snapshot::{
-    Command, ExpectationView, Flow, FreshnessView, LocationIdView, Outcome, PaceView, Phase, PlaceState,
-    PlaceView, ProofView, ResourcesView, ServiceState, Snapshot, StageView, VerdictView,
+    Command, Counts, ExpectationView, Flow, FreshnessView, LocationIdView, Outcome, PaceView, Phase,
+    PlaceState, PlaceView, ProofView, ResourcesView, ServiceState, Snapshot, StageView, VerdictView,
 };
 
 fn stores(state: impl Fn(u16) -> PlaceState) -> Arc<[PlaceView]> {
@@ -41,6 +41,11 @@ fn stage(name: &'static str, lag: Option<u64>) -> StageView {
         name,
         state: ServiceState::Up,
         flow: flow(16_667.0),
+        counts: match name {
+            "store-gateway" => Counts::Transactions,
+            "articles" => Counts::Totals,
+            _ => Counts::TransactionsAndLines,
+        },
         lag,
         lag_seconds: lag.map(|lag| lag as f64 / 16_667.0),
         note: String::new(),

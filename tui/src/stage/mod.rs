@@ -3,6 +3,8 @@
 //! Invariant: everything that a screen or a report shows goes through one snapshot that this loop makes. It decides
 //! nothing about stock: the services count, the audit compares.
 
+mod damage;
+mod digests;
 mod director;
 mod facts;
 mod lags;
@@ -13,5 +15,7 @@ mod services;
 mod verdict;
 mod view;
 
+pub use damage::SabotageView;
+pub use digests::StagesDigest;
 pub use run::Stage;
-pub use servers::{amqp_options, outside};
+pub use servers::{amqp_options, outside, reach_queue};

@@ -18,7 +18,7 @@ use super::director::{Director, Order};
 use super::facts::{Known, Marks};
 use super::lags::Lags;
 use super::servers::Servers;
-use super::services::{Failure, Services};
+use super::services::{Failure, Handled, Services};
 use super::verdict;
 use super::view::{Sources, View};
 use crate::cli::RunArgs;
@@ -83,7 +83,7 @@ fn base(chosen: &Chosen, args: &RunArgs) -> Snapshot {
         steps: scenario.steps.len() as u32,
         offered: Flow::default(),
         handled: Flow::default(),
-        stages: Vec::new(),
+        stages: View::starting(),
         stores: Arc::new([]),
         stores_offline: 0,
         freshness: FreshnessView::default(),
@@ -253,6 +253,7 @@ impl Stage {
             first,
             pace,
             paused: false,
+            opening_handled: Handled::default(),
             interrupted: false,
             started_at,
             started: Instant::now(),
@@ -284,6 +285,8 @@ pub struct Run<'a> {
     pub first: TimeMs,
     pace: Pace,
     paused: bool,
+    /// Of what is handled, the opening stock.
+    pub opening_handled: Handled,
     pub interrupted: bool,
     pub started_at: std::time::SystemTime,
     pub started: Instant,
@@ -332,6 +335,7 @@ impl Run<'_> {
                 director: &self.director,
                 broker_bytes: self.servers.broker_bytes(),
                 queue_depth: self.servers.queue_depth(),
+                opening_handled: self.opening_handled,
                 paused: self.paused,
             },
         );
@@ -457,6 +461,7 @@ impl Run<'_> {
             }
         }
         self.audit.reset_freshness();
+        self.opening_handled = self.services.counters.handled();
         self.load.begin_trading();
     }
 
@@ -541,6 +546,7 @@ impl Run<'_> {
             director: &self.director,
             broker_bytes: self.servers.broker_bytes(),
             queue_depth: self.servers.queue_depth(),
+            opening_handled: self.opening_handled,
             paused: self.paused,
         };
         let snapshot = self.view.end(&sources, proof, verdict);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use backbone::amqp::{AmqpOptions, Secret};
+use backbone::amqp::{AmqpOptions, QueueSender, Secret};
 use backbone::{Backbone, BackboneOptions};
 use contracts::topics;
 use embedded::broker::{Broker, BrokerOptions};
@@ -61,7 +61,11 @@ impl Servers {
             refuse_used(&backbone).await?;
         }
         let amqp = match (&args.amqp, &queue) {
-            (Some(url), _) => amqp_options(url.clone()),
+            (Some(url), _) => {
+                let options = amqp_options(url.clone());
+                reach_queue(&options).await?;
+                options
+            }
             (None, Some(queue)) => AmqpOptions {
                 url: queue.url(),
                 user: None,
@@ -115,6 +119,13 @@ impl Servers {
 /// Connects to an outside cluster for a service that runs as a process, or for `tap`.
 pub async fn outside(address: &str) -> Result<Backbone> {
     connect(Some(address), None, kafka_settings()?).await
+}
+
+/// A queue manager that is not there is told before anything runs; one that goes away later is waited for.
+pub async fn reach_queue(options: &AmqpOptions) -> Result<()> {
+    let queue = backbone::amqp::queue_name(contracts::ids::LocationId::warehouse(1));
+    QueueSender::connect(options, &queue).await?.close().await;
+    Ok(())
 }
 
 pub fn amqp_options(url: String) -> AmqpOptions {

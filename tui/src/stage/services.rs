@@ -15,6 +15,7 @@ use scenario::ServiceName;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::report::Amount;
 use crate::snapshot::ServiceState;
 
 /// What all services count, over their restarts.
@@ -26,7 +27,38 @@ pub struct Counters {
     pub inventory: Arc<inventory::Counters>,
 }
 
+/// What the inventory service has applied, by the kind of source: tills, queues, readers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Handled(pub [Amount; 3]);
+
+impl Handled {
+    #[must_use]
+    pub fn less(self, before: Self) -> Self {
+        let mut left = self;
+        for (amount, before) in left.0.iter_mut().zip(before.0) {
+            amount.transactions = amount.transactions.saturating_sub(before.transactions);
+            amount.lines = amount.lines.saturating_sub(before.lines);
+        }
+        left
+    }
+
+    pub fn total(&self) -> Amount {
+        Amount {
+            transactions: self.0.iter().map(|amount| amount.transactions).sum(),
+            lines: self.0.iter().map(|amount| amount.lines).sum(),
+        }
+    }
+}
+
 impl Counters {
+    pub fn handled(&self) -> Handled {
+        let inventory = &self.inventory;
+        Handled(std::array::from_fn(|kind| Amount {
+            transactions: inventory.transactions_by_source[kind].load(Ordering::Relaxed),
+            lines: inventory.lines_by_source[kind].load(Ordering::Relaxed),
+        }))
+    }
+
     pub fn dead_letters(&self) -> u64 {
         self.normaliser.snapshot().dead_letters_total() + self.inventory.dead_letters.load(Ordering::Relaxed)
     }
@@ -108,6 +140,7 @@ impl Services {
         let report = Report {
             name,
             failures: self.failures.clone(),
+            is_open: true,
             _done: done,
         };
         let backbone = self.backbone.clone();
@@ -118,6 +151,7 @@ impl Services {
                     .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
                 let config = store_gateway::Config {
                     listen,
+                    sabotage: self.sabotage,
                     counters: Arc::clone(&self.counters.gateway),
                     ..store_gateway::Config::default()
                 };
@@ -137,6 +171,7 @@ impl Services {
                     client_id: "mq-source".into(),
                     warehouses: self.warehouses.clone(),
                     amqp: self.amqp.clone(),
+                    sabotage: self.sabotage,
                     counters: Arc::clone(&self.counters.mq_source),
                 };
                 let (cancel, kill) = (cancel.clone(), kill.clone());
@@ -204,14 +239,28 @@ impl Services {
 struct Report {
     name: ServiceName,
     failures: mpsc::UnboundedSender<Failure>,
+    /// Cleared when it was told.
+    is_open: bool,
     _done: oneshot::Sender<()>,
 }
 
 impl Report {
-    fn ended<E: std::fmt::Display>(self, result: Result<(), E>) {
+    fn ended<E: std::fmt::Display>(mut self, result: Result<(), E>) {
+        self.is_open = false;
         if let Err(error) = result {
             // The stage that would hear it may have ended first.
             let _ = self.failures.send((self.name, error.to_string()));
+        }
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if self.is_open {
+            let _ = self.failures.send((
+                self.name,
+                "it panicked; its message went to the standard error".into(),
+            ));
         }
     }
 }

@@ -5,11 +5,12 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::{Context as _, Result};
 use audit::{AuditReport, AuditSnapshot};
-use contracts::ids::{Quantity, TransactionId};
-use ledger::Line;
+use contracts::ids::Quantity;
 use world::World;
-use world::events::PlaceEvents;
+use world::events::{Message, PlaceEvents};
 
+use super::damage::{Damaged, SabotageView};
+use super::digests::{self, Points, StagesDigest};
 use super::run::Run;
 use super::view::freshness_view;
 use crate::format::count;
@@ -32,13 +33,27 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
     let wall_seconds = run.started.elapsed().as_secs_f64();
     let chosen = run.chosen.scenario.clone();
     let released = run.load.released_by_place();
+    let planted = run.args.sabotage.map(|sabotage| sabotage.with_seed(chosen.seed));
+    let mut damaged = planted.map(Damaged::new);
+    let again = |take: &mut dyn FnMut(&PlaceEvents, &Message)| {
+        if let Ok(world) = world_of::build(&chosen) {
+            replay(world, chosen.opening, &released, take);
+        }
+    };
     let report = tokio::task::block_in_place(|| {
+        if let Some(damaged) = &mut damaged {
+            again(&mut |events, message| damaged.message(events, message));
+        }
         run.audit.final_report(|take| {
-            if let Ok(world) = world_of::build(&chosen) {
-                replay(world, chosen.opening, &released, take);
-            }
+            again(&mut |events, message| {
+                for transaction in events.transactions_of(message) {
+                    take(&transaction.id, message.at, events.lines_of(transaction));
+                }
+            });
         })
     });
+    let examined = damaged.map(|damaged| damaged.examine(&report));
+    let digests = digests(run, &report);
     let audit = AuditSnapshot {
         cells_diverging: report.cells_diverging,
         ..(*run.audit.snapshot()).clone()
@@ -46,7 +61,11 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
     run.facts_at_end(&audit);
 
     let pacing = pacing(run);
-    let (outcome, reasons) = judge(run, &report, &pacing, drained);
+    let (outcome, mut reasons) = judge(run, &report, &pacing, drained);
+    if outcome == Outcome::Fail {
+        reasons.extend(digests.sentences());
+    }
+    reasons.extend(examined.as_ref().map(exam));
     let verdict = VerdictView {
         outcome,
         reasons,
@@ -76,14 +95,16 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
     };
     let snapshot = run.publish_end(&at_end, proof, verdict.clone());
     if let Some(path) = run.args.report.clone() {
-        let written = written(run, &snapshot, &report, &audit, pacing, verdict, wall_seconds);
+        let mut written = written(run, &snapshot, &report, &audit, pacing, verdict, wall_seconds);
+        written.stages_digest = Some(digests);
+        written.sabotage = examined;
         written.write(&path).context("the run itself is done")?;
     }
     Ok(outcome)
 }
 
 /// Plays the same world again: the opening stock, and of each place as many messages as it had released.
-fn replay(mut world: World, opening: bool, released: &[u64], take: &mut dyn FnMut(&TransactionId, &[Line])) {
+fn replay(mut world: World, opening: bool, released: &[u64], take: &mut dyn FnMut(&PlaceEvents, &Message)) {
     if opening {
         while let Some(part) = world.opening_part(OPENING_PLACES) {
             for events in &part.places {
@@ -106,11 +127,71 @@ fn replay(mut world: World, opening: bool, released: &[u64], take: &mut dyn FnMu
 }
 
 /// The first so many messages of a place.
-fn each(events: &PlaceEvents, messages: usize, take: &mut dyn FnMut(&TransactionId, &[Line])) {
+fn each(events: &PlaceEvents, messages: usize, take: &mut dyn FnMut(&PlaceEvents, &Message)) {
     for message in events.messages.iter().take(messages) {
-        for transaction in events.transactions_of(message) {
-            take(&transaction.id, events.lines_of(transaction));
-        }
+        take(events, message);
+    }
+}
+
+fn handled(run: &Run<'_>) -> Amounts {
+    let trading = run.services.counters.handled().less(run.opening_handled);
+    let [tills, queue, scans] = trading.0;
+    let total = trading.total();
+    Amounts {
+        transactions: total.transactions,
+        lines: total.lines,
+        by_source: BTreeMap::from([
+            ("tills".to_owned(), tills),
+            ("queue".to_owned(), queue),
+            ("scans".to_owned(), scans),
+            ("opening".to_owned(), run.opening_handled.total()),
+        ]),
+    }
+}
+
+fn names(named: &audit::Named) -> Vec<String> {
+    named
+        .first
+        .iter()
+        .take(LISTED_MAX)
+        .map(ToString::to_string)
+        .collect()
+}
+
+fn digests(run: &Run<'_>, report: &AuditReport) -> StagesDigest {
+    let raw = run.services.counters.normaliser.digest();
+    let movements = run.services.counters.inventory.digest();
+    digests::compare(&Points {
+        source: &run.load.digest(),
+        raw: &raw.minutes,
+        raw_unreadable: raw.unreadable,
+        movements: &movements.minutes,
+        movements_unreadable: movements.unreadable,
+        repeats: &movements.repeats,
+        view_less_truth: &report.view_less_truth,
+        view_unexplained_cells: report.unexplained_cells,
+    })
+}
+
+/// What was planted, and how much of it the audit found.
+fn exam(examined: &SabotageView) -> String {
+    let SabotageView {
+        planted,
+        damaged,
+        found,
+        ..
+    } = examined;
+    if examined.expected == "red" {
+        format!(
+            "planted {planted}: {} damaged, {} of them named",
+            count(*damaged),
+            count(*found)
+        )
+    } else {
+        format!(
+            "planted {planted}: {} repeats sent, to be dropped by the windows",
+            count(*damaged)
+        )
     }
 }
 
@@ -150,7 +231,9 @@ fn judge(run: &Run<'_>, report: &AuditReport, pacing: &Pacing, drained: bool) ->
     for (what, named) in [
         ("lost", &report.transactions_lost),
         ("doubled", &report.transactions_doubled),
+        ("altered", &report.transactions_altered),
         ("misrouted", &report.transactions_misrouted),
+        ("lacking in the last record of a cell", &report.transactions_stale),
         ("torn", &report.transactions_torn),
     ] {
         if let Some(first) = named.first.first() {
@@ -160,10 +243,21 @@ fn judge(run: &Run<'_>, report: &AuditReport, pacing: &Pacing, drained: bool) ->
             ));
         }
     }
-    if report.cells_by_kind.altered > 0 {
+    if report.cells_by_kind.stale > 0 {
         reasons.push(format!(
-            "{} cells have the right lines with other quantities",
-            count(report.cells_by_kind.altered)
+            "{} cells are stale: an older state was written over a newer one",
+            count(report.cells_by_kind.stale)
+        ));
+    }
+    if let Some(claim) = report.false_claims.first() {
+        reasons.push(format!(
+            "completeness lies for {} sources, the first {}: said to be complete up to {}, {}",
+            count(report.completeness_false),
+            claim.source,
+            claim.claimed,
+            claim
+                .happened
+                .map_or_else(|| "which never wrote".to_owned(), |last| format!("wrote {last}"))
         ));
     }
     if report.unexplained_cells > 0 {
@@ -173,9 +267,13 @@ fn judge(run: &Run<'_>, report: &AuditReport, pacing: &Pacing, drained: bool) ->
         ));
     }
     if report.items_diverging > 0 {
+        let first = report.diverging_items.first();
         reasons.push(format!(
-            "{} article totals differ from the truth",
-            count(report.items_diverging)
+            "{} article totals are wrong{}",
+            count(report.items_diverging),
+            first.map_or_else(String::new, |item| {
+                format!(", the first {}: {}", item.sku, item.kind.name())
+            })
         ));
     }
     if report.books_difference != 0 {
@@ -277,17 +375,6 @@ fn written(
         lines: amount.lines,
     };
     let offered = sent.offered();
-    let stage = |name: &str| {
-        snapshot
-            .stages
-            .iter()
-            .find(|stage| stage.name == name)
-            .map_or(Amount::default(), |s| Amount {
-                transactions: s.flow.transactions,
-                lines: s.flow.lines,
-            })
-    };
-    let handled = stage("inventory");
     let mut warnings = Vec::new();
     if run.director.steps_left() > 0 && !run.interrupted {
         warnings.push(format!(
@@ -356,33 +443,7 @@ fn written(
                 ("opening".to_owned(), amount(sent.opening)),
             ]),
         },
-        handled: Amounts {
-            transactions: handled.transactions,
-            lines: handled.lines,
-            by_source: BTreeMap::from([
-                (
-                    "tills".to_owned(),
-                    Amount {
-                        transactions: normaliser.till_messages,
-                        lines: 0,
-                    },
-                ),
-                (
-                    "queue".to_owned(),
-                    Amount {
-                        transactions: normaliser.queue_messages,
-                        lines: normaliser.queue_messages,
-                    },
-                ),
-                (
-                    "scans".to_owned(),
-                    Amount {
-                        transactions: normaliser.scan_messages,
-                        lines: 0,
-                    },
-                ),
-            ]),
-        },
+        handled: handled(run),
         pacing,
         freshness_ms: freshness_view(&audit.freshness_total),
         lag: snapshot
@@ -399,7 +460,11 @@ fn written(
             items_diverging: audited.items_diverging,
             transactions_lost: audited.transactions_lost.count,
             transactions_doubled: audited.transactions_doubled.count,
-            cells_altered: audited.cells_by_kind.altered,
+            transactions_altered: audited.transactions_altered.count,
+            transactions_misrouted: audited.transactions_misrouted.count,
+            transactions_stale: audited.transactions_stale.count,
+            completeness_false: audited.completeness_false,
+            cells_by_kind: audited.cells_by_kind,
             cells_unexplained: audited.unexplained_cells,
             books_difference: audited.books_difference,
             in_transit_difference: audited.in_transit_difference(),
@@ -415,23 +480,19 @@ fn written(
                     truth: cell.truth,
                     view: cell.view,
                     kind: cell.kind.name().to_owned(),
+                    transactions: cell.transactions.iter().map(ToString::to_string).collect(),
                 })
                 .collect(),
-            lost: audited
-                .transactions_lost
-                .first
-                .iter()
-                .take(LISTED_MAX)
-                .map(ToString::to_string)
-                .collect(),
-            doubled: audited
-                .transactions_doubled
-                .first
-                .iter()
-                .take(LISTED_MAX)
-                .map(ToString::to_string)
-                .collect(),
+            diverging_items: audited.diverging_items.clone(),
+            false_claims: audited.false_claims.clone(),
+            lost: names(&audited.transactions_lost),
+            doubled: names(&audited.transactions_doubled),
+            altered: names(&audited.transactions_altered),
+            misrouted: names(&audited.transactions_misrouted),
+            stale: names(&audited.transactions_stale),
         },
+        stages_digest: None,
+        sabotage: None,
         dead_letters: DeadLetters {
             total: run.services.counters.dead_letters(),
             by_class,

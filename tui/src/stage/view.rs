@@ -11,11 +11,11 @@ use world::events::Place;
 use super::director::Director;
 use super::lags::Lags;
 use super::rates::{History, Rate};
-use super::services::Services;
+use super::services::{Handled, Services};
 use crate::resources::Meter;
 use crate::snapshot::{
-    FreshnessView, LocationIdView, PaceView, Phase, PlaceState, PlaceView, ProofView, ResourcesView,
-    ServiceState, Snapshot, StageView, VerdictView,
+    Counts, Flow, FreshnessView, LocationIdView, PaceView, Phase, PlaceState, PlaceView, ProofView,
+    ResourcesView, ServiceState, Snapshot, StageView, VerdictView,
 };
 
 /// Names of the parts, in the order of the flow.
@@ -29,6 +29,15 @@ const PARTS: [&str; 8] = [
     "inventory",
     "articles",
 ];
+/// The gateway does not read what it passes on, and articles have totals.
+const fn counts(part: usize) -> Counts {
+    match part {
+        3 => Counts::Transactions,
+        7 => Counts::Totals,
+        _ => Counts::TransactionsAndLines,
+    }
+}
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What one snapshot is made of.
@@ -40,6 +49,8 @@ pub struct Sources<'a> {
     pub director: &'a Director,
     pub broker_bytes: u64,
     pub queue_depth: Option<u64>,
+    /// Of what is handled, the opening stock, when all of it is.
+    pub opening_handled: Handled,
     pub paused: bool,
 }
 
@@ -82,6 +93,23 @@ impl View {
             sampled: None,
             lag_max: [0; 8],
         }
+    }
+
+    /// The parts before any of them runs, so that the first frame has the shape of all later ones.
+    pub fn starting() -> Vec<StageView> {
+        PARTS
+            .iter()
+            .enumerate()
+            .map(|(index, name)| StageView {
+                name,
+                state: ServiceState::Starting,
+                flow: Flow::default(),
+                counts: counts(index),
+                lag: None,
+                lag_seconds: None,
+                note: String::new(),
+            })
+            .collect()
     }
 
     pub fn make(&mut self, phase: Phase, sources: &Sources<'_>) -> Snapshot {
@@ -132,17 +160,22 @@ impl View {
         if sources.paused {
             snapshot.pace = PaceView::Paused;
         }
-        let offered = sent.offered();
+        // The opening stock is no offered load: it is counted for itself, as long as it is on its way.
+        let offered = match sent.phase {
+            load::Phase::Opening | load::Phase::Ready => sent.opening,
+            _ => sent.offered(),
+        };
         snapshot.offered = self.offered.sample(now, offered.transactions, offered.lines);
-        snapshot.handled = self
-            .handled
-            .sample(now, get(&inventory.transactions), get(&inventory.lines));
+        let handled = counters.handled().less(sources.opening_handled).total();
+        snapshot.handled = self.handled.sample(now, handled.transactions, handled.lines);
         snapshot.stores_offline = sent.stores_offline as u32;
         snapshot.proof.dead_letters = counters.dead_letters();
         snapshot.proof.duplicates_dropped = get(&inventory.repeats);
 
         let state = |name| sources.services.state(name);
-        let gateway = get(&counters.gateway.transactions);
+        // A document of the gateway's can hold several transactions: those who sent it know.
+        let [tills_in, _, scans_in] = sent.acknowledged;
+        let gateway = tills_in + scans_in;
         let totals: [(ServiceState, u64, u64); 8] = [
             (ServiceState::Up, sent.tills.transactions, sent.tills.lines),
             (ServiceState::Up, sent.queue.transactions, sent.queue.lines),
@@ -163,11 +196,7 @@ impl View {
                 get(&inventory.transactions),
                 get(&inventory.lines),
             ),
-            (
-                state(ServiceName::Inventory),
-                get(&inventory.items_written),
-                get(&inventory.partials_written),
-            ),
+            (state(ServiceName::Inventory), get(&inventory.items_written), 0),
         ];
         let waiting = sent.waiting_transactions();
         let lags: [Option<u64>; 8] = [
@@ -210,6 +239,7 @@ impl View {
                     name,
                     state,
                     flow,
+                    counts: counts(index),
                     lag,
                     lag_seconds,
                     note,

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use audit::{AuditReport, Comparison, Take};
-use contracts::ids::{BusinessDay, LocationId, Sku, SourceId, TransactionId};
+use contracts::ids::{BusinessDay, LocationId, Sku, SourceId, TimeMs, TransactionId};
 use contracts::records::{Cell, ItemTotal, MovementKind};
 use contracts::topics::{PARTITIONS, StateKey, partition_of, partition_of_item};
 use ledger::{Assortment, Ledger, Line, TrueCell};
@@ -124,7 +124,7 @@ impl Acme {
         |take| {
             self.transactions
                 .iter()
-                .for_each(|transaction| take(&transaction.id, &transaction.lines));
+                .for_each(|transaction| take(&transaction.id, TimeMs(0), &transaction.lines));
         }
     }
 

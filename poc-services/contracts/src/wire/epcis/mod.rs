@@ -26,6 +26,23 @@ pub fn location_of(document: &[u8]) -> Option<LocationId> {
         .map(|place| place.location)
 }
 
+/// The same document with more of the first thing in it: of a count, of its variance. `None` where nothing is in it.
+///
+/// Only the number's text changes, found without reading the document.
+pub fn with_more_of_the_first(document: &[u8], more: Quantity) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(document).ok()?;
+    let field = [r#""stockstream:quantity":"#, r#""quantity":"#]
+        .into_iter()
+        .find_map(|field| Some(text.find(field)? + field.len()))?;
+    let end = field + text[field..].find([',', '}'])?;
+    let quantity = number::read_quantity(text[field..end].trim())?;
+    let mut out = Vec::with_capacity(document.len() + 2);
+    out.extend_from_slice(&document[..field]);
+    number::push_quantity(&mut out, Quantity(quantity.0 + more.0));
+    out.extend_from_slice(&document[end..]);
+    Some(out)
+}
+
 use std::ops::Range;
 
 use crate::ids::{Gtin, LocationId, Quantity, TimeMs};

@@ -203,6 +203,14 @@ impl Receipt {
     }
 }
 
+impl Receipt {
+    /// The entry of the first line that moves stock.
+    pub(crate) fn first_stock_item(&mut self) -> Option<&mut Item> {
+        let first = self.void.iter().position(|void| !void)?;
+        self.items.get_mut(first).filter(|_| !self.training)
+    }
+}
+
 const SEPARATOR: u8 = 0x3a;
 const QUOTE: u8 = 0x22;
 const END: [u8; 3] = [QUOTE, 0x0d, 0x0a];

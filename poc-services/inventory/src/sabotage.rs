@@ -1,0 +1,189 @@
+//! How this service errs when it is told to, as far as it needs something to be remembered.
+//!
+//! Nothing here is used by a service that is not told to err. What is remembered is lost with the process.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use contracts::ids::{Quantity, Sku};
+use contracts::records::ItemTotal;
+use contracts::sabotage::{Sabotage, SabotageClass, SabotageStage};
+use hashbrown::{HashMap, HashSet};
+
+use crate::cell::Cell;
+use crate::partition::Partition;
+use crate::transaction::Transaction;
+
+/// Of a partition of the store stage.
+#[derive(Debug, Default)]
+pub struct Damage {
+    /// By slot: what is written behind each newer record of the cell.
+    pub older: HashMap<u32, Cell>,
+    /// By index: sources that are said to be complete one number further than they are.
+    pub liars: HashSet<u32>,
+}
+
+impl Partition {
+    /// The next place of this partition by its name, or the first.
+    pub(crate) fn other_place(&self, place: u32) -> u32 {
+        let own = self.places[place as usize].location;
+        let named = || self.places.iter().map(|place| place.location).zip(0..);
+        named()
+            .filter(|(location, _)| *location > own)
+            .min()
+            .or_else(|| named().min())
+            .map_or(place, |(_, other)| other)
+    }
+
+    /// Keeps the cells of a transaction as they are before it, unless something older is kept already.
+    pub(crate) fn remember_cells(&mut self, transaction: &Transaction, place: u32) {
+        for line in &transaction.lines {
+            let slot = self.slot(place, line.sku);
+            let cell = self.slots[slot as usize].cell;
+            self.damage.older.entry(slot).or_insert(cell);
+        }
+    }
+}
+
+/// Of the item stage: what is written in place of an article's total.
+#[derive(Debug, Default)]
+pub struct ItemSaboteur {
+    sabotage: Option<Sabotage>,
+    known: BTreeSet<u32>,
+    first: BTreeMap<u32, ItemTotal>,
+}
+
+/// Offsets by which a total claims to be further than it is.
+const AHEAD: u64 = 1_000_000;
+
+impl ItemSaboteur {
+    /// Obeys only what names this stage.
+    pub fn new(sabotage: Option<Sabotage>) -> Self {
+        Self {
+            sabotage: Sabotage::at(sabotage, SabotageStage::ItemInventory),
+            ..Self::default()
+        }
+    }
+
+    /// Hands on what is to be written: the total, unless the article is hit.
+    pub fn send<E>(
+        &mut self,
+        total: &ItemTotal,
+        mut send: impl FnMut(&ItemTotal) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(sabotage) = self.sabotage else {
+            return send(total);
+        };
+        self.known.insert(total.sku);
+        if !sabotage.hits_article(Sku(total.sku)) {
+            return send(total);
+        }
+        let mut wrong = total.clone();
+        match sabotage.class {
+            SabotageClass::Drop => Ok(()),
+            SabotageClass::Double => {
+                wrong.floor *= 2;
+                wrong.back_room *= 2;
+                wrong.on_hand *= 2;
+                wrong.in_transit *= 2;
+                send(&wrong)
+            }
+            SabotageClass::Alter => {
+                wrong.floor += Quantity::ONE.0;
+                wrong.on_hand += Quantity::ONE.0;
+                send(&wrong)
+            }
+            SabotageClass::Misroute => {
+                let mut behind = self.known.range(total.sku + 1..);
+                let Some(other) = behind.next().or_else(|| self.known.first()) else {
+                    return Ok(());
+                };
+                wrong.sku = *other;
+                if wrong.sku == total.sku {
+                    return Ok(());
+                }
+                send(&wrong)
+            }
+            SabotageClass::Stale => {
+                send(total)?;
+                let first = self.first.entry(total.sku).or_insert_with(|| total.clone());
+                if first == total { Ok(()) } else { send(first) }
+            }
+            SabotageClass::Lie => {
+                if let Some(position) = wrong.positions.first_mut() {
+                    position.cut += AHEAD;
+                }
+                send(&wrong)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::records::PartialPosition;
+
+    use super::*;
+
+    fn total(sku: u32, floor: i64) -> ItemTotal {
+        ItemTotal {
+            sku,
+            floor,
+            on_hand: floor,
+            positions: vec![PartialPosition {
+                partition: 0,
+                epoch: 1,
+                cut: 10,
+            }],
+            ..ItemTotal::default()
+        }
+    }
+
+    /// What is written of two articles, one after the other, the first of them twice.
+    fn written(sabotage: &str) -> Vec<(u32, i64, u64)> {
+        let mut saboteur = ItemSaboteur::new(Some(sabotage.parse().expect("valid")));
+        let mut written = Vec::new();
+        for total in [total(7, 1_000), total(9, 5_000), total(7, 2_000)] {
+            saboteur
+                .send(&total, |total| {
+                    written.push((total.sku, total.floor, total.positions[0].cut));
+                    Ok::<_, ()>(())
+                })
+                .expect("nothing fails");
+        }
+        written
+    }
+
+    #[test]
+    fn each_class_damages_totals_in_its_own_way() {
+        assert_eq!(written("drop:1/1@item-inventory"), []);
+        assert_eq!(
+            written("double:1/1@item-inventory"),
+            [(7, 2_000, 10), (9, 10_000, 10), (7, 4_000, 10)]
+        );
+        assert_eq!(
+            written("alter:1/1@item-inventory"),
+            [(7, 2_000, 10), (9, 6_000, 10), (7, 3_000, 10)]
+        );
+        assert_eq!(
+            written("misroute:1/1@item-inventory"),
+            [(7, 5_000, 10), (9, 2_000, 10)]
+        );
+        assert_eq!(
+            written("stale:1/1@item-inventory"),
+            [(7, 1_000, 10), (9, 5_000, 10), (7, 2_000, 10), (7, 1_000, 10)]
+        );
+        assert_eq!(
+            written("lie:1/1@item-inventory"),
+            [
+                (7, 1_000, 1_000_010),
+                (9, 5_000, 1_000_010),
+                (7, 2_000, 1_000_010)
+            ]
+        );
+        // What names another stage is not obeyed.
+        assert_eq!(
+            written("drop:1/1@inventory"),
+            [(7, 1_000, 10), (9, 5_000, 10), (7, 2_000, 10)]
+        );
+    }
+}
