@@ -91,6 +91,8 @@ fn value(topic: &str, key: &[u8], payload: &[u8]) -> Value {
             Some(StateKey::Barrier { .. }) => decoded::<records::Barrier>(payload),
             Some(StateKey::Intent { .. }) => decoded::<records::Intent>(payload),
             Some(StateKey::Head { .. }) => decoded::<records::Head>(payload),
+            Some(StateKey::ImagePart { .. }) => decoded::<records::ImagePart>(payload),
+            Some(StateKey::Seal(_)) => decoded::<records::Seal>(payload),
             Some(StateKey::Partial { .. }) => decoded::<records::Partial>(payload),
             Some(StateKey::PartialEnd { .. }) => decoded::<records::PartialEnd>(payload),
             None => hex(payload),

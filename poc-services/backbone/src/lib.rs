@@ -8,5 +8,5 @@ pub mod kafka;
 
 pub use kafka::{
     AckProducer, Assignment, Backbone, BackboneError, BackboneOptions, BatchAck, Event, GroupConsumer,
-    Header, LagProbe, OffsetReset, PartitionLag, Producer, Reader, Record, StartAt,
+    Header, LagProbe, OffsetKeeper, OffsetReset, PartitionLag, Producer, Reader, Record, StartAt,
 };

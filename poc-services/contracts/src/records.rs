@@ -212,6 +212,58 @@ pub struct Head {
     pub records: u64,
     #[prost(int64, tag = "9")]
     pub at_ms: i64,
+    #[prost(uint64, tag = "10")]
+    pub barrier: u64,
+    #[prost(uint64, tag = "11")]
+    pub repaired_up_to: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
+pub struct ImagePart {
+    #[prost(message, repeated, tag = "1")]
+    pub cells: Vec<ImageCell>,
+    #[prost(message, repeated, tag = "2")]
+    pub sources: Vec<ImageSource>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
+pub struct ImageCell {
+    #[prost(string, tag = "1")]
+    pub location: String,
+    #[prost(uint32, tag = "2")]
+    pub sku: u32,
+    #[prost(message, optional, tag = "3")]
+    pub cell: Option<Cell>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
+pub struct ImageSource {
+    #[prost(string, tag = "1")]
+    pub source: String,
+    #[prost(message, optional, tag = "2")]
+    pub window: Option<Window>,
+    #[prost(message, optional, tag = "3")]
+    pub completeness: Option<Completeness>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
+pub struct Seal {
+    #[prost(uint32, tag = "1")]
+    pub epoch: u32,
+    #[prost(uint64, tag = "2")]
+    pub cut: u64,
+    #[prost(uint32, tag = "3")]
+    pub parts: u32,
+    #[prost(uint64, tag = "4")]
+    pub cells: u64,
+    #[prost(uint64, tag = "5")]
+    pub sources: u64,
+    #[prost(fixed64, tag = "6")]
+    pub cells_digest: u64,
+    #[prost(fixed64, tag = "7")]
+    pub windows_digest: u64,
+    #[prost(int64, tag = "8")]
+    pub at_ms: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]

@@ -83,7 +83,7 @@ pub const ALL: [Topic; 9] = [
     topic(
         STORE_INVENTORY,
         "tag/…, see StateKey",
-        "Cell, Window, Completeness, Barrier, Intent, Head",
+        "Cell, Window, Completeness, Barrier, Intent, Head, ImagePart, Seal",
         PARTITIONS,
         Policy::Compact,
     ),
@@ -129,18 +129,49 @@ pub mod headers {
     pub const DLQ_MESSAGE: &str = "dlq-message";
 }
 
+/// An image of a partition's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ImageId {
+    pub partition: u32,
+    pub epoch: u32,
+    pub cut: u64,
+}
+
 /// Keys of `store.inventory` and `item.partials`, as text: `c/S0042/100234`, `w/S0042/till/3`, `k/S0042/till/3`,
-/// `b/4/17`, `i/4`, `h/4`, `p/4/100234`, `e/4`.
+/// `b/4/17/00c0ffee00c0ffee`, `i/4`, `h/4`, `m/4/17/120000/3`, `s/4/17/120000`, `p/4/100234`, `e/4`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StateKey {
-    Cell { location: LocationId, sku: Sku },
+    Cell {
+        location: LocationId,
+        sku: Sku,
+    },
     Window(SourceId),
     Completeness(SourceId),
-    Barrier { partition: u32, epoch: u32 },
-    Intent { partition: u32 },
-    Head { partition: u32 },
-    Partial { partition: u32, sku: Sku },
-    PartialEnd { partition: u32 },
+    /// The owner is in it: two that try the same epoch at once leave two barriers, and each sees the other's.
+    Barrier {
+        partition: u32,
+        epoch: u32,
+        owner: u64,
+    },
+    Intent {
+        partition: u32,
+    },
+    Head {
+        partition: u32,
+    },
+    /// Part `index` of the image that the owner of an epoch made at a cut: images of others never share a key with it.
+    ImagePart {
+        image: ImageId,
+        index: u32,
+    },
+    Seal(ImageId),
+    Partial {
+        partition: u32,
+        sku: Sku,
+    },
+    PartialEnd {
+        partition: u32,
+    },
 }
 
 impl StateKey {
@@ -157,9 +188,29 @@ impl StateKey {
             }
             Self::Window(source) => put(format_args!("w/{source}")),
             Self::Completeness(source) => put(format_args!("k/{source}")),
-            Self::Barrier { partition, epoch } => put(format_args!("b/{partition}/{epoch}")),
+            Self::Barrier {
+                partition,
+                epoch,
+                owner,
+            } => put(format_args!("b/{partition}/{epoch}/{owner:016x}")),
             Self::Intent { partition } => put(format_args!("i/{partition}")),
             Self::Head { partition } => put(format_args!("h/{partition}")),
+            Self::ImagePart { image, index } => {
+                let ImageId {
+                    partition,
+                    epoch,
+                    cut,
+                } = image;
+                put(format_args!("m/{partition}/{epoch}/{cut}/{index}"));
+            }
+            Self::Seal(image) => {
+                let ImageId {
+                    partition,
+                    epoch,
+                    cut,
+                } = image;
+                put(format_args!("s/{partition}/{epoch}/{cut}"));
+            }
             Self::Partial { partition, sku } => {
                 out.extend_from_slice(b"p/");
                 push_decimal(out, partition);
@@ -192,10 +243,12 @@ impl StateKey {
             "w" => Some(Self::Window(rest.parse().ok()?)),
             "k" => Some(Self::Completeness(rest.parse().ok()?)),
             "b" => {
-                let (partition, epoch) = pair()?;
+                let (partition, rest) = pair()?;
+                let (epoch, owner) = rest.split_once('/')?;
                 Some(Self::Barrier {
                     partition: partition.parse().ok()?,
                     epoch: epoch.parse().ok()?,
+                    owner: u64::from_str_radix(owner, 16).ok()?,
                 })
             }
             "i" => Some(Self::Intent {
@@ -204,6 +257,14 @@ impl StateKey {
             "h" => Some(Self::Head {
                 partition: rest.parse().ok()?,
             }),
+            "m" => {
+                let (image, index) = rest.rsplit_once('/')?;
+                Some(Self::ImagePart {
+                    image: parse_image(image)?,
+                    index: index.parse().ok()?,
+                })
+            }
+            "s" => Some(Self::Seal(parse_image(rest)?)),
             "p" => {
                 let (partition, sku) = pair()?;
                 Some(Self::Partial {
@@ -217,6 +278,16 @@ impl StateKey {
             _ => None,
         }
     }
+}
+
+fn parse_image(text: &str) -> Option<ImageId> {
+    let (partition, rest) = text.split_once('/')?;
+    let (epoch, cut) = rest.split_once('/')?;
+    Some(ImageId {
+        partition: partition.parse().ok()?,
+        epoch: epoch.parse().ok()?,
+        cut: cut.parse().ok()?,
+    })
 }
 
 /// Appends `S0042` without going through the formatter: this is on the path of every cell record.
@@ -266,6 +337,11 @@ mod tests {
     fn a_state_key_reads_what_it_writes() {
         let location = LocationId::store(42);
         let source = SourceId::till(location, 3);
+        let image = ImageId {
+            partition: 4,
+            epoch: 17,
+            cut: 120_000,
+        };
         for key in [
             StateKey::Cell {
                 location,
@@ -280,9 +356,12 @@ mod tests {
             StateKey::Barrier {
                 partition: 4,
                 epoch: 17,
+                owner: u64::MAX / 3,
             },
             StateKey::Intent { partition: 4 },
             StateKey::Head { partition: 0 },
+            StateKey::ImagePart { image, index: 7 },
+            StateKey::Seal(image),
             StateKey::Partial {
                 partition: 4,
                 sku: Sku(u32::MAX),

@@ -6,8 +6,9 @@ use prost::Message;
 use prost_types::field_descriptor_proto::{Label, Type};
 
 use contracts::records::{
-    Article, Barrier, BusinessDayBand, Cell, Completeness, Head, Intent, ItemTotal, Movement, MovementKind,
-    MovementLine, NumberRange, Partial, PartialEnd, PartialPosition, RecentContent, SourceKind, Window,
+    Article, Barrier, BusinessDayBand, Cell, Completeness, Head, ImageCell, ImagePart, ImageSource, Intent,
+    ItemTotal, Movement, MovementKind, MovementLine, NumberRange, Partial, PartialEnd, PartialPosition,
+    RecentContent, Seal, SourceKind, Window,
 };
 
 fn file() -> prost_types::FileDescriptorProto {
@@ -135,6 +136,10 @@ fn records_are_what_the_proto_file_states() {
     check::<Barrier>(&file, "Barrier", &mut checked);
     check::<Intent>(&file, "Intent", &mut checked);
     check::<Head>(&file, "Head", &mut checked);
+    check::<ImagePart>(&file, "ImagePart", &mut checked);
+    check::<ImageCell>(&file, "ImageCell", &mut checked);
+    check::<ImageSource>(&file, "ImageSource", &mut checked);
+    check::<Seal>(&file, "Seal", &mut checked);
     check::<Partial>(&file, "Partial", &mut checked);
     check::<PartialEnd>(&file, "PartialEnd", &mut checked);
     check::<ItemTotal>(&file, "ItemTotal", &mut checked);

@@ -9,7 +9,7 @@ use contracts::ids::LocationId;
 use contracts::records::{Movement, MovementKind, MovementLine, SourceKind};
 use contracts::topics::{PARTITIONS, partition_of};
 use inventory::{
-    Counters, Group, InventoryError, Log, OutTopic, Owned, Partition, Restore, Transaction, flush,
+    Counters, Group, InventoryError, Log, OutTopic, Owned, Partition, Restore, Taker, Transaction, flush,
 };
 use prost::Message;
 
@@ -22,6 +22,7 @@ struct Written {
     is_kept: bool,
     records: u64,
     bytes: u64,
+    ends: [[u64; PARTITIONS as usize]; 3],
     state: Vec<Vec<(Vec<u8>, Vec<u8>)>>,
 }
 
@@ -34,6 +35,7 @@ impl Log for Written {
         value: &[u8],
     ) -> Result<(), InventoryError> {
         self.records += 1;
+        self.ends[topic as usize][partition as usize] += 1;
         self.bytes += (key.len() + value.len()) as u64;
         if self.is_kept && topic == OutTopic::State {
             self.state[partition as usize].push((key.to_vec(), value.to_vec()));
@@ -41,7 +43,21 @@ impl Log for Written {
         Ok(())
     }
 
+    fn delete(&mut self, topic: OutTopic, partition: u32, _: &[u8]) -> Result<(), InventoryError> {
+        self.ends[topic as usize][partition as usize] += 1;
+        Ok(())
+    }
+
     fn acknowledged(&mut self) -> Result<(), InventoryError> {
+        Ok(())
+    }
+
+    fn ends(&mut self, partitions: &[(OutTopic, u32)]) -> Result<Vec<u64>, InventoryError> {
+        let end = |(topic, partition): &(OutTopic, u32)| self.ends[*topic as usize][*partition as usize];
+        Ok(partitions.iter().map(end).collect())
+    }
+
+    fn read(&mut self, _: OutTopic, _: u32, _: u64, _: u64, _: &mut Taker<'_>) -> Result<(), InventoryError> {
         Ok(())
     }
 }
@@ -49,7 +65,15 @@ impl Log for Written {
 struct NoGroup;
 
 impl Group for NoGroup {
-    fn commit(&self, _: &[(u32, u64)], _: u32) -> Result<(), InventoryError> {
+    fn commit(&self, _: &[(u32, u64)], _: u32) -> Result<bool, InventoryError> {
+        Ok(true)
+    }
+
+    fn is_lost(&self) -> bool {
+        false
+    }
+
+    fn keep_from(&self, _: u32, _: u64) -> Result<(), InventoryError> {
         Ok(())
     }
 }
@@ -115,9 +139,9 @@ fn main() -> Result<(), InventoryError> {
     for (number, records) in (0..).zip(&written.state) {
         let mut restore = Restore::new(number);
         for (offset, (key, value)) in (0..).zip(records) {
-            restore.take(offset, key, value)?;
+            restore.take(offset, key, Some(value))?;
         }
-        restored.push(restore.finish(2)?);
+        restored.push(restore.finish(2, 0)?.partition);
     }
     let cells: usize = restored.iter().map(Partition::cell_count).sum();
     println!("restore: {cells} cells in {:.2} s", start.elapsed().as_secs_f64());

@@ -8,6 +8,8 @@
 use contracts::hash::finish;
 use contracts::records::{self, MovementKind};
 
+use crate::plant::{self, Plant};
+
 /// Quantities are sums of at most this much a line: nine million such lines fit before a sum overflows.
 pub const LINE_QUANTITY_MAX: i64 = 1_000_000_000_000;
 
@@ -122,7 +124,11 @@ impl Cell {
         self.floor += change.floor;
         self.back_room += change.back_room;
         self.applied_count += 1;
-        self.applied_hash = self.applied_hash.wrapping_add(hash);
+        self.applied_hash = if plant::is(Plant::XorDigest) {
+            self.applied_hash ^ hash
+        } else {
+            self.applied_hash.wrapping_add(hash)
+        };
         change
     }
 

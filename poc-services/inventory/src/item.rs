@@ -68,7 +68,7 @@ impl Items {
                     self.renew_all();
                 }
             }
-            Some(StateKey::Barrier { partition, epoch }) if partition < PARTITIONS => {
+            Some(StateKey::Barrier { partition, epoch, .. }) if partition < PARTITIONS => {
                 if Barrier::decode(payload).is_err() {
                     return false;
                 }
@@ -324,7 +324,11 @@ mod tests {
             epoch,
             ..Barrier::default()
         };
-        let key = StateKey::Barrier { partition, epoch };
+        let key = StateKey::Barrier {
+            partition,
+            epoch,
+            owner: 0,
+        };
         assert!(items.take(&key.to_bytes(), &record.encode_to_vec()));
     }
 

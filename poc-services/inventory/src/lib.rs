@@ -7,22 +7,31 @@
 //! truth; it deduplicates by the identity that a source gave its transaction.
 //!
 //! Pure rules: `transaction` (a movement, checked), `window` (which numbers are in), `cell` (stock and its books),
-//! `partition` (all of them, and what is new), `outbox` (what is new, as records), `flush` (in which order they become
-//! durable), `restore` (a partition out of its records). IO: `acquire` and `store` (the group, the log), `item`.
+//! `partition` (all of them, and what is new), `outbox` (what is new, as records), `owned` and `flush` (in which order they
+//! become durable), `taking` and `restore` (a partition out of its records), `repair` (what an older owner wrote late),
+//! `rebuild` and `image` (a state that is not to be trusted, made anew). IO: `log`, `acquire` and `store`, `item`.
 
 mod acquire;
 mod bit_set;
 mod cell;
 mod fast_hash;
 mod flush;
+mod image;
 mod item;
 mod line_hash;
 mod log;
 mod outbox;
+mod owned;
 mod partition;
+#[cfg(feature = "plant")]
+mod pause;
+mod plant;
+mod rebuild;
+mod repair;
 mod restore;
 mod sabotage;
 mod store;
+mod taking;
 mod transaction;
 mod window;
 
@@ -37,19 +46,29 @@ use contracts::sabotage::Sabotage;
 use tokio_util::sync::CancellationToken;
 
 pub use cell::{Cell, News};
-pub use flush::{Flushed, Owned, flush};
+pub use flush::{Flushed, flush};
+pub use image::ImageReader;
 pub use item::{Items, run as run_item};
 pub use line_hash::LineHasher;
-pub use log::{Group, Log, OutTopic};
+pub use log::{Group, Log, OutTopic, Taker};
+pub use owned::Owned;
 pub use partition::{Applied, Cut, Partition, Refusal};
-pub use restore::{Restore, Seen};
+#[cfg(feature = "plant")]
+pub use pause::{Pause, Resume};
+#[cfg(feature = "plant")]
+pub use plant::{Plant, Planted};
+pub use restore::{Cause, Image, Restore, Restored, Seen};
 pub use sabotage::ItemSaboteur;
 pub use store::run as run_store;
+pub use taking::Taking;
 pub use transaction::{Invalid, Line, Transaction};
 pub use window::{Outcome, Window};
 
 /// The consumer group of the store stage.
 pub const GROUP: &str = "store-inventory";
+/// A group without members whose offsets of `movements` are those from which a rebuild would begin: who trims the topic
+/// keeps what lies behind them, whatever others have read.
+pub const FLOOR_GROUP: &str = "store-inventory-floor";
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -61,11 +80,17 @@ pub struct Config {
     pub flush_max: Duration,
     /// Between two publications of article totals.
     pub item_flush: Duration,
+    /// Between two heads of a partition in which nothing moves: each looks whether somebody else wrote there.
+    pub idle_head: Duration,
+    /// Movements of a partition between two images, which are what a rebuild begins with.
+    pub image_every: u64,
     /// Damages one transaction in so many, so that the audit has something to find.
     pub sabotage: Option<Sabotage>,
     pub counters: Arc<Counters>,
     /// Cancelled: ends at once, without a last flush, as a killed process would.
     pub kill: CancellationToken,
+    #[cfg(feature = "plant")]
+    pub pause: Option<Arc<Pause>>,
 }
 
 impl Default for Config {
@@ -75,9 +100,13 @@ impl Default for Config {
             flush_min: Duration::from_millis(100),
             flush_max: Duration::from_secs(5),
             item_flush: Duration::from_millis(200),
+            idle_head: Duration::from_secs(3),
+            image_every: 250_000,
             sabotage: None,
             counters: Arc::default(),
             kill: CancellationToken::new(),
+            #[cfg(feature = "plant")]
+            pause: None,
         }
     }
 }
@@ -109,6 +138,13 @@ pub struct Counters {
     pub restore_ms_last: AtomicU64,
     /// Partitions owned now.
     pub partitions: AtomicU64,
+    /// Of them, those that cannot be known: their movements are gone below the rebuild floor. They are not worked on.
+    pub partitions_unknown: AtomicU64,
+    /// Times that the state of a partition was made anew from the log, because it was not to be trusted.
+    pub partitions_rebuilt: AtomicU64,
+    /// Keys that an older owner wrote behind a newer one's barrier, and that the newer one wrote over.
+    pub zombie_writes_repaired: AtomicU64,
+    pub images_sealed: AtomicU64,
     /// Times that everything was acquired anew because Kafka did not acknowledge or gave the partitions to others.
     pub recoveries: AtomicU64,
     /// Records of the state that an owner wrote after it had lost the partition, found when the state was read.
@@ -193,12 +229,30 @@ pub enum InventoryError {
     )]
     LogShort { partition: u32, end: u64, needed: u64 },
     #[error(
-        "the state of store.inventory[{partition}] at offset {offset} of movements is not what its owner had: a record of \
-         it was displaced or lost; nothing of it is published, rebuild with new topics"
+        "movements is another topic than the one that store.inventory[{partition}] was made from (id {expected}, not \
+         {found}): its offsets mean something else; use new topics and a rebuild"
     )]
-    Differs { partition: u32, offset: u64 },
-    #[error("store.inventory[{partition}] cannot be read beyond offset {offset} for {seconds} s")]
+    OtherTopic {
+        partition: u32,
+        found: String,
+        expected: String,
+    },
+    #[error(
+        "the image of store.inventory[{partition}] at offset {cut} of movements is not what its seal says"
+    )]
+    Image { partition: u32, cut: u64 },
+    #[error("{topic}[{partition}] ends at offset {end}, but records up to {expected} were acknowledged")]
+    Shrunk {
+        topic: &'static str,
+        partition: u32,
+        end: u64,
+        expected: u64,
+    },
+    #[error("store.inventory[{partition}] has an owner of epoch {epoch}, which is newer")]
+    Superseded { partition: u32, epoch: u32 },
+    #[error("{topic}[{partition}] cannot be read beyond offset {offset} for {seconds} s")]
     Stuck {
+        topic: &'static str,
         partition: u32,
         offset: u64,
         seconds: u64,
@@ -221,8 +275,11 @@ impl InventoryError {
     /// Worth another try from the last durable state; the others would only come again.
     const fn is_passing(&self) -> bool {
         match self {
-            Self::Backbone(error) => !matches!(error, BackboneError::Unreachable { .. }),
-            Self::Stuck { .. } | Self::Lost { .. } => true,
+            Self::Backbone(error) => !matches!(
+                error,
+                BackboneError::Unreachable { .. } | BackboneError::Position { .. }
+            ),
+            Self::Stuck { .. } | Self::Lost { .. } | Self::Superseded { .. } | Self::Shrunk { .. } => true,
             _ => false,
         }
     }
@@ -234,7 +291,9 @@ pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
     let both = cancel.child_token();
     let item = thread::Builder::new().name("items".into()).spawn({
         let (config, backbone, both) = (config.clone(), backbone.clone(), both.clone());
+        let planted = plant::current();
         move || {
+            plant::inherit(planted);
             let result = run_item(&config, &backbone, &both);
             both.cancel();
             result

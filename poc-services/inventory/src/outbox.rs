@@ -12,7 +12,8 @@ use prost::Message;
 use crate::InventoryError;
 use crate::cell::News;
 use crate::log::{Log, OutTopic};
-use crate::partition::{Cut, Partition, cell_key, source_key};
+use crate::partition::{Cut, Partition, Source};
+use crate::plant::{self, Plant};
 
 impl Partition {
     /// Cells, shares or windows have something that is not published yet.
@@ -27,18 +28,11 @@ impl Partition {
 
     /// The state between two transactions. Sums over all cells and windows, kept up to date by what changes.
     pub fn cut(&self) -> Cut {
-        let cells = self.new_slots.iter().map(|index| {
-            let slot = &self.slots[index as usize];
-            let key = cell_key(
-                self.places[slot.place as usize].location,
-                self.shares[slot.share as usize].sku,
-            );
-            slot.cell.digest(key)
-        });
-        let windows = self.new_sources.iter().map(|index| {
-            let source = &self.sources[*index as usize];
-            source.window.digest(source_key(source.id))
-        });
+        let cells = self.new_slots.iter().map(|index| self.slot_digest(index));
+        let windows = self
+            .new_sources
+            .iter()
+            .map(|index| self.sources[*index as usize].digest());
         Cut {
             offset: self.next,
             cells_digest: cells.fold(self.cells_digest, u64::wrapping_add),
@@ -46,7 +40,7 @@ impl Partition {
         }
     }
 
-    /// Compares with what an unfinished flush of an earlier owner said that the state would be here.
+    /// Compares with what the last head, or an unfinished flush behind it, said that the state would be here.
     pub(crate) fn check_promise(&mut self) {
         let Some(promised) = self.promised.take() else {
             return;
@@ -67,19 +61,12 @@ impl Partition {
         }
     }
 
-    /// To be asked before anything is published.
-    pub fn check_sound(&mut self) -> Result<(), InventoryError> {
+    /// To be asked before anything is published: false where the state is not what an earlier owner had here.
+    pub fn is_sound(&mut self) -> bool {
         if self.promised.is_some_and(|promised| self.next >= promised.offset) {
             self.check_promise();
         }
-        if self.is_sound {
-            Ok(())
-        } else {
-            Err(InventoryError::Differs {
-                partition: self.number,
-                offset: self.next,
-            })
-        }
+        self.is_sound
     }
 
     /// Hands out the new cells, and how many they are.
@@ -96,7 +83,7 @@ impl Partition {
             key.clear();
             StateKey::Cell { location, sku }.write(&mut key);
             value.clear();
-            slot.cell.encode(self.epoch, &news, &mut value);
+            slot.cell.encode(plant::epoch(self.epoch), &news, &mut value);
             log.send(OutTopic::State, self.number, &key, &value)?;
             if let Some(older) = self.damage.older.get(&index) {
                 value.clear();
@@ -121,7 +108,7 @@ impl Partition {
             let share = &mut self.shares[index as usize];
             share.is_new = false;
             let partial = Partial {
-                epoch: self.epoch,
+                epoch: plant::epoch(self.epoch),
                 cut: cut.offset,
                 ..share.partial
             };
@@ -141,7 +128,14 @@ impl Partition {
 
     /// Hands out completeness and window of every source that is new, and how many records they are. Completeness goes
     /// first: where only that arrived, a replay knows from its cut what is counted in it already.
-    pub fn take_windows(&mut self, cut: &Cut, log: &mut impl Log) -> Result<u64, InventoryError> {
+    ///
+    /// `live_from` is the cut before: a window that is not taken at the cut would hold more than what it says.
+    pub fn take_windows(
+        &mut self,
+        cut: &Cut,
+        live_from: u64,
+        log: &mut impl Log,
+    ) -> Result<u64, InventoryError> {
         let count = self.new_sources.len() as u64 * 2;
         let mut key = Vec::with_capacity(24);
         let mut value = Vec::with_capacity(512);
@@ -149,29 +143,44 @@ impl Partition {
         for index in new.drain(..) {
             let source = &mut self.sources[index as usize];
             source.is_new = false;
-            let window = &source.window;
+            let mut completeness = source.completeness(plant::epoch(self.epoch), cut.offset);
             let lie = u64::from(self.damage.liars.contains(&index));
-            let completeness = Completeness {
-                epoch: self.epoch,
-                cut: cut.offset,
-                complete_up_to: window.complete_up_to() + lie,
-                highest: window.highest() + lie,
-                missing: window.missing(),
-                complete_until_ms: source.complete_until_ms,
-                dead_letters: source.dead_letters,
-            };
+            completeness.complete_up_to += lie;
+            completeness.highest += lie;
             key.clear();
             StateKey::Completeness(source.id).write(&mut key);
             encode(&completeness, &mut value);
             log.send(OutTopic::State, self.number, &key, &value)?;
             key.clear();
             StateKey::Window(source.id).write(&mut key);
-            encode(&window.to_record(self.epoch, cut.offset), &mut value);
+            let told = if plant::is(Plant::LiveWindow) {
+                live_from
+            } else {
+                cut.offset
+            };
+            encode(
+                &source.window.to_record(plant::epoch(self.epoch), told),
+                &mut value,
+            );
             log.send(OutTopic::State, self.number, &key, &value)?;
         }
         self.new_sources = new;
         self.windows_digest = cut.windows_digest;
         Ok(count)
+    }
+}
+
+impl Source {
+    pub(crate) fn completeness(&self, epoch: u32, cut: u64) -> Completeness {
+        Completeness {
+            epoch,
+            cut,
+            complete_up_to: self.window.complete_up_to(),
+            highest: self.window.highest(),
+            missing: self.window.missing(),
+            complete_until_ms: self.complete_until_ms,
+            dead_letters: self.dead_letters,
+        }
     }
 }
 

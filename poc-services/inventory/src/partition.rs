@@ -6,7 +6,7 @@
 //! changes nothing. It knows no clock, no Kafka and no other partition.
 
 use contracts::ids::{LocationId, SourceId};
-use contracts::records::Partial;
+use contracts::records::{Completeness, Partial};
 use contracts::sabotage::{Sabotage, SabotageClass};
 use contracts::topics;
 use hashbrown::HashMap;
@@ -15,6 +15,7 @@ use crate::bit_set::BitSet;
 use crate::cell::{Cell, Change, News};
 use crate::fast_hash::FastHash;
 use crate::line_hash::LineHasher;
+use crate::plant::{self, Plant};
 use crate::sabotage::Damage;
 use crate::transaction::Transaction;
 use crate::window::{Outcome, Window};
@@ -70,6 +71,17 @@ pub(crate) struct Slot {
     pub(crate) cell: Cell,
 }
 
+impl Slot {
+    /// A cell that nothing has moved counts nothing: whether somebody wrote its key or not, the sum is the same.
+    pub(crate) fn cell_digest(&self, location: LocationId, sku: u32) -> u64 {
+        if self.cell.applied_offset == 0 {
+            0
+        } else {
+            self.cell.digest(cell_key(location, sku))
+        }
+    }
+}
+
 /// Where a line goes.
 #[derive(Clone, Copy, Debug)]
 struct Target {
@@ -102,6 +114,18 @@ pub(crate) struct Source {
     pub(crate) complete_until_ms: i64,
     /// Offsets below it are counted in `dead_letters`, as it was restored.
     pub(crate) completeness_cut: u64,
+}
+
+impl Source {
+    pub(crate) fn digest(&self) -> u64 {
+        self.window.digest(source_key(self.id))
+    }
+
+    pub(crate) const fn set_completeness(&mut self, record: &Completeness) {
+        self.complete_until_ms = record.complete_until_ms;
+        self.dead_letters = record.dead_letters;
+        self.completeness_cut = record.cut;
+    }
 }
 
 /// Digests of all cells and of all windows when exactly what lies below the cut is in.
@@ -181,13 +205,8 @@ impl Partition {
         };
         let id = &transaction.id;
         let source = &mut self.sources[index as usize];
-        let key = source_key(source.id);
         // Its digest leaves the sum before it changes; one that is new is not in the sum.
-        let digest_before = if source.is_new {
-            0
-        } else {
-            source.window.digest(key)
-        };
+        let digest_before = if source.is_new { 0 } else { source.digest() };
         let outcome = source.window.admit(
             id.source,
             id.business_day.0,
@@ -272,17 +291,15 @@ impl Partition {
         for (index, line) in (0..).zip(&transaction.lines) {
             let target = self.targets[index as usize];
             let slot = &mut self.slots[target.slot as usize];
-            if slot.stamp != self.stamp {
+            if slot.stamp != self.stamp || plant::is(Plant::SecondLineSkipped) {
                 if slot.cell.applied_offset > offset {
                     continue;
                 }
                 slot.stamp = self.stamp;
             }
             if slot.news == 0 {
-                if slot.cell.applied_offset > 0 {
-                    let key = cell_key(self.places[place as usize].location, line.sku);
-                    self.cells_digest = self.cells_digest.wrapping_sub(slot.cell.digest(key));
-                }
+                let digest = slot.cell_digest(self.places[place as usize].location, line.sku);
+                self.cells_digest = self.cells_digest.wrapping_sub(digest);
                 self.new_slots.insert(target.slot);
                 self.news.push(News::default());
                 slot.news = self.news.len() as u32;
@@ -348,7 +365,6 @@ impl Partition {
             complete_until_ms: 0,
             completeness_cut: 0,
         });
-        self.windows_digest = self.windows_digest.wrapping_add(Window::default().digest(key));
         self.source_index.insert(key, index);
         Some(index)
     }
@@ -371,15 +387,7 @@ impl Partition {
         }
         let index = self.slots.len() as u32;
         slots.insert(sku, index);
-        let shares = &mut self.shares;
-        let share = *self.share_index.entry(sku).or_insert_with(|| {
-            shares.push(Share {
-                sku,
-                partial: Partial::default(),
-                is_new: false,
-            });
-            shares.len() as u32 - 1
-        });
+        let share = self.share(sku);
         self.slots.push(Slot {
             cell: Cell::default(),
             place,
@@ -390,8 +398,24 @@ impl Partition {
         index
     }
 
+    pub(crate) fn share(&mut self, sku: u32) -> u32 {
+        let shares = &mut self.shares;
+        *self.share_index.entry(sku).or_insert_with(|| {
+            shares.push(Share {
+                sku,
+                partial: Partial::default(),
+                is_new: false,
+            });
+            shares.len() as u32 - 1
+        })
+    }
+
     pub const fn number(&self) -> u32 {
         self.number
+    }
+
+    pub const fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     /// The next offset of the input.

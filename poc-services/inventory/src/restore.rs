@@ -1,18 +1,22 @@
 //! A partition out of its own log: the newest record of each key, the cut to go on from, and what must hold there.
 //!
 //! Pure: records go in, in the log's order. Invariant: of a key the record of the highest epoch wins, among those the
-//! one that is furthest, and never simply the last, because a paused owner can write late. A record that comes behind a
-//! newer owner's barrier is counted as stale: it may have displaced a better one by compaction, which shows when the
-//! digests differ. Rebuilding such a partition is not done here: it stops instead.
+//! one that is furthest, and never simply the last, because a paused owner can write late. A record that an older owner
+//! wrote behind a newer one's barrier may have displaced a better one by compaction: unless a newer owner's head says
+//! that it is repaired, nothing of the state is trusted, only its keys, and the partition is rebuilt.
+
+use std::collections::BTreeSet;
 
 use contracts::ids::{Sku, SourceId};
-use contracts::records::{self, Barrier, Completeness, Head, Intent};
-use contracts::topics::{PARTITIONS, StateKey};
+use contracts::records::{self, Barrier, Completeness, Head, Intent, Seal};
+use contracts::topics::{ImageId, PARTITIONS, StateKey};
+use hashbrown::HashMap;
 use prost::Message;
 
 use crate::InventoryError;
 use crate::cell::Cell;
-use crate::partition::{Cut, Partition, cell_key, source_key};
+use crate::partition::{Cut, Partition};
+use crate::plant::{self, Plant};
 use crate::window::Window;
 
 /// What a record was, as far as the caller must know.
@@ -20,6 +24,55 @@ use crate::window::Window;
 pub enum Seen {
     State,
     Barrier(Barrier),
+}
+
+/// Why the state of a partition is not to be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// An older owner wrote behind a newer one's barrier, and nobody repaired it.
+    LateRecord { epoch: u32, offset: u64 },
+    /// The state is not what its owner had at an offset of the input.
+    Differs { offset: u64 },
+}
+
+/// An image as it lies in the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Image {
+    pub parts: BTreeSet<u32>,
+    pub seal: Option<Seal>,
+}
+
+impl Image {
+    /// Sealed, and all of its parts are there.
+    pub fn is_whole(&self) -> bool {
+        self.seal.is_some_and(|seal| {
+            self.parts.len() == seal.parts as usize && self.parts.range(seal.parts..).next().is_none()
+        })
+    }
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Restored {
+    /// As it goes on from the newest head; where there is a cause to rebuild, only its keys mean something.
+    pub partition: Partition,
+    pub cause: Option<Cause>,
+    pub head: Option<Head>,
+    pub images: HashMap<ImageId, Image>,
+    /// Offset of the own barrier.
+    pub barrier: u64,
+    /// Records that an older owner wrote behind a newer one's barrier, repaired or not.
+    pub stale_records: u64,
+}
+
+impl Restored {
+    /// The newest image that is whole: a rebuild begins at its cut, or at 0 where there is none.
+    pub fn newest_image(&self) -> Option<(ImageId, Seal)> {
+        let whole = self.images.iter().filter(|(_, image)| image.is_whole());
+        whole
+            .filter_map(|(id, image)| Some((*id, image.seal?)))
+            .max_by_key(|(id, _)| (id.cut, id.epoch))
+    }
 }
 
 /// Epoch and position of the record that a part of the state came from.
@@ -33,8 +86,15 @@ pub struct Restore {
     completeness: Vec<Version>,
     epoch_max: u32,
     barrier_max: u32,
+    /// Epoch and offset of each barrier.
+    barriers: Vec<(u32, u64)>,
+    /// The last record of each epoch, images and barriers apart, which displace nothing.
+    last: Vec<(u32, u64)>,
     head: Option<Head>,
     intent: Option<Intent>,
+    images: HashMap<ImageId, Image>,
+    /// The furthest offset of the input that any record has.
+    reached: u64,
     stale_records: u64,
 }
 
@@ -47,8 +107,12 @@ impl Restore {
             completeness: Vec::new(),
             epoch_max: 0,
             barrier_max: 0,
+            barriers: Vec::new(),
+            last: Vec::new(),
             head: None,
             intent: None,
+            images: HashMap::new(),
+            reached: 0,
             stale_records: 0,
         }
     }
@@ -58,13 +122,9 @@ impl Restore {
         self.epoch_max
     }
 
-    /// Records of an older epoch behind a newer barrier.
-    pub const fn stale_records(&self) -> u64 {
-        self.stale_records
-    }
-
-    /// Takes the record at an offset of `store.inventory`; keys that are not this partition's are passed over.
-    pub fn take(&mut self, offset: u64, key: &[u8], payload: &[u8]) -> Result<Seen, InventoryError> {
+    /// Takes the record at an offset of `store.inventory`; keys that are not this partition's are passed over. `None` as
+    /// the payload is a tombstone.
+    pub fn take(&mut self, offset: u64, key: &[u8], payload: Option<&[u8]>) -> Result<Seen, InventoryError> {
         let number = self.partition.number;
         let fail = |message: String| InventoryError::State {
             partition: number,
@@ -73,10 +133,15 @@ impl Restore {
         };
         let unreadable = |source: prost::DecodeError| fail(format!("cannot be read: {source}"));
         let foreign = || fail("belongs to another partition".into());
-        match StateKey::parse(key) {
+        let key = StateKey::parse(key);
+        let Some(payload) = payload else {
+            self.forget(key);
+            return Ok(Seen::State);
+        };
+        match key {
             Some(StateKey::Cell { location, sku }) => {
                 let record = records::Cell::decode(payload).map_err(unreadable)?;
-                self.note_epoch(record.epoch);
+                self.note(record.epoch, offset, record.applied_offset);
                 let place = self.partition.place(location);
                 let slot = self.partition.slot(place, sku.0) as usize;
                 if is_newer(&mut self.cells, slot, (record.epoch, record.applied_offset)) {
@@ -85,7 +150,7 @@ impl Restore {
             }
             Some(StateKey::Window(id)) => {
                 let record = records::Window::decode(payload).map_err(unreadable)?;
-                self.note_epoch(record.epoch);
+                self.note(record.epoch, offset, record.cut);
                 let source = self.source(id).ok_or_else(foreign)?;
                 if is_newer(&mut self.windows, source, (record.epoch, record.cut)) {
                     self.partition.sources[source].window = Window::from_record(&record);
@@ -93,18 +158,15 @@ impl Restore {
             }
             Some(StateKey::Completeness(id)) => {
                 let record = Completeness::decode(payload).map_err(unreadable)?;
-                self.note_epoch(record.epoch);
+                self.note(record.epoch, offset, record.cut);
                 let index = self.source(id).ok_or_else(foreign)?;
                 if is_newer(&mut self.completeness, index, (record.epoch, record.cut)) {
-                    let source = &mut self.partition.sources[index];
-                    source.complete_until_ms = record.complete_until_ms;
-                    source.dead_letters = record.dead_letters;
-                    source.completeness_cut = record.cut;
+                    self.partition.sources[index].set_completeness(&record);
                 }
             }
             Some(StateKey::Head { partition }) if partition == number => {
                 let head = Head::decode(payload).map_err(unreadable)?;
-                self.note_epoch(head.epoch);
+                self.note(head.epoch, offset, head.cut);
                 self.epoch_max = self.epoch_max.max(head.epoch);
                 let best = self.head.as_ref().map(|old| (old.epoch, old.cut));
                 if best.is_none_or(|best| (head.epoch, head.cut) >= best) {
@@ -113,7 +175,7 @@ impl Restore {
             }
             Some(StateKey::Intent { partition }) if partition == number => {
                 let intent = Intent::decode(payload).map_err(unreadable)?;
-                self.note_epoch(intent.epoch);
+                self.note(intent.epoch, offset, intent.cut);
                 if self.intent.is_none_or(|old| intent.cut >= old.cut) {
                     self.intent = Some(intent);
                 }
@@ -122,15 +184,44 @@ impl Restore {
                 let barrier = Barrier::decode(payload).map_err(unreadable)?;
                 self.epoch_max = self.epoch_max.max(barrier.epoch);
                 self.barrier_max = self.barrier_max.max(barrier.epoch);
+                self.barriers.push((barrier.epoch, offset));
                 return Ok(Seen::Barrier(barrier));
+            }
+            Some(StateKey::ImagePart { image, index }) if image.partition == number => {
+                self.images.entry(image).or_default().parts.insert(index);
+            }
+            Some(StateKey::Seal(image)) if image.partition == number => {
+                let seal = Seal::decode(payload).map_err(unreadable)?;
+                self.images.entry(image).or_default().seal = Some(seal);
             }
             _ => {}
         }
         Ok(Seen::State)
     }
 
+    /// Only images are ever deleted.
+    fn forget(&mut self, key: Option<StateKey>) {
+        let (image, index) = match key {
+            Some(StateKey::ImagePart { image, index }) => (image, Some(index)),
+            Some(StateKey::Seal(image)) => (image, None),
+            _ => return,
+        };
+        if let Some(found) = self.images.get_mut(&image) {
+            match index {
+                Some(index) => {
+                    found.parts.remove(&index);
+                }
+                None => found.seal = None,
+            }
+            if found.parts.is_empty() && found.seal.is_none() {
+                self.images.remove(&image);
+            }
+        }
+    }
+
     /// The partition as it goes on: at the cut of the newest head, in the new owner's epoch, with all partials new.
-    pub fn finish(self, epoch: u32) -> Result<Partition, InventoryError> {
+    pub fn finish(self, epoch: u32, barrier: u64) -> Result<Restored, InventoryError> {
+        let cause = self.late_record();
         let mut partition = self.partition;
         let mut promises = Vec::with_capacity(2);
         if let Some(head) = &self.head {
@@ -158,20 +249,43 @@ impl Restore {
             .into_iter()
             .filter(|cut| cut.offset >= partition.next)
             .max_by_key(|cut| cut.offset);
-        let reached = [&self.cells, &self.windows, &self.completeness]
-            .into_iter()
-            .flatten()
-            .map(|version| version.1)
-            .chain(partition.promised.map(|cut| cut.offset))
-            .max()
-            .unwrap_or(0);
-        partition.hold_until = reached.max(partition.next);
+        partition.hold_until = self.reached.max(partition.next);
         partition.sum_up();
-        Ok(partition)
+        Ok(Restored {
+            partition,
+            cause,
+            head: self.head,
+            images: self.images,
+            barrier,
+            stale_records: self.stale_records,
+        })
     }
 
-    fn note_epoch(&mut self, epoch: u32) {
+    /// A record that an older owner wrote late, and that no head says to be repaired.
+    fn late_record(&self) -> Option<Cause> {
+        let head = self.head.as_ref();
+        let repaired_up_to = head.map_or(0, |head| head.repaired_up_to);
+        // Compaction moves a barrier where two owners tried the same epoch, so the head tells its own again.
+        let own = head.map(|head| (head.epoch, head.barrier));
+        let barriers = || self.barriers.iter().copied().chain(own);
+        let late = self.last.iter().find(|(epoch, offset)| {
+            *offset >= repaired_up_to
+                && barriers().any(|(newer, barrier)| newer > *epoch && *offset > barrier)
+        });
+        late.map(|(epoch, offset)| Cause::LateRecord {
+            epoch: *epoch,
+            offset: *offset,
+        })
+        .filter(|_| !plant::is(Plant::LastWriteWins))
+    }
+
+    fn note(&mut self, epoch: u32, offset: u64, reached: u64) {
+        self.reached = self.reached.max(reached);
         self.stale_records += u64::from(epoch < self.barrier_max);
+        match self.last.iter_mut().rev().find(|(known, _)| *known == epoch) {
+            Some(last) => last.1 = offset,
+            None => self.last.push((epoch, offset)),
+        }
     }
 
     fn source(&mut self, id: SourceId) -> Option<usize> {
@@ -184,7 +298,7 @@ fn is_newer(versions: &mut Vec<Version>, index: usize, version: Version) -> bool
     if versions.len() <= index {
         versions.resize(index + 1, (0, 0));
     }
-    let is_newer = version >= versions[index];
+    let is_newer = version >= versions[index] || plant::is(Plant::LastWriteWins);
     if is_newer {
         versions[index] = version;
     }
@@ -198,15 +312,19 @@ impl Partition {
         for index in 0..self.slots.len() {
             let slot = &self.slots[index];
             let (cell, share) = (slot.cell, slot.share);
-            let sku = Sku(self.shares[share as usize].sku);
-            let key = cell_key(self.places[slot.place as usize].location, sku.0);
-            self.cells_digest = self.cells_digest.wrapping_add(cell.digest(key));
+            self.cells_digest = self.cells_digest.wrapping_add(self.slot_digest(index as u32));
             self.change_share(share, cell.change(), 0);
         }
-        self.windows_digest = self
-            .sources
-            .iter()
-            .map(|source| source.window.digest(source_key(source.id)))
+        self.windows_digest = (0..self.sources.len())
+            .map(|index| self.sources[index].digest())
             .fold(0, u64::wrapping_add);
+    }
+
+    /// Of a cell with its key. One that nothing has moved counts nothing, so that the sum is that of the log's prefix
+    /// whether somebody wrote the key or not.
+    pub(crate) fn slot_digest(&self, index: u32) -> u64 {
+        let slot = &self.slots[index as usize];
+        let sku = Sku(self.shares[slot.share as usize].sku);
+        slot.cell_digest(self.places[slot.place as usize].location, sku.0)
     }
 }

@@ -5,16 +5,19 @@
 
 use std::time::{Duration, Instant};
 
-use backbone::{Assignment, Backbone, Event, GroupConsumer, OffsetReset, Producer, Record};
+use backbone::{Assignment, Backbone, Event, GroupConsumer, OffsetKeeper, OffsetReset, Producer, Record};
 use contracts::sabotage::{Sabotage, SabotageStage};
 use contracts::topics::{DEAD_LETTERS, MOVEMENTS, headers};
 use tokio_util::sync::CancellationToken;
 
-use crate::acquire::acquire;
-use crate::flush::{Owned, flush};
+use crate::acquire::{acquire, check_log};
+use crate::flush::flush;
+use crate::log::{KafkaGroup, KafkaLog};
+use crate::owned::Owned;
 use crate::partition::{Applied, Partition, Refusal};
+use crate::plant::{self, Plant};
 use crate::transaction::Transaction;
-use crate::{Config, Counters, GROUP, InventoryError};
+use crate::{Config, Counters, FLOOR_GROUP, GROUP, InventoryError};
 
 const POLL: Duration = Duration::from_millis(20);
 /// Records between two looks at the clock.
@@ -37,6 +40,7 @@ pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
         let mut session = Session::new(config);
         let result = session.run(backbone, cancel);
         Counters::set(&config.counters.partitions, 0);
+        Counters::set(&config.counters.partitions_unknown, 0);
         if session.has_flushed {
             (failures, pause) = (0, RECOVERY_PAUSE);
         }
@@ -87,11 +91,22 @@ struct Session<'a> {
     /// Into `owned`, by partition.
     index: Vec<Option<usize>>,
     taken: Vec<Assignment>,
+    /// Of them, those that cannot be known.
+    unknown: Vec<u32>,
     transaction: Transaction,
     sabotage: Option<Sabotage>,
     interval: Interval,
     flushed: Instant,
+    /// When all heads were last asked for, whether anything moved or not.
+    headed: Instant,
     has_flushed: bool,
+}
+
+/// The clients of a session.
+struct Clients<'a> {
+    backbone: &'a Backbone,
+    consumer: GroupConsumer,
+    floors: OffsetKeeper,
 }
 
 impl<'a> Session<'a> {
@@ -101,6 +116,7 @@ impl<'a> Session<'a> {
             owned: Vec::new(),
             index: Vec::new(),
             taken: Vec::new(),
+            unknown: Vec::new(),
             transaction: Transaction::default(),
             sabotage: Sabotage::at(config.sabotage, SabotageStage::Inventory),
             interval: Interval {
@@ -108,31 +124,40 @@ impl<'a> Session<'a> {
                 was_idle: false,
             },
             flushed: Instant::now(),
+            headed: Instant::now(),
             has_flushed: false,
         }
     }
 
     fn run(&mut self, backbone: &Backbone, cancel: &CancellationToken) -> Result<(), InventoryError> {
         let client = format!("store-inventory-{}", self.config.instance);
-        let consumer = backbone.group_consumer(&client, GROUP, &[MOVEMENTS], OffsetReset::Error)?;
-        let mut producer = backbone.producer(&client)?;
-        let result = self.serve(backbone, cancel, &consumer, &mut producer);
-        if result.is_err() || self.config.kill.is_cancelled() {
+        let clients = Clients {
+            backbone,
+            consumer: backbone.group_consumer(&client, GROUP, &[MOVEMENTS], OffsetReset::Error)?,
+            floors: backbone.offset_keeper(&format!("{client}-floor"), FLOOR_GROUP)?,
+        };
+        let mut log = KafkaLog::new(backbone, &client)?;
+        #[cfg(feature = "plant")]
+        {
+            log.pause.clone_from(&self.config.pause);
+        }
+        let result = self.serve(&clients, cancel, &mut log);
+        if (result.is_err() || self.config.kill.is_cancelled()) && !plant::is(Plant::NoPurgeOnRevoke) {
             // Others own it soon: what is under way of ours must not come behind theirs.
-            producer.purge();
+            log.abandon();
         }
         let taken = std::mem::take(&mut self.taken);
-        let given_back = consumer.give_back(&taken);
+        let given_back = clients.consumer.give_back(&taken);
         result.and(given_back.map_err(InventoryError::from))
     }
 
     fn serve(
         &mut self,
-        backbone: &Backbone,
+        clients: &Clients<'_>,
         cancel: &CancellationToken,
-        consumer: &GroupConsumer,
-        producer: &mut Producer,
+        log: &mut KafkaLog,
     ) -> Result<(), InventoryError> {
+        let consumer = &clients.consumer;
         let mut until_look = LOOK_EVERY;
         loop {
             let poll = if self.owned.is_empty() {
@@ -141,14 +166,15 @@ impl<'a> Session<'a> {
                 Duration::ZERO
             };
             match consumer.poll(poll)? {
-                Some(Event::Record(record)) => self.take(&record, producer)?,
+                Some(Event::Record(record)) => self.take(&record, &mut log.producer)?,
                 Some(Event::Assigned(partitions)) => {
-                    if !self.assigned(&partitions, backbone, cancel, consumer, producer)? {
+                    if !self.assigned(&partitions, clients, cancel, log)? {
                         return Ok(());
                     }
                 }
                 Some(Event::Revoked(partitions)) => {
-                    self.flush(producer, consumer)?;
+                    // Nothing of them is under way behind it.
+                    self.flush(clients, log)?;
                     self.drop_partitions(&partitions);
                     consumer.give_back(&partitions)?;
                 }
@@ -162,7 +188,7 @@ impl<'a> Session<'a> {
                 None => {
                     self.interval.was_idle = true;
                     until_look = 1;
-                    self.wait(consumer, producer)?;
+                    self.wait(consumer, &mut log.producer)?;
                 }
             }
             until_look -= 1;
@@ -175,7 +201,7 @@ impl<'a> Session<'a> {
             }
             let is_last = cancel.is_cancelled();
             if is_last || self.flushed.elapsed() >= self.interval.now {
-                self.flush(producer, consumer)?;
+                self.flush(clients, log)?;
             }
             if is_last {
                 return Ok(());
@@ -187,27 +213,39 @@ impl<'a> Session<'a> {
     fn assigned(
         &mut self,
         partitions: &[Assignment],
-        backbone: &Backbone,
+        clients: &Clients<'_>,
         cancel: &CancellationToken,
-        consumer: &GroupConsumer,
-        producer: &mut Producer,
+        log: &mut KafkaLog,
     ) -> Result<bool, InventoryError> {
         let numbers: Vec<u32> = partitions.iter().map(|(_, partition)| *partition).collect();
         let is_stopped = || cancel.is_cancelled() || self.config.kill.is_cancelled();
-        let states = acquire(self.config, backbone, consumer, producer, &numbers, is_stopped)?;
-        let Some(states) = states else { return Ok(false) };
+        let (backbone, consumer) = (clients.backbone, &clients.consumer);
+        let acquired = acquire(self.config, backbone, consumer, log, &numbers, is_stopped)?;
+        let Some(acquired) = acquired else {
+            return Ok(false);
+        };
         self.taken.extend_from_slice(partitions);
-        self.owned.extend(states.into_iter().map(Owned::new));
+        self.owned.extend(acquired.owned);
+        self.unknown.extend(acquired.unknown);
         self.reindex();
         // The end marks of the restored shares need not wait.
-        self.flush(producer, consumer)?;
+        self.flush(clients, log)?;
         Ok(true)
     }
 
-    fn flush(&mut self, producer: &mut Producer, consumer: &GroupConsumer) -> Result<(), InventoryError> {
+    fn flush(&mut self, clients: &Clients<'_>, log: &mut KafkaLog) -> Result<(), InventoryError> {
         let counters = &self.config.counters;
         let start = Instant::now();
-        let flushed = flush(&mut self.owned, producer, consumer, counters)?;
+        self.rebuild_unsound(clients, log)?;
+        if self.headed.elapsed() >= self.config.idle_head {
+            self.headed = Instant::now();
+            self.owned.iter_mut().for_each(Owned::request_head);
+        }
+        let group = KafkaGroup {
+            consumer: &clients.consumer,
+            floors: &clients.floors,
+        };
+        let flushed = flush(&mut self.owned, log, &group, counters)?;
         let took = start.elapsed();
         if flushed.heads > 0 {
             self.has_flushed = true;
@@ -216,6 +254,43 @@ impl<'a> Session<'a> {
         self.interval.adapt(self.config, took);
         Counters::set(&counters.flush_interval_ms, self.interval.now.as_millis() as u64);
         self.flushed = Instant::now();
+        Ok(())
+    }
+
+    /// Makes anew what turned out not to be what an earlier owner had.
+    fn rebuild_unsound(&mut self, clients: &Clients<'_>, log: &mut KafkaLog) -> Result<(), InventoryError> {
+        for owned in &mut self.owned {
+            if owned.state.is_sound() {
+                continue;
+            }
+            let partition = owned.state.number();
+            tracing::warn!(
+                partition,
+                offset = owned.state.next(),
+                "the state differs and is made anew"
+            );
+            let rebuilt =
+                check_log(&log.producer, owned).and_then(|()| owned.rebuild(log, &self.config.counters));
+            match rebuilt {
+                Ok(()) => {
+                    clients.consumer.go_to(MOVEMENTS, partition, owned.state.next())?;
+                }
+                Err(error @ (InventoryError::LogGone { .. } | InventoryError::Image { .. })) => {
+                    tracing::error!(%error, "the partition is unknown from now on; the others go on");
+                    self.unknown.push(partition);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if self
+            .owned
+            .iter()
+            .any(|owned| self.unknown.contains(&owned.state.number()))
+        {
+            self.owned
+                .retain(|owned| !self.unknown.contains(&owned.state.number()));
+            self.reindex();
+        }
         Ok(())
     }
 
@@ -240,13 +315,16 @@ impl<'a> Session<'a> {
             }
             self.index[number] = Some(position);
         }
-        Counters::set(&self.config.counters.partitions, self.owned.len() as u64);
+        let counters = &self.config.counters;
+        Counters::set(&counters.partitions, self.owned.len() as u64);
+        Counters::set(&counters.partitions_unknown, self.unknown.len() as u64);
     }
 
     fn drop_partitions(&mut self, partitions: &[Assignment]) {
         let is_gone = |number| partitions.iter().any(|(_, gone)| *gone == number);
         self.owned.retain(|owned| !is_gone(owned.state.number()));
         self.taken.retain(|(_, number)| !is_gone(*number));
+        self.unknown.retain(|number| !is_gone(*number));
         self.reindex();
     }
 
@@ -256,10 +334,15 @@ impl<'a> Session<'a> {
             // Fetched before the partition was given back.
             return Ok(());
         };
-        let state = &mut self.owned[owned].state;
+        let owned = &mut self.owned[owned];
+        if record.offset() < owned.state.next() {
+            // Fetched before it was made anew.
+            return Ok(());
+        }
         let payload = record.payload().unwrap_or_default();
+        owned.leader_epoch = record.leader_epoch();
         let (is_readable, applied) = apply(
-            state,
+            &mut owned.state,
             &mut self.transaction,
             payload,
             record.offset(),
@@ -278,8 +361,10 @@ impl<'a> Session<'a> {
             Applied::Repeat => Counters::add(&counters.repeats, 1),
             Applied::Replayed => Counters::add(&counters.replayed, 1),
             Applied::Refused(refusal) => {
-                Counters::add(&counters.dead_letters, 1);
-                send_dead_letter(record, refusal, producer)?;
+                if record.offset() >= owned.letters_from {
+                    Counters::add(&counters.dead_letters, 1);
+                    send_dead_letter(record, refusal, producer)?;
+                }
             }
         }
         Ok(())

@@ -11,6 +11,8 @@ use contracts::hash::finish;
 use contracts::ids::{SourceId, TILL_NUMBER_MAX};
 use contracts::records::{self, BusinessDayBand, NumberRange, RecentContent, SourceKind};
 
+use crate::plant::{self, Plant};
+
 /// Ranges that may be missing at once. One more gap sends the transaction to the dead letters, visibly.
 const MISSING_MAX: usize = 1024;
 /// Business days whose bands are kept; an older one cannot be placed any more.
@@ -158,14 +160,11 @@ impl Window {
             Some(_) => return None,
             None => (0, 0),
         };
+        let modulus = TILL_NUMBER_MAX + u64::from(plant::is(Plant::Modulus10000));
         // The candidate at or below `high`, and the one above it.
-        let cycle = high.saturating_sub(raw) / TILL_NUMBER_MAX;
-        let below = raw + cycle * TILL_NUMBER_MAX;
-        let candidates = [
-            below.checked_sub(TILL_NUMBER_MAX),
-            Some(below),
-            Some(below + TILL_NUMBER_MAX),
-        ];
+        let cycle = high.saturating_sub(raw) / modulus;
+        let below = raw + cycle * modulus;
+        let candidates = [below.checked_sub(modulus), Some(below), Some(below + modulus)];
         let distance = |number: u64| low.saturating_sub(number) + number.saturating_sub(high);
         let mut candidates = candidates.into_iter().flatten().filter(|number| *number > 0);
         let mut nearest = candidates.next()?;
@@ -283,6 +282,10 @@ impl Window {
     /// partition are wrapping sums of these.
     pub fn digest(&self, key: u64) -> u64 {
         const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        // Nothing is in: whether somebody wrote its key or not, the sum is the same.
+        if self.highest == 0 {
+            return 0;
+        }
         let mut digest = finish(key);
         let mut eat = |word: u64| digest = (digest ^ word).wrapping_mul(ODD).rotate_left(29);
         eat(self.highest);

@@ -5,10 +5,8 @@
 
 mod support;
 
-use inventory::{InventoryError, OutTopic};
-use support::{
-    MemoryLog, completeness, live, repeats, stock, story, take_over, totals, totals_of, undisturbed, view,
-};
+use inventory::OutTopic;
+use support::{MemoryLog, assert_right, live, story, take_over, view};
 
 /// What happens between one owner's death and the next owner's start.
 #[derive(Clone, Copy, Debug)]
@@ -33,18 +31,6 @@ fn apply_between(between: Between, log: &mut MemoryLog) {
         Between::PartialsLost => log.lose_unacknowledged(OutTopic::Partials),
         Between::StateLost => log.lose_unacknowledged(OutTopic::State),
     }
-}
-
-/// Everything that a reader can see equals what an undisturbed owner makes of the same movements.
-fn assert_right(log: &MemoryLog, movements: &[contracts::records::Movement], what: &str) {
-    let (partition, _) = undisturbed(movements);
-    let expected = stock(&partition);
-    assert_eq!(view(log), expected, "{what}");
-    assert_eq!(totals(log), totals_of(&expected), "{what}");
-    let mut calm = MemoryLog::default();
-    live(movements, usize::MAX, &mut calm).expect("nothing breaks");
-    assert_eq!(completeness(log), completeness(&calm), "{what}");
-    assert_eq!(repeats(log), repeats(&calm), "{what}");
 }
 
 fn records_of(movements: &[contracts::records::Movement], flush_every: usize) -> usize {
@@ -122,52 +108,4 @@ fn an_owner_publishes_nothing_before_it_is_where_its_predecessor_was() {
         }
     }
     assert!(was_ahead > 0, "some cells were durable ahead of their head");
-}
-
-#[test]
-fn a_displaced_record_is_noticed_before_anything_is_published() {
-    let movements = story(5, 60);
-    let mut log = MemoryLog::default();
-    live(&movements[..40], 8, &mut log).expect("nothing breaks");
-    // An old record of a cell comes last, as a paused owner writes it; compaction then drops the better one.
-    let (old, _) = cell_with_history(&log);
-    log.records.push(old);
-    log.compact();
-    let error = live(&movements, 8, &mut log).expect_err("the state is not what its owner had");
-    assert!(matches!(error, InventoryError::Differs { .. }), "{error}");
-}
-
-#[test]
-fn a_late_record_of_an_old_owner_does_not_win_over_a_better_one() {
-    let movements = story(5, 60);
-    let mut log = MemoryLog::default();
-    live(&movements[..40], 8, &mut log).expect("nothing breaks");
-    let (old, _) = cell_with_history(&log);
-    take_over(&mut log).expect("the state is readable");
-    log.records.push(old);
-    let mut restored = inventory::Restore::new(support::PARTITION);
-    for (offset, record) in (0..).zip(log.of(OutTopic::State)) {
-        restored
-            .take(offset, &record.key, &record.value)
-            .expect("the state is readable");
-    }
-    assert_eq!(restored.stale_records(), 1);
-    live(&movements, 8, &mut log).expect("the better record is still there");
-    assert_right(&log, &movements, "behind a zombie's record");
-}
-
-/// A record of a cell that was written again later, and that later one.
-fn cell_with_history(log: &MemoryLog) -> (support::Written, support::Written) {
-    let cells: Vec<_> = log
-        .of(OutTopic::State)
-        .filter(|record| record.key.starts_with(b"c/"))
-        .collect();
-    let pair = cells.iter().enumerate().find_map(|(index, old)| {
-        let newer = cells[index + 1..]
-            .iter()
-            .rev()
-            .find(|newer| newer.key == old.key)?;
-        Some(((*old).clone(), (*newer).clone()))
-    });
-    pair.expect("a cell was written twice")
 }

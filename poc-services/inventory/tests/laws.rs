@@ -154,7 +154,7 @@ fn a_cell_that_is_ahead_skips_both_lines_of_its_sku_and_the_window_takes_the_tra
     let mut log = MemoryLog::default();
     live(&[basket.clone()], 1, &mut log).expect("nothing breaks");
     // The head and the windows of the flush are lost, its cell is not.
-    log.records.retain(|record| record.key.starts_with(b"c/"));
+    log.lose(|record| !record.key.starts_with(b"c/"));
     let Owned { mut state, .. } = take_over(&mut log).expect("the state is readable");
     assert_eq!(apply(&mut state, &basket, 0), Applied::New { lines: 0 });
     assert_eq!(stock(&state)[&(place, 7)].sold, 3_000);

@@ -72,7 +72,7 @@ pub struct Claim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
     Cell(LocationId, Sku),
-    /// A window, a completeness, a barrier, an intent or a head.
+    /// A window, a completeness, a barrier, an intent, a head or a part of an image.
     Bookkeeping,
     Unknown,
 }
@@ -84,7 +84,7 @@ pub fn key(bytes: &[u8]) -> Key {
     };
     match tag {
         b'c' => cell_key(rest).map_or(Key::Unknown, |(location, sku)| Key::Cell(location, sku)),
-        b'w' | b'k' | b'b' | b'i' | b'h' => Key::Bookkeeping,
+        b'w' | b'k' | b'b' | b'i' | b'h' | b'm' | b's' => Key::Bookkeeping,
         _ => Key::Unknown,
     }
 }

@@ -6,6 +6,7 @@ use contracts::topics::{Policy, Topic};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::config::{Backbone, BackboneError, client_error};
 
@@ -154,6 +155,33 @@ async fn check_settings(
 }
 
 impl Backbone {
+    /// Deletes the records of partitions that lie below offsets, for good.
+    pub async fn delete_records(&self, topic: &str, below: &[(u32, u64)]) -> Result<(), BackboneError> {
+        let admin: AdminClient<DefaultClientContext> = self
+            .client_config("stockstream-admin")
+            .create()
+            .map_err(client_error("stockstream-admin"))?;
+        let mut list = TopicPartitionList::with_capacity(below.len());
+        for (partition, offset) in below {
+            list.add_partition_offset(topic, *partition as i32, Offset::Offset(*offset as i64))
+                .map_err(client_error("stockstream-admin"))?;
+        }
+        let options = AdminOptions::new()
+            .operation_timeout(Some(TIMEOUT))
+            .request_timeout(Some(TIMEOUT));
+        let deleted = admin
+            .delete_records(&list, &options)
+            .await
+            .map_err(client_error("stockstream-admin"))?;
+        for element in deleted.elements() {
+            element.error().map_err(|error| BackboneError::Topic {
+                topic: format!("{topic}[{}]", element.partition()),
+                message: format!("records cannot be deleted: {error}"),
+            })?;
+        }
+        Ok(())
+    }
+
     /// Deletes topics, those that are missing not being an error, and waits until they are gone.
     pub async fn delete_topics(&self, topics: &[Topic]) -> Result<(), BackboneError> {
         let admin: AdminClient<DefaultClientContext> = self

@@ -27,6 +27,11 @@ pub enum BackboneError {
     Delivery { failed: u64, first: String },
     #[error("records to Kafka were not acknowledged within {waited_ms} ms, {in_flight} are still under way")]
     FlushTimeout { waited_ms: u128, in_flight: i32 },
+    #[error(
+        "`{client}` cannot read on where it was: {source}; the log was cut off or trimmed there, so records that were \
+         acknowledged may be gone"
+    )]
+    Position { client: String, source: KafkaError },
     #[error("commit for group `{group}` was refused: {source}")]
     Commit { group: String, source: KafkaError },
 }
@@ -135,10 +140,15 @@ impl Backbone {
             .set("topic.metadata.refresh.interval.ms", "30000")
             .set("allow.auto.create.topics", "false")
             .set_log_level(RDKafkaLogLevel::Error);
+        self.add_settings(&mut config);
+        config
+    }
+
+    /// Over ours: called last.
+    fn add_settings(&self, config: &mut ClientConfig) {
         for (key, value) in &self.options.settings {
             config.set(key, value);
         }
-        config
     }
 
     pub(super) fn producer_config(&self, client_id: &str, linger_ms: u32) -> ClientConfig {
@@ -160,6 +170,7 @@ impl Backbone {
                 "compression.type",
                 if self.options.compress { "lz4" } else { "none" },
             );
+        self.add_settings(&mut config);
         config
     }
 
@@ -190,6 +201,7 @@ impl Backbone {
             .set("queued.min.messages", "50000")
             .set("queued.max.messages.kbytes", "32768")
             .set("check.crcs", "true");
+        self.add_settings(&mut config);
         config
     }
 }

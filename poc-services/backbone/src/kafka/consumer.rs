@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
@@ -14,6 +14,11 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
 use super::config::{Backbone, BackboneError, OffsetReset, SharedContext, client_error};
+use super::ffi;
+
+/// A position that was assigned must be readable by then.
+const SEEK_WITHIN: Duration = Duration::from_secs(10);
+const SEEK_PAUSE: Duration = Duration::from_millis(5);
 
 /// One record, borrowed from the client's buffer.
 pub struct Record<'a>(BorrowedMessage<'a>);
@@ -38,6 +43,11 @@ impl Record<'_> {
     /// `None`: a tombstone.
     pub fn payload(&self) -> Option<&[u8]> {
         self.0.payload()
+    }
+
+    /// The leader epoch that it was written in; -1 = unknown.
+    pub fn leader_epoch(&self) -> i32 {
+        ffi::leader_epoch(&self.0)
     }
 
     pub fn timestamp_ms(&self) -> Option<i64> {
@@ -71,6 +81,12 @@ pub enum StartAt {
     /// Where the group committed, or as [`OffsetReset`] says.
     Committed,
     Offset(u64),
+    /// Behind a record that was written in a leader epoch: where the log has been cut off meanwhile and goes on
+    /// otherwise, reading is an error with [`OffsetReset::Error`].
+    Behind {
+        offset: u64,
+        leader_epoch: i32,
+    },
 }
 
 pub enum Event<'a> {
@@ -163,10 +179,7 @@ impl GroupConsumer {
             Some(Ok(message)) => Ok(Some(Event::Record(Record(message)))),
             Some(Err(error)) => {
                 if is_fatal(&error) {
-                    return Err(BackboneError::Client {
-                        client: self.group.clone(),
-                        source: error,
-                    });
+                    return Err(self.fatal(error));
                 }
                 tracing::debug!(%error, group = self.group, "poll");
                 Ok(None)
@@ -184,34 +197,76 @@ impl GroupConsumer {
     pub fn poll_record(&self, timeout: Duration) -> Result<Option<Record<'_>>, BackboneError> {
         match self.inner.poll(timeout) {
             Some(Ok(message)) => Ok(Some(Record(message))),
-            Some(Err(error)) if is_fatal(&error) => Err(BackboneError::Client {
-                client: self.group.clone(),
-                source: error,
-            }),
+            Some(Err(error)) if is_fatal(&error) => Err(self.fatal(error)),
             _ => Ok(None),
+        }
+    }
+
+    fn fatal(&self, source: KafkaError) -> BackboneError {
+        use rdkafka::error::RDKafkaErrorCode as Code;
+        let client = self.group.clone();
+        match source.rdkafka_error_code() {
+            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation) => {
+                BackboneError::Position { client, source }
+            }
+            _ => BackboneError::Client { client, source },
         }
     }
 
     /// Begins to read partitions that were assigned.
     pub fn take(&self, partitions: &[(Assignment, StartAt)]) -> Result<(), BackboneError> {
         let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for ((topic, partition), start) in partitions {
+        let mut to_check = TopicPartitionList::new();
+        for (index, ((topic, partition), start)) in partitions.iter().enumerate() {
             let offset = match start {
-                StartAt::Committed => Offset::Stored,
-                StartAt::Offset(offset) => Offset::Offset(*offset as i64),
-            };
-            let offset = if *start == StartAt::Committed {
-                Offset::Invalid
-            } else {
-                offset
+                StartAt::Committed => Offset::Invalid,
+                StartAt::Offset(offset) | StartAt::Behind { offset, .. } => Offset::Offset(*offset as i64),
             };
             list.add_partition_offset(topic, *partition as i32, offset)
                 .map_err(client_error(&self.group))?;
+            if let StartAt::Behind { leader_epoch, .. } = start
+                && *leader_epoch >= 0
+            {
+                ffi::set_leader_epoch(&mut list, index, *leader_epoch);
+                to_check
+                    .add_partition_offset(topic, *partition as i32, offset)
+                    .map_err(client_error(&self.group))?;
+                let last = to_check.count() - 1;
+                ffi::set_leader_epoch(&mut to_check, last, *leader_epoch);
+            }
         }
         self.unanswered.lock().take();
         self.inner
             .incremental_assign(&list)
-            .map_err(client_error(&self.group))
+            .map_err(client_error(&self.group))?;
+        self.seek(&to_check)
+    }
+
+    /// The client asks the broker whether a position is still in its log only when it seeks there.
+    fn seek(&self, list: &TopicPartitionList) -> Result<(), BackboneError> {
+        let deadline = Instant::now() + SEEK_WITHIN;
+        while list.count() > 0 {
+            let sought = self
+                .inner
+                .seek_partitions(list.clone(), SEEK_WITHIN)
+                .map_err(client_error(&self.group))?;
+            let failed = sought.elements().iter().find_map(|element| element.error().err());
+            match failed {
+                None => return Ok(()),
+                // It has not begun to fetch yet.
+                Some(_) if Instant::now() < deadline => std::thread::sleep(SEEK_PAUSE),
+                Some(source) => return Err(client_error(&self.group)(source)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on reading a partition that is taken from another offset.
+    pub fn go_to(&self, topic: &str, partition: u32, offset: u64) -> Result<(), BackboneError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition as i32, Offset::Offset(offset as i64))
+            .map_err(client_error(&self.group))?;
+        self.seek(&list)
     }
 
     /// Takes all of an assignment from where the group committed.
@@ -271,6 +326,11 @@ impl GroupConsumer {
             .collect())
     }
 
+    /// The group gave what this member had to others, without asking it.
+    pub fn is_lost(&self) -> bool {
+        self.inner.assignment_lost()
+    }
+
     /// Pauses or resumes reading, without leaving the group.
     pub fn pause(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
         self.inner
@@ -326,6 +386,7 @@ fn is_fatal(error: &KafkaError) -> bool {
                 | Code::GroupAuthorizationFailed
                 | Code::AutoOffsetReset
                 | Code::OffsetOutOfRange
+                | Code::LogTruncation
         )
     )
 }
@@ -371,7 +432,40 @@ impl Reader {
     }
 }
 
+/// Commits offsets for a group without members: what they mean is between those who read them.
+pub struct OffsetKeeper {
+    inner: BaseConsumer<SharedContext>,
+    group: String,
+}
+
+impl OffsetKeeper {
+    pub fn commit(&self, next: &[(Assignment, u64)]) -> Result<(), BackboneError> {
+        let mut list = TopicPartitionList::with_capacity(next.len());
+        for ((topic, partition), offset) in next {
+            list.add_partition_offset(topic, *partition as i32, Offset::Offset(*offset as i64))
+                .map_err(client_error(&self.group))?;
+        }
+        self.inner
+            .commit(&list, CommitMode::Sync)
+            .map_err(|source| BackboneError::Commit {
+                group: self.group.clone(),
+                source,
+            })
+    }
+}
+
 impl Backbone {
+    pub fn offset_keeper(&self, client_id: &str, group: &str) -> Result<OffsetKeeper, BackboneError> {
+        let inner = self
+            .consumer_config(client_id, group, OffsetReset::Earliest)
+            .create_with_context(SharedContext::default())
+            .map_err(client_error(client_id))?;
+        Ok(OffsetKeeper {
+            inner,
+            group: group.to_owned(),
+        })
+    }
+
     pub fn group_consumer(
         &self,
         client_id: &str,

@@ -1,10 +1,14 @@
 //! What the safe wrapper of librdkafka does not offer. The only unsafe code of the workspace.
 #![allow(unsafe_code)]
 
+use std::ffi::{CStr, CString};
 use std::time::Duration;
 
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{IsError as _, KafkaError, KafkaResult};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka_sys as sys;
 
 /// Waits until nothing is queued or in flight, sending at once what would linger.
 ///
@@ -18,5 +22,103 @@ pub fn flush<C: ClientContext>(client: &Client<C>, timeout: Duration) -> KafkaRe
         Err(KafkaError::Flush(code.into()))
     } else {
         Ok(())
+    }
+}
+
+/// Puts the next offset in the log of each partition into the list: one request a leader, whatever kind the client is.
+/// All offsets of the list are to be `Offset::End`.
+pub fn ends<C: ClientContext>(
+    client: &Client<C>,
+    list: &mut TopicPartitionList,
+    timeout: Duration,
+) -> KafkaResult<()> {
+    let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: client and list are borrowed for the call, so their native handles are alive, and nobody else has the list.
+    let code = unsafe { sys::rd_kafka_offsets_for_times(client.native_ptr(), list.ptr(), timeout_ms) };
+    if code.is_error() {
+        Err(KafkaError::OffsetFetch(code.into()))
+    } else {
+        Ok(())
+    }
+}
+
+/// The leader epoch in which a record was written; -1 where the broker does not tell.
+pub fn leader_epoch(message: &BorrowedMessage<'_>) -> i32 {
+    // SAFETY: the message is borrowed, so the native one is alive.
+    unsafe { sys::rd_kafka_message_leader_epoch(message.ptr()) }
+}
+
+/// Says in which leader epoch the record before a partition's offset was written, so that the client can have the broker
+/// check it.
+pub fn set_leader_epoch(list: &mut TopicPartitionList, index: usize, leader_epoch: i32) {
+    if index >= list.count() {
+        return;
+    }
+    // SAFETY: the list is ours alone, and has more elements than `index`.
+    unsafe {
+        let element = (*list.ptr()).elems.add(index);
+        sys::rd_kafka_topic_partition_set_leader_epoch(element, leader_epoch);
+    }
+}
+
+/// The id that the cluster gave a topic when it was created; an error says why there is none.
+pub fn topic_id<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    timeout: Duration,
+) -> Result<String, String> {
+    let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    let name = CString::new(topic).map_err(|error| error.to_string())?;
+    let rk = client.native_ptr();
+    let mut names = [name.as_ptr()];
+    // SAFETY: the client is borrowed, so its handle is alive. What is made here is destroyed here, once, behind its last
+    // use; the call copies the names; the event owns what is read out of it, and is destroyed behind that.
+    unsafe {
+        let topics = sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), 1);
+        let queue = sys::rd_kafka_queue_new(rk);
+        sys::rd_kafka_DescribeTopics(rk, topics, std::ptr::null(), queue);
+        sys::rd_kafka_TopicCollection_destroy(topics);
+        let event = sys::rd_kafka_queue_poll(queue, timeout_ms);
+        let id = if event.is_null() {
+            Err("no answer in time".to_owned())
+        } else {
+            let id = described_id(event);
+            sys::rd_kafka_event_destroy(event);
+            id
+        };
+        sys::rd_kafka_queue_destroy(queue);
+        id
+    }
+}
+
+/// # Safety
+/// The event is alive.
+unsafe fn described_id(event: *mut sys::rd_kafka_event_t) -> Result<String, String> {
+    // SAFETY: all of these only look into the event; a result is asked for only where the event has one.
+    unsafe {
+        if sys::rd_kafka_event_error(event).is_error() {
+            let text = sys::rd_kafka_event_error_string(event);
+            return Err(CStr::from_ptr(text).to_string_lossy().into_owned());
+        }
+        let result = sys::rd_kafka_event_DescribeTopics_result(event);
+        if result.is_null() {
+            return Err("the answer is none to the question".into());
+        }
+        let mut count = 0;
+        let topics = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+        if count == 0 || topics.is_null() {
+            return Err("the topic is unknown".into());
+        }
+        let topic = *topics;
+        let error = sys::rd_kafka_TopicDescription_error(topic);
+        if !error.is_null() && sys::rd_kafka_error_code(error).is_error() {
+            let text = sys::rd_kafka_error_string(error);
+            return Err(CStr::from_ptr(text).to_string_lossy().into_owned());
+        }
+        let id = sys::rd_kafka_Uuid_base64str(sys::rd_kafka_TopicDescription_topic_id(topic));
+        if id.is_null() {
+            return Err("the topic has no id".into());
+        }
+        Ok(CStr::from_ptr(id).to_string_lossy().into_owned())
     }
 }

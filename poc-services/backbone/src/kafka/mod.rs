@@ -2,7 +2,8 @@
 //!
 //! What a service gets: [`Producer`] (errors only, acknowledged by [`Producer::flush`]), [`AckProducer`] (each batch
 //! acknowledged on its own), [`GroupConsumer`] (a member of a group, the service decides when an assignment is taken
-//! and given back), [`Reader`] (all partitions of a topic, no group), [`LagProbe`].
+//! and given back), [`OffsetKeeper`] (offsets of a group without members), [`Reader`] (all partitions of a topic, no
+//! group), [`LagProbe`].
 //!
 //! Calls block; async callers use `spawn_blocking`, but for [`AckProducer`] and [`Backbone::ensure_topics`].
 
@@ -14,6 +15,6 @@ mod lag;
 mod producer;
 
 pub use config::{Backbone, BackboneError, BackboneOptions, OffsetReset};
-pub use consumer::{Assignment, Event, GroupConsumer, Reader, Record, StartAt};
+pub use consumer::{Assignment, Event, GroupConsumer, OffsetKeeper, Reader, Record, StartAt};
 pub use lag::{LagProbe, PartitionLag};
 pub use producer::{AckProducer, BatchAck, Header, Producer};

@@ -11,6 +11,7 @@ use rdkafka::message::{Header as KafkaHeader, Message as _, OwnedHeaders};
 use rdkafka::producer::{
     BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer,
 };
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::config::{Backbone, BackboneError, client_error};
 use super::ffi;
@@ -85,6 +86,24 @@ impl Producer {
         }
     }
 
+    /// Sends a tombstone.
+    pub fn delete(&mut self, topic: &str, partition: u32, key: &[u8]) -> Result<(), BackboneError> {
+        let mut record = BaseRecord::<'_, [u8], [u8]>::to(topic)
+            .partition(partition as i32)
+            .key(key);
+        loop {
+            match self.inner.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    record = back;
+                    self.waits += 1;
+                    self.inner.poll(Duration::from_millis(5));
+                }
+                Err((source, _)) => return Err(client_error("producer")(source)),
+            }
+        }
+    }
+
     /// Returns when all that was sent is acknowledged. An error means that some of it may or may not be in the log:
     /// the caller starts again from its last durable position.
     pub fn flush(&mut self, timeout: Duration) -> Result<(), BackboneError> {
@@ -127,6 +146,44 @@ impl Producer {
             message: error.to_string(),
         })?;
         Ok((low as u64, high as u64))
+    }
+
+    /// Next offsets of partitions, in the order of the question, by one request a leader.
+    pub fn ends(&self, partitions: &[(&str, u32)]) -> Result<Vec<u64>, BackboneError> {
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for (topic, partition) in partitions {
+            list.add_partition_offset(topic, *partition as i32, Offset::End)
+                .map_err(client_error("producer"))?;
+        }
+        ffi::ends(self.inner.client(), &mut list, WATERMARK_TIMEOUT).map_err(client_error("producer"))?;
+        let fail = |(topic, partition): &(&str, u32), message: String| BackboneError::Topic {
+            topic: format!("{topic}[{partition}]"),
+            message,
+        };
+        partitions
+            .iter()
+            .map(|asked| {
+                let found = list
+                    .find_partition(asked.0, asked.1 as i32)
+                    .ok_or_else(|| fail(asked, "has no next offset".into()))?;
+                found.error().map_err(|error| fail(asked, error.to_string()))?;
+                match found.offset() {
+                    Offset::Offset(offset) => Ok(offset as u64),
+                    other => Err(fail(asked, format!("has no next offset: {other:?}"))),
+                }
+            })
+            .collect()
+    }
+
+    /// The id that the cluster gave a topic when it was created: another topic of the same name has another.
+    pub fn topic_id(&self, topic: &str) -> Result<String, BackboneError> {
+        ffi::topic_id(self.inner.client(), topic, WATERMARK_TIMEOUT).map_err(|message| BackboneError::Topic {
+            topic: topic.to_owned(),
+            message,
+        })
     }
 
     /// How often a send had to wait for room in the client's queue.

@@ -2,15 +2,16 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use contracts::ids::LocationId;
 use contracts::records::{self, Movement, MovementKind, MovementLine, SourceKind};
 use contracts::topics::{StateKey, partition_of};
 use inventory::{
-    Applied, Cell, Counters, Group, InventoryError, Items, Log, OutTopic, Owned, Partition, Restore, Seen,
-    Transaction, flush,
+    Applied, Cell as StockCell, Counters, Group, InventoryError, Items, Log, OutTopic, Owned, Partition,
+    Taker, Taking, Transaction, flush,
 };
 use prost::Message as _;
 
@@ -26,7 +27,7 @@ pub fn places(count: usize) -> Vec<LocationId> {
 }
 
 /// Stock by place and SKU, with what was applied and how far.
-pub type Stock = BTreeMap<(LocationId, u32), Cell>;
+pub type Stock = BTreeMap<(LocationId, u32), StockCell>;
 
 pub fn stock(partition: &Partition) -> Stock {
     let mut stock = Stock::new();
@@ -169,26 +170,82 @@ pub fn undisturbed(movements: &[Movement]) -> (Partition, Vec<Applied>) {
     (partition, applied)
 }
 
-#[derive(Clone, Debug)]
+/// A record of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     pub topic: OutTopic,
+    pub offset: u64,
     pub key: Vec<u8>,
-    pub value: Vec<u8>,
+    /// `None`: a tombstone.
+    pub value: Option<Vec<u8>>,
 }
 
-/// Takes records until it breaks.
+impl Written {
+    pub fn bytes(&self) -> &[u8] {
+        self.value.as_deref().expect("it is no tombstone")
+    }
+}
+
+/// Takes records until it breaks, and among them those that somebody else sends late.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryLog {
     pub records: Vec<Written>,
+    /// Next offset of each topic.
+    pub next: BTreeMap<OutTopic, u64>,
     /// Records before it are durable.
     pub durable: usize,
     /// Records that it still takes.
     pub left: Option<usize>,
+    /// Sends and looks of the owner so far.
+    pub steps: usize,
+    /// What comes from somebody else when the owner has done so many steps, in ascending order.
+    pub late: Vec<(usize, Written)>,
+    /// Movements between two images; 0: none is made.
+    pub image_every: u64,
 }
 
 impl MemoryLog {
     pub fn of(&self, topic: OutTopic) -> impl Iterator<Item = &Written> {
         self.records.iter().filter(move |record| record.topic == topic)
+    }
+
+    /// Appends a record as it comes, and gives it its offset.
+    pub fn append(&mut self, topic: OutTopic, key: &[u8], value: Option<&[u8]>) {
+        let next = self.next.entry(topic).or_default();
+        self.records.push(Written {
+            topic,
+            offset: *next,
+            key: key.to_vec(),
+            value: value.map(<[u8]>::to_vec),
+        });
+        *next += 1;
+    }
+
+    fn step(&mut self) {
+        while self.late.first().is_some_and(|(step, _)| *step <= self.steps) {
+            let (_, record) = self.late.remove(0);
+            self.append(record.topic, &record.key, record.value.as_deref());
+        }
+        self.steps += 1;
+    }
+
+    fn take(&mut self, topic: OutTopic, key: &[u8], value: Option<&[u8]>) -> Result<(), InventoryError> {
+        self.step();
+        if let Some(left) = &mut self.left {
+            *left = left.checked_sub(1).ok_or_else(broken)?;
+        }
+        self.append(topic, key, value);
+        Ok(())
+    }
+
+    /// Loses records as no broker should; where they were the last, others come in their place.
+    pub fn lose(&mut self, is_lost: impl Fn(&Written) -> bool) {
+        self.records.retain(|record| !is_lost(record));
+        self.durable = self.records.len();
+        for (topic, next) in &mut self.next {
+            let last = self.records.iter().filter(|record| record.topic == *topic).last();
+            *next = last.map_or(0, |record| record.offset + 1);
+        }
     }
 
     /// Loses what was not acknowledged of one topic, which can happen to each alone.
@@ -199,6 +256,8 @@ impl MemoryLog {
             position += 1;
             record.topic != topic || position <= durable
         });
+        let last = self.of(topic).last().map(|record| record.offset + 1);
+        self.next.insert(topic, last.unwrap_or(0));
         self.durable = self.records.len();
     }
 
@@ -217,7 +276,7 @@ impl MemoryLog {
     }
 }
 
-fn broken() -> InventoryError {
+pub fn broken() -> InventoryError {
     InventoryError::Lost {
         partitions: vec![PARTITION],
     }
@@ -232,86 +291,185 @@ impl Log for MemoryLog {
         value: &[u8],
     ) -> Result<(), InventoryError> {
         assert_eq!(partition, PARTITION);
-        if let Some(left) = &mut self.left {
-            *left = left.checked_sub(1).ok_or_else(broken)?;
-        }
-        self.records.push(Written {
-            topic,
-            key: key.to_vec(),
-            value: value.to_vec(),
-        });
-        Ok(())
+        self.take(topic, key, Some(value))
+    }
+
+    fn delete(&mut self, topic: OutTopic, partition: u32, key: &[u8]) -> Result<(), InventoryError> {
+        assert_eq!(partition, PARTITION);
+        self.take(topic, key, None)
     }
 
     fn acknowledged(&mut self) -> Result<(), InventoryError> {
+        self.step();
         if self.left == Some(0) {
             return Err(broken());
         }
         self.durable = self.records.len();
         Ok(())
     }
+
+    fn ends(&mut self, partitions: &[(OutTopic, u32)]) -> Result<Vec<u64>, InventoryError> {
+        self.step();
+        Ok(partitions
+            .iter()
+            .map(|(topic, _)| self.next.get(topic).copied().unwrap_or(0))
+            .collect())
+    }
+
+    fn read(
+        &mut self,
+        topic: OutTopic,
+        _: u32,
+        from: u64,
+        end: u64,
+        take: &mut Taker<'_>,
+    ) -> Result<(), InventoryError> {
+        for record in self
+            .of(topic)
+            .filter(|record| (from..end).contains(&record.offset))
+        {
+            take(record.offset, &record.key, record.value.as_deref())?;
+        }
+        Ok(())
+    }
 }
 
-/// Remembers the last commit.
+/// Remembers what it was told last.
 #[derive(Debug, Default)]
-pub struct MemoryGroup(pub RefCell<Option<u64>>);
+pub struct MemoryGroup {
+    pub committed: Cell<Option<(u64, u32)>>,
+    pub floor: Cell<u64>,
+    pub is_lost: Cell<bool>,
+    pub refuses: Cell<bool>,
+}
 
 impl Group for MemoryGroup {
-    fn commit(&self, partitions: &[(u32, u64)], _: u32) -> Result<(), InventoryError> {
-        *self.0.borrow_mut() = partitions.first().map(|partition| partition.1);
+    fn commit(&self, partitions: &[(u32, u64)], epoch: u32) -> Result<bool, InventoryError> {
+        if self.refuses.get() {
+            return Ok(false);
+        }
+        self.committed
+            .set(partitions.first().map(|partition| (partition.1, epoch)));
+        Ok(true)
+    }
+
+    fn is_lost(&self) -> bool {
+        self.is_lost.get()
+    }
+
+    fn keep_from(&self, _: u32, offset: u64) -> Result<(), InventoryError> {
+        self.floor.set(offset);
         Ok(())
     }
 }
 
 /// Takes the partition over as an owner does: a barrier above all epochs, then the state up to it.
 pub fn take_over(log: &mut MemoryLog) -> Result<Owned, InventoryError> {
-    let mut restore = Restore::new(PARTITION);
-    for (offset, record) in (0..).zip(log.of(OutTopic::State)) {
-        restore.take(offset, &record.key, &record.value)?;
-    }
-    let epoch = restore.epoch_max() + 1;
-    let barrier = records::Barrier {
-        epoch,
-        ..records::Barrier::default()
-    };
-    let (key, value) = (
-        StateKey::Barrier {
-            partition: PARTITION,
-            epoch,
+    take_over_with(log, &MemoryGroup::default(), &Counters::default(), |_| {})
+}
+
+/// `between` happens to the log while the barrier is on its way.
+pub fn take_over_with(
+    log: &mut MemoryLog,
+    group: &MemoryGroup,
+    counters: &Counters,
+    mut between: impl FnMut(&mut MemoryLog),
+) -> Result<Owned, InventoryError> {
+    let mut taking = Taking::new(PARTITION, group.committed.get());
+    let state = [(OutTopic::State, PARTITION)];
+    let end = log.ends(&state)?[0];
+    while !taking.is_done() {
+        if taking.wants_barrier(end) {
+            between(log);
+            taking.send_barrier("test", log.steps as u64, log)?;
+            log.acknowledged()?;
         }
-        .to_bytes(),
-        barrier.encode_to_vec(),
-    );
-    for topic in [OutTopic::State, OutTopic::Partials] {
-        log.send(topic, PARTITION, &key, &value)?;
+        if taking.wants_end() {
+            let end = log.ends(&state)?[0];
+            taking.set_end(end);
+        }
+        let next = log
+            .of(OutTopic::State)
+            .find(|record| record.offset >= taking.next());
+        if let Some(record) = next.cloned() {
+            taking.take(record.offset, &record.key, record.value.as_deref())?;
+        }
     }
-    log.acknowledged()?;
-    assert_eq!(restore.take(u64::MAX, &key, &value)?, Seen::Barrier(barrier));
-    Ok(Owned::new(restore.finish(epoch)?))
+    let state_end = taking.next();
+    let restored = taking.finish()?;
+    let is_bad = restored.cause.is_some();
+    let partials_end = log.ends(&[(OutTopic::Partials, PARTITION)])?[0];
+    let mut owned = Owned::restored(restored, state_end, partials_end);
+    if log.image_every > 0 {
+        owned.image_every = log.image_every;
+    }
+    if is_bad {
+        owned.rebuild(log, counters)?;
+    }
+    Ok(owned)
 }
 
 /// One life of an owner: takes over, applies the rest of the movements, flushes after each few. `Ok`: it came to the end.
+/// Nobody disturbs it, so nothing is repaired and nothing made anew.
 pub fn live(
     movements: &[Movement],
     flush_every: usize,
     log: &mut MemoryLog,
 ) -> Result<Partition, InventoryError> {
     let counters = Counters::default();
-    let group = MemoryGroup::default();
-    let mut owned = [take_over(log)?];
-    flush(&mut owned, log, &group, &counters)?;
-    let mut since = 0;
-    for offset in owned[0].state.next()..movements.len() as u64 {
-        apply(&mut owned[0].state, &movements[offset as usize], offset);
-        since += 1;
-        if since == flush_every {
-            flush(&mut owned, log, &group, &counters)?;
-            since = 0;
+    let lived = live_with(movements, flush_every, log, &MemoryGroup::default(), &counters);
+    let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    assert_eq!(get(&counters.partitions_rebuilt), 0, "nothing is made anew");
+    assert_eq!(get(&counters.zombie_writes_repaired), 0, "nothing is repaired");
+    Ok(lived?.state)
+}
+
+/// The same, disturbed.
+pub fn live_with(
+    movements: &[Movement],
+    flush_every: usize,
+    log: &mut MemoryLog,
+    group: &MemoryGroup,
+    counters: &Counters,
+) -> Result<Owned, InventoryError> {
+    let owned = take_over_with(log, group, counters, |_| {})?;
+    go_on(owned, movements, flush_every, log, group, counters)
+}
+
+/// From where an owner is to the end of the movements.
+pub fn go_on(
+    owned: Owned,
+    movements: &[Movement],
+    flush_every: usize,
+    log: &mut MemoryLog,
+    group: &MemoryGroup,
+    counters: &Counters,
+) -> Result<Owned, InventoryError> {
+    let mut owned = [owned];
+    let mut since = flush_every;
+    loop {
+        let [owner] = &mut owned;
+        if !owner.state.is_sound() {
+            owner.rebuild(log, counters)?;
         }
+        let is_at_end = owner.state.next() >= movements.len() as u64;
+        if since >= flush_every || is_at_end {
+            since = 0;
+            flush(&mut owned, log, group, counters)?;
+        }
+        let [owner] = &mut owned;
+        if !owner.state.is_sound() {
+            continue;
+        }
+        if is_at_end {
+            break;
+        }
+        let offset = owner.state.next();
+        apply(&mut owner.state, &movements[offset as usize], offset);
+        since += 1;
     }
-    flush(&mut owned, log, &group, &counters)?;
     let [owned] = owned;
-    Ok(owned.state)
+    Ok(owned)
 }
 
 /// What a reader of the state sees: the record of the highest epoch and offset of each cell.
@@ -319,7 +477,7 @@ pub fn view(log: &MemoryLog) -> Stock {
     let mut best: BTreeMap<(LocationId, u32), records::Cell> = BTreeMap::new();
     for record in log.of(OutTopic::State) {
         if let Some(StateKey::Cell { location, sku }) = StateKey::parse(&record.key) {
-            let cell = records::Cell::decode(&*record.value).expect("a cell is readable");
+            let cell = records::Cell::decode(record.bytes()).expect("a cell is readable");
             let old = best.entry((location, sku.0)).or_default();
             if (cell.epoch, cell.applied_offset) >= (old.epoch, old.applied_offset) {
                 *old = cell;
@@ -327,7 +485,7 @@ pub fn view(log: &MemoryLog) -> Stock {
         }
     }
     best.into_iter()
-        .map(|(key, record)| (key, Cell::from_record(&record)))
+        .map(|(key, record)| (key, StockCell::from_record(&record)))
         .collect()
 }
 
@@ -336,7 +494,7 @@ pub fn completeness(log: &MemoryLog) -> BTreeMap<Vec<u8>, (u64, u64, u64, i64, u
     log.of(OutTopic::State)
         .filter(|record| record.key.starts_with(b"k/"))
         .map(|record| {
-            let c = records::Completeness::decode(&*record.value).expect("completeness is readable");
+            let c = records::Completeness::decode(record.bytes()).expect("completeness is readable");
             let told = (
                 c.complete_up_to,
                 c.highest,
@@ -354,7 +512,7 @@ pub fn repeats(log: &MemoryLog) -> BTreeMap<Vec<u8>, u64> {
     log.of(OutTopic::State)
         .filter(|record| record.key.starts_with(b"w/"))
         .map(|record| {
-            let window = records::Window::decode(&*record.value).expect("a window is readable");
+            let window = records::Window::decode(record.bytes()).expect("a window is readable");
             (record.key.clone(), window.duplicates)
         })
         .collect()
@@ -364,7 +522,7 @@ pub fn repeats(log: &MemoryLog) -> BTreeMap<Vec<u8>, u64> {
 pub fn totals(log: &MemoryLog) -> BTreeMap<u32, (i64, i64, u32)> {
     let mut items = Items::default();
     for record in log.of(OutTopic::Partials) {
-        assert!(items.take(&record.key, &record.value));
+        assert!(items.take(&record.key, record.bytes()));
     }
     let mut totals = BTreeMap::new();
     items
@@ -388,4 +546,35 @@ pub fn totals_of(stock: &Stock) -> BTreeMap<u32, (i64, i64, u32)> {
         total.1 += cell.shipped - cell.received;
     }
     totals
+}
+
+/// In the order of the log, what a reader shows of a cell never goes back to an earlier offset.
+pub fn assert_never_back(log: &MemoryLog, what: &str) {
+    let mut shown: BTreeMap<Vec<u8>, (u32, u64)> = BTreeMap::new();
+    for record in log
+        .of(OutTopic::State)
+        .filter(|record| record.key.starts_with(b"c/"))
+    {
+        let cell = records::Cell::decode(record.bytes()).expect("a cell is readable");
+        let old = shown.entry(record.key.clone()).or_default();
+        let new = (cell.epoch, cell.applied_offset);
+        if new >= *old {
+            let key = String::from_utf8_lossy(&record.key);
+            assert!(new.1 >= old.1, "{what}: {key} goes back from {old:?} to {new:?}");
+            *old = new;
+        }
+    }
+}
+
+/// Everything that a reader can see equals what an undisturbed owner makes of the same movements.
+pub fn assert_right(log: &MemoryLog, movements: &[Movement], what: &str) {
+    assert_never_back(log, what);
+    let (partition, _) = undisturbed(movements);
+    let expected = stock(&partition);
+    assert_eq!(view(log), expected, "{what}");
+    assert_eq!(totals(log), totals_of(&expected), "{what}");
+    let mut calm = MemoryLog::default();
+    live(movements, usize::MAX, &mut calm).expect("nothing breaks");
+    assert_eq!(completeness(log), completeness(&calm), "{what}");
+    assert_eq!(repeats(log), repeats(&calm), "{what}");
 }
