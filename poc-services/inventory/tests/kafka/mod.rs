@@ -135,6 +135,9 @@ impl View {
             }
         }
         while let Some(record) = self.items.poll(Duration::from_millis(10)).unwrap() {
+            if record.key().starts_with(b"b/") {
+                continue;
+            }
             let total = ItemTotal::decode(record.payload().unwrap()).unwrap();
             self.totals
                 .insert(total.sku, (total.on_hand, total.uncertain_partitions));

@@ -526,13 +526,16 @@ pub fn totals(log: &MemoryLog) -> BTreeMap<u32, (i64, i64, u32)> {
     }
     let mut totals = BTreeMap::new();
     items
-        .publish(|total| {
-            totals.insert(
-                total.sku,
-                (total.on_hand, total.in_transit, total.uncertain_partitions),
-            );
-            Ok::<_, InventoryError>(())
-        })
+        .publish(
+            |_| true,
+            |total| {
+                totals.insert(
+                    total.sku,
+                    (total.on_hand, total.in_transit, total.uncertain_partitions),
+                );
+                Ok::<_, InventoryError>(())
+            },
+        )
         .expect("nothing fails");
     totals
 }
