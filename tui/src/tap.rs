@@ -82,6 +82,7 @@ fn decoded<M: Message + Default + serde::Serialize>(payload: &[u8]) -> Value {
 fn value(topic: &str, key: &[u8], payload: &[u8]) -> Value {
     match topic {
         topics::MOVEMENTS => decoded::<records::Movement>(payload),
+        topics::ITEM_INVENTORY if key.starts_with(b"b/") => decoded::<records::Barrier>(payload),
         topics::ITEM_INVENTORY => decoded::<records::ItemTotal>(payload),
         topics::CATALOGUE => decoded::<records::Article>(payload),
         topics::STORE_INVENTORY | topics::ITEM_PARTIALS => match StateKey::parse(key) {

@@ -310,6 +310,8 @@ pub struct ItemTotal {
     pub positions: Vec<PartialPosition>,
     #[prost(int64, tag = "8")]
     pub due_ms_min: i64,
+    #[prost(uint32, tag = "9")]
+    pub epoch: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]

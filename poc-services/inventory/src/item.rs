@@ -1,261 +1,396 @@
-//! The item stage: partitions' shares of an article become its total over all places.
+//! The item stage: totals of articles, published by whoever owns them.
 //!
-//! It reads all of `item.partials` from the beginning at each start, outside of any group: an article needs the shares
-//! of every partition, and there are only as many records as articles times partitions, so it has no state of its own
-//! to lose. One instance is to be active: two publish the same totals, and the later one may publish an older one last
-//! (`positions` tell which is newer). Invariant: nothing is published before everything that was there at the start is
-//! read, so a total never goes back to a part of itself; a total is published when a share of it changed, or when a
-//! partition began or ceased to be in doubt.
+//! Each instance reads all of `item.partials` from the beginning, outside of any group: an article needs the shares of
+//! every partition, and there are only as many records as articles times partitions, so it has no state of its own to
+//! lose. Who publishes which totals is shared out by a group: who is given partition *q* of `item.partials` owns partition
+//! *q* of `item.inventory`. Invariant: an owner sets a barrier there with an epoch above all others, reads all shares that
+//! there are behind it, has the group take a commit of its epoch, and then publishes everything in that epoch; so nothing
+//! older stays last. What an owner that lost the partition writes later is found by the log's end and written over.
 
+use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
 
-use backbone::{Backbone, Producer, Reader};
+use backbone::{Assignment, Backbone, BackboneError, Event, GroupConsumer, OffsetReset, Reader, StartAt};
 use contracts::ids::Sku;
-use contracts::records::{Barrier, ItemTotal, Partial, PartialEnd, PartialPosition};
+use contracts::records::{Barrier, ItemTotal};
 use contracts::topics::{ITEM_INVENTORY, ITEM_PARTIALS, PARTITIONS, StateKey, partition_of_item};
-use hashbrown::HashMap;
 use prost::Message;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Counters, InventoryError, ItemSaboteur};
+use crate::flush::wall_ms;
+use crate::items::Items;
+use crate::log::{KafkaLog, Log, OutTopic, commit_metadata, committed_epoch};
+use crate::repair::Account;
+use crate::{Config, Counters, ITEM_GROUP, InventoryError, ItemSaboteur};
 
 const POLL: Duration = Duration::from_millis(20);
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(15);
 /// Records between two looks at the clock.
 const LOOK_EVERY: u32 = 256;
 const FAILURES_MAX: u32 = 12;
+const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
+const NAP: Duration = Duration::from_millis(20);
 const PARTITION_COUNT: usize = PARTITIONS as usize;
 
-/// Shares of one article, by partition.
-#[derive(Debug, Default)]
-struct Item {
-    shares: [Option<Partial>; PARTITION_COUNT],
-    is_new: bool,
-    /// The oldest instant among what is new.
-    due_ms_min: i64,
-}
-
-/// All articles. Pure: records go in, totals come out.
-#[derive(Debug, Default)]
-pub struct Items {
-    items: HashMap<u32, Item>,
-    new: Vec<u32>,
-    /// Epoch of the newest barrier, share or end mark, by partition; and of the newest end mark.
-    newest: [u32; PARTITION_COUNT],
-    ended: [u32; PARTITION_COUNT],
-}
-
-impl Items {
-    /// Takes one record of `item.partials`; false where it is none of ours or cannot be read.
-    pub fn take(&mut self, key: &[u8], payload: &[u8]) -> bool {
-        match StateKey::parse(key) {
-            Some(StateKey::Partial { partition, sku }) if partition < PARTITIONS => {
-                let Ok(partial) = Partial::decode(payload) else {
-                    return false;
-                };
-                self.note_epoch(partition, partial.epoch);
-                self.take_share(partition, sku.0, partial);
-            }
-            Some(StateKey::PartialEnd { partition }) if partition < PARTITIONS => {
-                let Ok(end) = PartialEnd::decode(payload) else {
-                    return false;
-                };
-                self.note_epoch(partition, end.epoch);
-                let was_uncertain = self.is_uncertain(partition as usize);
-                let ended = &mut self.ended[partition as usize];
-                *ended = (*ended).max(end.epoch);
-                if was_uncertain && !self.is_uncertain(partition as usize) {
-                    self.renew_all();
-                }
-            }
-            Some(StateKey::Barrier { partition, epoch, .. }) if partition < PARTITIONS => {
-                if Barrier::decode(payload).is_err() {
-                    return false;
-                }
-                self.note_epoch(partition, epoch);
-            }
-            _ => return false,
-        }
-        true
-    }
-
-    fn take_share(&mut self, partition: u32, sku: u32, partial: Partial) {
-        let item = self.items.entry(sku).or_default();
-        let share = &mut item.shares[partition as usize];
-        if share.is_some_and(|old| (partial.epoch, partial.cut) < (old.epoch, old.cut)) {
-            return;
-        }
-        *share = Some(partial);
-        let due = partial.due_ms_min;
-        if due > 0 && (item.due_ms_min == 0 || due < item.due_ms_min) {
-            item.due_ms_min = due;
-        }
-        if !item.is_new {
-            item.is_new = true;
-            self.new.push(sku);
-        }
-    }
-
-    fn note_epoch(&mut self, partition: u32, epoch: u32) {
-        let was_uncertain = self.is_uncertain(partition as usize);
-        let newest = &mut self.newest[partition as usize];
-        *newest = (*newest).max(epoch);
-        if !was_uncertain && self.is_uncertain(partition as usize) {
-            self.renew_all();
-        }
-    }
-
-    /// A new owner has not yet said all that it has.
-    const fn is_uncertain(&self, partition: usize) -> bool {
-        self.newest[partition] > self.ended[partition]
-    }
-
-    /// What every total says of its certainty has changed.
-    fn renew_all(&mut self) {
-        for (sku, item) in &mut self.items {
-            if !item.is_new {
-                item.is_new = true;
-                self.new.push(*sku);
-            }
-        }
-    }
-
-    pub const fn has_news(&self) -> bool {
-        !self.new.is_empty()
-    }
-
-    /// Instants of what was in the log already say nothing of how fresh a total is.
-    fn forget_instants(&mut self) {
-        for item in self.items.values_mut() {
-            item.due_ms_min = 0;
-        }
-    }
-
-    /// Hands out the totals that are new; they stay new where `out` fails.
-    pub fn publish<E>(&mut self, mut out: impl FnMut(&ItemTotal) -> Result<(), E>) -> Result<Vec<u32>, E> {
-        for sku in &self.new {
-            out(&self.total(*sku))?;
-        }
-        let published = std::mem::take(&mut self.new);
-        for sku in &published {
-            if let Some(item) = self.items.get_mut(sku) {
-                item.is_new = false;
-                item.due_ms_min = 0;
-            }
-        }
-        Ok(published)
-    }
-
-    /// Totals are absolute: sending them again is harmless, leaving them out is not.
-    fn renew(&mut self, skus: Vec<u32>) {
-        for sku in skus {
-            if let Some(item) = self.items.get_mut(&sku).filter(|item| !item.is_new) {
-                item.is_new = true;
-                self.new.push(sku);
-            }
-        }
-    }
-
-    /// Of one article, over the places of all partitions.
-    pub fn total(&self, sku: u32) -> ItemTotal {
-        let mut total = ItemTotal {
-            sku,
-            ..ItemTotal::default()
-        };
-        for partition in 0..PARTITION_COUNT {
-            total.uncertain_partitions += u32::from(self.is_uncertain(partition));
-        }
-        let Some(item) = self.items.get(&sku) else {
-            return total;
-        };
-        total.due_ms_min = item.due_ms_min;
-        for (partition, share) in (0..).zip(&item.shares) {
-            let Some(share) = share else { continue };
-            total.floor += share.floor;
-            total.back_room += share.back_room;
-            total.in_transit += share.shipped - share.received;
-            total.positions.push(PartialPosition {
-                partition,
-                epoch: share.epoch,
-                cut: share.cut,
-            });
-        }
-        total.on_hand = total.floor + total.back_room;
-        total
-    }
+/// A partition of `item.inventory` and its owner's record of it.
+#[derive(Debug)]
+struct Output {
+    partition: u32,
+    epoch: u32,
+    account: Account,
+    is_admitted: bool,
 }
 
 /// Runs until cancelled, then publishes what is left. Blocks.
 pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> Result<(), InventoryError> {
-    let client = format!("item-inventory-{}", config.instance);
-    let reader = backbone.reader_from_beginning(&client, ITEM_PARTIALS, PARTITIONS)?;
-    let mut producer = backbone.producer(&client)?;
-    let mut items = Items::default();
-    let mut saboteur = ItemSaboteur::new(config.sabotage);
-    if !catch_up(config, &reader, &producer, &mut items, cancel)? {
-        return Ok(());
-    }
-    let mut published_at = Instant::now();
+    let is_stopped = || cancel.is_cancelled() || config.kill.is_cancelled();
     let mut failures = 0;
     loop {
-        read(&reader, &mut items)?;
-        if config.kill.is_cancelled() {
-            producer.purge();
-            return Ok(());
-        }
-        let is_last = cancel.is_cancelled();
-        if items.has_news() && (is_last || published_at.elapsed() >= config.item_flush) {
-            match publish(&mut items, &mut producer, &mut saboteur) {
-                Ok(count) => {
-                    failures = 0;
-                    Counters::add(&config.counters.items_written, count as u64);
+        let mut session = Session::default();
+        match session.run(config, backbone, cancel) {
+            Err(error) if error.is_passing() && failures < FAILURES_MAX && !is_stopped() => {
+                failures = if session.has_published { 1 } else { failures + 1 };
+                tracing::warn!(%error, failures, "article totals are taken over anew");
+                let until = Instant::now() + RECOVERY_PAUSE;
+                while Instant::now() < until && !is_stopped() {
+                    std::thread::sleep(NAP);
                 }
-                Err(error) if failures < FAILURES_MAX && !is_last => {
-                    failures += 1;
-                    tracing::warn!(%error, failures, "article totals are sent again");
-                    producer.purge();
-                    producer = backbone.producer(&client)?;
-                }
-                Err(error) => return Err(error),
             }
-            published_at = Instant::now();
+            _ if config.kill.is_cancelled() => return Ok(()),
+            other => return other,
         }
-        if is_last {
+        if is_stopped() {
             return Ok(());
         }
     }
 }
 
-/// Reads what is there; false when it was stopped before.
-fn catch_up(
-    config: &Config,
-    reader: &Reader,
-    producer: &Producer,
-    items: &mut Items,
-    cancel: &CancellationToken,
-) -> Result<bool, InventoryError> {
-    let mut left = [0; PARTITION_COUNT];
-    for (partition, end) in (0..).zip(&mut left) {
-        *end = producer.watermarks(ITEM_PARTIALS, partition)?.1;
+/// One life of the clients.
+#[derive(Default)]
+struct Session {
+    items: Items,
+    outputs: Vec<Output>,
+    taken: Vec<Assignment>,
+    has_published: bool,
+    saboteur: ItemSaboteur,
+}
+
+impl Session {
+    fn run(
+        &mut self,
+        config: &Config,
+        backbone: &Backbone,
+        cancel: &CancellationToken,
+    ) -> Result<(), InventoryError> {
+        let client = format!("item-inventory-{}", config.instance);
+        let reader =
+            backbone.reader_from_beginning(&format!("{client}-shares"), ITEM_PARTIALS, PARTITIONS)?;
+        let mut log = KafkaLog::new(backbone, &client)?;
+        let is_stopped = || cancel.is_cancelled() || config.kill.is_cancelled();
+        if !catch_up(&reader, &mut log, &mut self.items, is_stopped)? {
+            return Ok(());
+        }
+        self.items.forget_instants();
+        let consumer = backbone.group_consumer(&client, ITEM_GROUP, &[ITEM_PARTIALS], OffsetReset::Error)?;
+        let result = self.serve(config, &reader, &consumer, &mut log, cancel);
+        if result.is_err() || config.kill.is_cancelled() {
+            log.abandon();
+        }
+        let given_back = consumer.give_back(&self.taken);
+        result.and(given_back.map_err(InventoryError::from))
     }
-    while left.iter().any(|end| *end > 0) {
+
+    fn serve(
+        &mut self,
+        config: &Config,
+        reader: &Reader,
+        consumer: &GroupConsumer,
+        log: &mut KafkaLog,
+        cancel: &CancellationToken,
+    ) -> Result<(), InventoryError> {
+        let is_stopped = || cancel.is_cancelled() || config.kill.is_cancelled();
+        let mut published = Instant::now();
+        let mut looked = Instant::now();
+        loop {
+            match consumer.poll(Duration::ZERO)? {
+                Some(Event::Assigned(partitions)) => {
+                    let numbers: Vec<u32> = partitions.iter().map(|(_, partition)| *partition).collect();
+                    self.take_over(config, consumer, log, &numbers)?;
+                    // Whoever published before had read no more than this.
+                    if !catch_up(reader, log, &mut self.items, is_stopped)? {
+                        return Ok(());
+                    }
+                    for partition in numbers {
+                        self.items.renew_partition(partition);
+                    }
+                    self.taken.extend(partitions);
+                }
+                Some(Event::Revoked(partitions)) => {
+                    self.publish(config, consumer, log)?;
+                    self.drop_partitions(&partitions);
+                    consumer.give_back(&partitions)?;
+                }
+                Some(Event::Lost(partitions)) => {
+                    let lost = partitions.iter().map(|(_, partition)| *partition).collect();
+                    return Err(InventoryError::Lost { partitions: lost });
+                }
+                Some(Event::Record(_)) | None => {}
+            }
+            read(reader, &mut self.items)?;
+            if config.kill.is_cancelled() {
+                return Ok(());
+            }
+            let is_last = cancel.is_cancelled();
+            let is_due = self.items.has_news() && (is_last || published.elapsed() >= config.item_flush);
+            if is_due || looked.elapsed() >= config.idle_head {
+                self.publish(config, consumer, log)?;
+                (published, looked) = (Instant::now(), Instant::now());
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    fn drop_partitions(&mut self, partitions: &[Assignment]) {
+        let is_gone = |number| partitions.iter().any(|(_, gone)| *gone == number);
+        self.outputs.retain(|output| !is_gone(output.partition));
+        self.taken.retain(|(_, number)| !is_gone(*number));
+    }
+
+    /// Sets a barrier above all epochs in each partition of `item.inventory`, and answers the group.
+    fn take_over(
+        &mut self,
+        config: &Config,
+        consumer: &GroupConsumer,
+        log: &mut KafkaLog,
+        partitions: &[u32],
+    ) -> Result<(), InventoryError> {
+        let owner = std::hash::RandomState::new().build_hasher().finish();
+        let assignments: Vec<Assignment> = partitions
+            .iter()
+            .map(|partition| (ITEM_PARTIALS.to_owned(), *partition))
+            .collect();
+        let committed = consumer.committed(&assignments)?;
+        let mut starts = Vec::with_capacity(partitions.len());
+        for (assignment, committed) in assignments.into_iter().zip(committed) {
+            let partition = assignment.1;
+            let above = committed.map_or(0, |(_, metadata)| committed_epoch(&metadata));
+            self.outputs
+                .push(set_barrier(&config.instance, owner, log, partition, above)?);
+            // Shares are read outside of the group.
+            let end = log.ends(&[(OutTopic::Partials, partition)])?[0];
+            starts.push((assignment, StartAt::Offset(end)));
+        }
+        consumer.take(&starts)?;
+        let taken: Vec<Assignment> = starts.into_iter().map(|(assignment, _)| assignment).collect();
+        Ok(consumer.pause(&taken)?)
+    }
+
+    /// Publishes what is new of what is owned, and looks who else wrote there.
+    fn publish(
+        &mut self,
+        config: &Config,
+        consumer: &GroupConsumer,
+        log: &mut KafkaLog,
+    ) -> Result<(), InventoryError> {
+        for output in self.outputs.iter_mut().filter(|output| !output.is_admitted) {
+            output.is_admitted = admit(consumer, output)?;
+        }
+        if self.outputs.iter().any(|output| !output.is_admitted) {
+            // The group will say more soon.
+            return Ok(());
+        }
+        let mut epochs = [None; PARTITION_COUNT];
+        let mut sent = [0; PARTITION_COUNT];
+        for output in &self.outputs {
+            epochs[output.partition as usize] = Some(output.epoch);
+        }
+        let mut value = Vec::with_capacity(160);
+        let published = self.items.publish(
+            |partition| epochs[partition as usize].is_some(),
+            |total| {
+                self.saboteur.send(total, |total| {
+                    let sku = Sku(total.sku);
+                    let partition = partition_of_item(sku);
+                    let total = ItemTotal {
+                        epoch: epochs[partition as usize].unwrap_or_default(),
+                        ..total.clone()
+                    };
+                    value.clear();
+                    total.encode(&mut value).expect("a Vec takes all bytes");
+                    sent[partition as usize] += 1;
+                    log.send(OutTopic::Items, partition, sku.to_string().as_bytes(), &value)
+                })
+            },
+        )?;
+        log.acknowledged()?;
+        if consumer.is_lost() {
+            let partitions = self.outputs.iter().map(|output| output.partition).collect();
+            return Err(InventoryError::Lost { partitions });
+        }
+        self.has_published |= !published.is_empty();
+        Counters::add(&config.counters.items_written, published.len() as u64);
+        let asked: Vec<(OutTopic, u32)> = self
+            .outputs
+            .iter()
+            .map(|output| (OutTopic::Items, output.partition))
+            .collect();
+        let ends = if asked.is_empty() {
+            Vec::new()
+        } else {
+            log.ends(&asked)?
+        };
+        for (output, end) in self.outputs.iter_mut().zip(ends) {
+            output.account.sent += sent[output.partition as usize];
+            let displaced = settle(output, end, log)?;
+            Counters::add(&config.counters.zombie_writes_repaired, displaced.len() as u64);
+            self.items.renew(displaced);
+        }
+        Ok(())
+    }
+}
+
+/// Nothing of an owner leaves before the group has taken a commit of its epoch.
+fn admit(consumer: &GroupConsumer, output: &Output) -> Result<bool, InventoryError> {
+    let assignment = (ITEM_PARTIALS.to_owned(), output.partition);
+    match consumer.commit(&[(assignment, 0)], &commit_metadata(output.epoch)) {
+        Err(error @ BackboneError::Commit { .. }) if error.is_rebalancing() => Ok(false),
+        other => Ok(other.map(|()| true)?),
+    }
+}
+
+/// An epoch above all that lie before its barrier.
+fn set_barrier(
+    instance: &str,
+    owner: u64,
+    log: &mut impl Log,
+    partition: u32,
+    above: u32,
+) -> Result<Output, InventoryError> {
+    let asked = [(OutTopic::Items, partition)];
+    let mut read_to = 0;
+    let mut highest = above;
+    loop {
+        let end = log.ends(&asked)?[0];
+        log.read(
+            OutTopic::Items,
+            partition,
+            read_to,
+            end,
+            &mut |_, key, payload| {
+                highest = highest.max(epoch_of(key, payload));
+                Ok(())
+            },
+        )?;
+        read_to = end;
+        let epoch = highest + 1;
+        let key = StateKey::Barrier {
+            partition,
+            epoch,
+            owner,
+        };
+        let barrier = Barrier {
+            epoch,
+            instance: format!("{instance}/{owner:016x}"),
+            at_ms: wall_ms(),
+        };
+        let key = key.to_bytes();
+        log.send(OutTopic::Items, partition, &key, &barrier.encode_to_vec())?;
+        log.acknowledged()?;
+        let end = log.ends(&asked)?[0];
+        let (mut own, mut is_outdone) = (None, false);
+        log.read(
+            OutTopic::Items,
+            partition,
+            read_to,
+            end,
+            &mut |offset, found, payload| {
+                if found == key {
+                    own = Some(offset);
+                } else if own.is_none() {
+                    let epoch_found = epoch_of(found, payload);
+                    is_outdone |= epoch_found >= epoch;
+                    highest = highest.max(epoch_found);
+                }
+                Ok(())
+            },
+        )?;
+        highest = highest.max(epoch);
+        read_to = end;
+        if !is_outdone && let Some(barrier) = own {
+            return Ok(Output {
+                partition,
+                epoch,
+                account: Account {
+                    checked: barrier + 1,
+                    sent: 0,
+                },
+                is_admitted: false,
+            });
+        }
+    }
+}
+
+fn epoch_of(key: &[u8], payload: Option<&[u8]>) -> u32 {
+    match (StateKey::parse(key), payload) {
+        (Some(StateKey::Barrier { epoch, .. }), _) => epoch,
+        (_, Some(payload)) => ItemTotal::decode(payload).map_or(0, |total| total.epoch),
+        _ => 0,
+    }
+}
+
+/// The articles whose totals somebody older wrote over.
+fn settle(output: &mut Output, end: u64, log: &mut impl Log) -> Result<Vec<u32>, InventoryError> {
+    let (partition, own) = (output.partition, output.epoch);
+    let mut displaced = Vec::new();
+    let Some(from) = output.account.balance(ITEM_INVENTORY, partition, end)? else {
+        return Ok(displaced);
+    };
+    log.read(OutTopic::Items, partition, from, end, &mut |_, key, payload| {
+        let epoch = epoch_of(key, payload);
+        if epoch > own {
+            return Err(InventoryError::Superseded { partition, epoch });
+        }
+        let sku = std::str::from_utf8(key).ok().and_then(|text| text.parse().ok());
+        if let Some(sku) = sku
+            && epoch < own
+        {
+            displaced.push(sku);
+        }
+        Ok(())
+    })?;
+    Ok(displaced)
+}
+
+/// Reads on to the ends as they are now; false when it was stopped before.
+fn catch_up(
+    reader: &Reader,
+    log: &mut KafkaLog,
+    items: &mut Items,
+    is_stopped: impl Fn() -> bool,
+) -> Result<bool, InventoryError> {
+    let asked: Vec<(OutTopic, u32)> = (0..PARTITIONS).map(|p| (OutTopic::Partials, p)).collect();
+    let ends = log.ends(&asked)?;
+    while (0..)
+        .zip(&ends)
+        .any(|(partition, end)| items.read_to(partition) < *end)
+    {
         let Some(record) = reader.poll(POLL)? else {
-            if cancel.is_cancelled() || config.kill.is_cancelled() {
+            if is_stopped() {
                 return Ok(false);
             }
             continue;
         };
-        if let Some(payload) = record.payload() {
-            items.take(record.key(), payload);
-        }
-        if let Some(end) = left.get_mut(record.partition() as usize)
-            && record.offset() + 1 >= *end
-        {
-            *end = 0;
-        }
+        take(&record, items);
     }
-    items.forget_instants();
     Ok(true)
+}
+
+fn take(record: &backbone::Record<'_>, items: &mut Items) {
+    if let Some(payload) = record.payload() {
+        items.take(record.key(), payload);
+    }
+    items.note_read(record.partition(), record.offset() + 1);
 }
 
 /// Takes what is there, for a bounded number of records.
@@ -264,156 +399,7 @@ fn read(reader: &Reader, items: &mut Items) -> Result<(), InventoryError> {
     for _ in 0..LOOK_EVERY {
         let Some(record) = reader.poll(wait)? else { break };
         wait = Duration::ZERO;
-        if let Some(payload) = record.payload() {
-            items.take(record.key(), payload);
-        }
+        take(&record, items);
     }
     Ok(())
-}
-
-fn publish(
-    items: &mut Items,
-    producer: &mut Producer,
-    saboteur: &mut ItemSaboteur,
-) -> Result<usize, InventoryError> {
-    let mut value = Vec::with_capacity(160);
-    let published = items.publish(|total| {
-        saboteur.send(total, |total| {
-            value.clear();
-            total.encode(&mut value).expect("a Vec takes all bytes");
-            let sku = Sku(total.sku);
-            let key = sku.to_string();
-            let partition = partition_of_item(sku);
-            producer.send(ITEM_INVENTORY, partition, key.as_bytes(), &value, None, &[])
-        })
-    })?;
-    match producer.flush(FLUSH_TIMEOUT) {
-        Ok(()) => Ok(published.len()),
-        Err(error) => {
-            items.renew(published);
-            Err(error.into())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn partial(epoch: u32, cut: u64, floor: i64) -> Partial {
-        Partial {
-            epoch,
-            cut,
-            floor,
-            shipped: 10,
-            received: 4,
-            ..Partial::default()
-        }
-    }
-
-    fn share(items: &mut Items, partition: u32, record: Partial) {
-        let key = StateKey::Partial {
-            partition,
-            sku: Sku(7),
-        };
-        assert!(items.take(&key.to_bytes(), &record.encode_to_vec()));
-    }
-
-    fn barrier(items: &mut Items, partition: u32, epoch: u32) {
-        let record = Barrier {
-            epoch,
-            ..Barrier::default()
-        };
-        let key = StateKey::Barrier {
-            partition,
-            epoch,
-            owner: 0,
-        };
-        assert!(items.take(&key.to_bytes(), &record.encode_to_vec()));
-    }
-
-    fn end(items: &mut Items, partition: u32, epoch: u32) {
-        let record = PartialEnd { epoch, cut: 0 };
-        let key = StateKey::PartialEnd { partition };
-        assert!(items.take(&key.to_bytes(), &record.encode_to_vec()));
-    }
-
-    fn published(items: &mut Items) -> Vec<ItemTotal> {
-        let mut totals = Vec::new();
-        items
-            .publish(|total| {
-                totals.push(total.clone());
-                Ok::<_, ()>(())
-            })
-            .expect("nothing fails");
-        totals
-    }
-
-    #[test]
-    fn a_total_is_the_sum_of_the_newest_shares() {
-        let mut items = Items::default();
-        share(&mut items, 0, partial(1, 10, 5));
-        share(&mut items, 4, partial(1, 7, 6));
-        share(&mut items, 0, partial(1, 20, 3));
-        share(&mut items, 0, partial(1, 15, 100));
-        let total = items.total(7);
-        assert_eq!((total.floor, total.on_hand, total.in_transit), (9, 9, 12));
-        let positions: Vec<_> = total
-            .positions
-            .iter()
-            .map(|p| (p.partition, p.epoch, p.cut))
-            .collect();
-        assert_eq!(positions, [(0, 1, 20), (4, 1, 7)]);
-    }
-
-    #[test]
-    fn a_newer_epoch_wins_over_a_later_cut_of_an_older_one() {
-        let mut items = Items::default();
-        share(&mut items, 0, partial(2, 10, 5));
-        share(&mut items, 0, partial(1, 99, 6));
-        assert_eq!(items.total(7).floor, 5);
-    }
-
-    #[test]
-    fn totals_are_uncertain_from_a_barrier_to_its_end_mark_and_say_so_both_times() {
-        let mut items = Items::default();
-        barrier(&mut items, 0, 1);
-        share(&mut items, 0, partial(1, 10, 5));
-        assert_eq!(published(&mut items)[0].uncertain_partitions, 1);
-        end(&mut items, 0, 1);
-        assert_eq!(published(&mut items)[0].uncertain_partitions, 0);
-        barrier(&mut items, 0, 2);
-        assert_eq!(published(&mut items)[0].uncertain_partitions, 1);
-        // The end mark of an owner that lost the partition ends nothing.
-        end(&mut items, 0, 1);
-        assert!(!items.has_news());
-        end(&mut items, 0, 2);
-        assert_eq!(published(&mut items)[0].uncertain_partitions, 0);
-    }
-
-    #[test]
-    fn what_could_not_be_sent_stays_new() {
-        let mut items = Items::default();
-        share(&mut items, 0, partial(1, 10, 5));
-        assert!(items.publish(|_| Err(())).is_err());
-        assert!(items.has_news());
-        assert_eq!(published(&mut items).len(), 1);
-        items.renew(vec![7]);
-        assert_eq!(published(&mut items).len(), 1);
-        assert!(published(&mut items).is_empty());
-    }
-
-    #[test]
-    fn the_instant_of_a_total_is_that_of_its_new_shares_alone() {
-        let mut items = Items::default();
-        let due = |due_ms_min, cut| Partial {
-            due_ms_min,
-            ..partial(1, cut, 5)
-        };
-        share(&mut items, 0, due(100, 1));
-        share(&mut items, 1, due(90, 1));
-        assert_eq!(published(&mut items)[0].due_ms_min, 90);
-        share(&mut items, 0, due(200, 2));
-        assert_eq!(published(&mut items)[0].due_ms_min, 200);
-    }
 }

@@ -9,7 +9,8 @@
 //! Pure rules: `transaction` (a movement, checked), `window` (which numbers are in), `cell` (stock and its books),
 //! `partition` (all of them, and what is new), `outbox` (what is new, as records), `owned` and `flush` (in which order they
 //! become durable), `taking` and `restore` (a partition out of its records), `repair` (what an older owner wrote late),
-//! `rebuild` and `image` (a state that is not to be trusted, made anew). IO: `log`, `acquire` and `store`, `item`.
+//! `rebuild` and `image` (a state that is not to be trusted, made anew), `items` (totals). IO: `log`, `acquire` and `store`,
+//! `item`.
 
 mod acquire;
 mod bit_set;
@@ -18,6 +19,7 @@ mod fast_hash;
 mod flush;
 mod image;
 mod item;
+mod items;
 mod line_hash;
 mod log;
 mod outbox;
@@ -48,7 +50,8 @@ use tokio_util::sync::CancellationToken;
 pub use cell::{Cell, News};
 pub use flush::{Flushed, flush};
 pub use image::ImageReader;
-pub use item::{Items, run as run_item};
+pub use item::run as run_item;
+pub use items::Items;
 pub use line_hash::LineHasher;
 pub use log::{Group, Log, OutTopic, Taker};
 pub use owned::Owned;
@@ -66,6 +69,8 @@ pub use window::{Outcome, Window};
 
 /// The consumer group of the store stage.
 pub const GROUP: &str = "store-inventory";
+/// The group that shares out who publishes which totals of articles.
+pub const ITEM_GROUP: &str = "item-inventory";
 /// A group without members whose offsets of `movements` are those from which a rebuild would begin: who trims the topic
 /// keeps what lies behind them, whatever others have read.
 pub const FLOOR_GROUP: &str = "store-inventory-floor";

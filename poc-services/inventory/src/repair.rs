@@ -32,19 +32,17 @@ pub enum Balance {
 }
 
 impl Account {
-    /// Settles with the log's end, behind all that was acknowledged.
-    pub fn settle(
+    /// From where on it does not account for the log; `None`: it accounts for all of it. From here on it does.
+    pub fn balance(
         &mut self,
-        state: &mut Partition,
-        topic: OutTopic,
+        topic: &'static str,
+        partition: u32,
         end: u64,
-        log: &mut impl Log,
-    ) -> Result<Balance, InventoryError> {
+    ) -> Result<Option<u64>, InventoryError> {
         let expected = self.checked + self.sent;
-        let partition = state.number();
         if end < expected {
             return Err(InventoryError::Shrunk {
-                topic: topic.name(),
+                topic,
                 partition,
                 end,
                 expected,
@@ -55,9 +53,21 @@ impl Account {
             checked: end,
             sent: 0,
         };
-        if end == expected {
+        Ok((end > expected).then_some(from))
+    }
+
+    /// Settles with the log's end, behind all that was acknowledged.
+    pub fn settle(
+        &mut self,
+        state: &mut Partition,
+        topic: OutTopic,
+        end: u64,
+        log: &mut impl Log,
+    ) -> Result<Balance, InventoryError> {
+        let partition = state.number();
+        let Some(from) = self.balance(topic.name(), partition, end)? else {
             return Ok(Balance::Even);
-        }
+        };
         let mut displaced = 0;
         let own = state.epoch();
         log.read(topic, partition, from, end, &mut |_, key, payload| {

@@ -38,12 +38,10 @@ fn an_owner_may_die_anywhere() {
         live_with(&movements, 7, &mut log, &group, &counters).expect_err("it dies");
         log.left = None;
         log.lose_unacknowledged(OutTopic::State);
-        let heads = log
+        let head = log
             .of(OutTopic::State)
-            .filter(|record| record.key.starts_with(b"h/"));
-        let cut = heads
-            .last()
-            .map_or(0, |head| records::Head::decode(head.bytes()).expect("a head").cut);
+            .rfind(|record| record.key.starts_with(b"h/"));
+        let cut = head.map_or(0, |head| records::Head::decode(head.bytes()).expect("a head").cut);
         let committed = group.committed.get().map_or(0, |(offset, _)| offset);
         assert!(committed <= cut, "committed {committed}, durable {cut}");
         live(&movements, 7, &mut log).expect("nothing breaks");

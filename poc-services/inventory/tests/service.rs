@@ -278,3 +278,34 @@ fn movements_that_are_another_topic_than_the_state_was_made_from_are_refused() {
         "{error}"
     );
 }
+
+#[test]
+fn a_log_that_was_cut_off_below_the_state_and_went_on_otherwise_is_refused() {
+    let kafka = Kafka::start();
+    let partition = 3;
+    let send = |key: &[u8]| kafka.send_one(topics::MOVEMENTS, partition, key, b"a movement");
+    let end = || kafka.leader_epoch(topics::MOVEMENTS, partition);
+    (0..4).for_each(|_| send(b"before"));
+    let before = end();
+    kafka.move_leaders();
+    (0..4).for_each(|_| send(b"after"));
+    assert!(end() > before, "the leader moved");
+    // The state's owner had read six records of the earlier leader epoch, which ended with four of them.
+    let head = Head {
+        epoch: 1,
+        cut: 6,
+        leader_epoch: before,
+        partitions: PARTITIONS,
+        ..Head::default()
+    };
+    let key = StateKey::Head { partition }.to_bytes();
+    kafka.send_one(topics::STORE_INVENTORY, partition, &key, &head.encode_to_vec());
+    let error = Running::start(&kafka, "one").error();
+    assert!(
+        matches!(
+            &error,
+            InventoryError::Backbone(backbone::BackboneError::Position { .. })
+        ),
+        "{error}"
+    );
+}

@@ -150,3 +150,31 @@ fn a_partition_whose_movements_are_gone_is_unknown_and_the_others_go_on() {
     view.wait_for_cells(&expected);
     service.stop();
 }
+
+#[test]
+fn an_older_total_that_comes_late_is_written_over() {
+    let kafka = Kafka::start();
+    let service = Running::start(&kafka, "one");
+    let movements = rounds(1..=5);
+    let mut expected = Expected::default();
+    expected.add(&movements);
+    kafka.send(&movements);
+    kafka.view().wait_for(&expected);
+    let (sku, _) = expected.totals().pop_first().unwrap();
+    let late = records::ItemTotal {
+        sku,
+        on_hand: 77,
+        ..records::ItemTotal::default()
+    };
+    let partition = topics::partition_of_item(contracts::ids::Sku(sku));
+    let key = sku.to_string();
+    kafka.send_one(
+        topics::ITEM_INVENTORY,
+        partition,
+        key.as_bytes(),
+        &late.encode_to_vec(),
+    );
+    service.wait_until("the repair", |c| get(&c.zombie_writes_repaired) > 0);
+    kafka.view().wait_for(&expected);
+    service.stop();
+}

@@ -212,8 +212,7 @@ fn a_key_that_nothing_moves_is_written_as_zero_when_the_state_is_made_anew() {
     live_with(&movements, 8, &mut log, &group, &counters).expect("nothing breaks");
     let last = log
         .of(OutTopic::State)
-        .filter(|record| record.key == key.to_bytes())
-        .last()
+        .rfind(|record| record.key == key.to_bytes())
         .expect("the key is there");
     let cell = records::Cell::decode(last.bytes()).expect("it is readable");
     assert_eq!((cell.floor, cell.applied_offset, cell.epoch), (0, 0, 4));
@@ -245,8 +244,7 @@ fn a_record_behind_the_own_barrier_that_displaced_what_was_not_read_yet_is_notic
     // An owner that has the same barrier and reads only now.
     let barrier = reading
         .of(OutTopic::State)
-        .filter(|record| record.key.starts_with(b"b/"))
-        .last()
+        .rfind(|record| record.key.starts_with(b"b/"))
         .expect("a barrier")
         .clone();
     let mut restore = Restore::new(PARTITION);
@@ -329,8 +327,7 @@ fn a_state_that_is_not_what_its_head_says_is_made_anew() {
     // A record that is gone, which nobody's epoch tells.
     let lost = log
         .of(OutTopic::State)
-        .filter(|record| record.key.starts_with(b"c/"))
-        .last()
+        .rfind(|record| record.key.starts_with(b"c/"))
         .expect("a cell")
         .clone();
     log.lose(|record| record.key == lost.key);

@@ -66,7 +66,7 @@ prop_compose! {
     fn items()(
         sku in any::<u32>(),
         totals in prop::array::uniform4(prop_oneof![Just(0_i64), any::<i64>()]),
-        (uncertain_partitions, due_ms_min) in any::<(u32, i64)>(),
+        (uncertain_partitions, due_ms_min, epoch) in any::<(u32, i64, u32)>(),
         positions in prop::collection::vec((0_u32..8, any::<u32>(), any::<u64>()), 0..7),
     ) -> ItemTotal {
         let [on_hand, floor, back_room, in_transit] = totals;
@@ -74,7 +74,7 @@ prop_compose! {
             .into_iter()
             .map(|(partition, epoch, cut)| PartialPosition { partition, epoch, cut })
             .collect();
-        ItemTotal { sku, on_hand, floor, back_room, in_transit, uncertain_partitions, positions, due_ms_min }
+        ItemTotal { sku, on_hand, floor, back_room, in_transit, uncertain_partitions, positions, due_ms_min, epoch }
     }
 }
 

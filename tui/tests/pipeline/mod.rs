@@ -12,7 +12,8 @@ use contracts::sabotage::{Sabotage, SabotageStage};
 use contracts::topics::{PARTITIONS, partition_of, partition_of_item};
 use contracts::wire::{FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS};
 use inventory::{
-    Applied, Group, InventoryError, ItemSaboteur, Items, Log, OutTopic, Owned, Restore, Transaction, flush,
+    Applied, Group, InventoryError, ItemSaboteur, Items, Log, OutTopic, Owned, Restore, Taker, Transaction,
+    flush,
 };
 use ledger::Ledger;
 use normaliser::{
@@ -68,6 +69,7 @@ struct Flow {
     applied: Vec<usize>,
     counters: inventory::Counters,
     items: Items,
+    ends: BTreeMap<(OutTopic, u32), u64>,
     item_saboteur: ItemSaboteur,
     comparison: Comparison,
     repeats: u64,
@@ -78,6 +80,7 @@ struct Flow {
 struct Out<'a> {
     comparison: &'a mut Comparison,
     items: &'a mut Items,
+    ends: &'a mut BTreeMap<(OutTopic, u32), u64>,
 }
 
 impl Log for Out<'_> {
@@ -91,19 +94,45 @@ impl Log for Out<'_> {
         match topic {
             OutTopic::State => self.comparison.take_cell(partition, key, Some(value), 0),
             OutTopic::Partials => assert!(self.items.take(key, value), "a record of the topic"),
+            OutTopic::Items => panic!("the store stage writes no totals"),
         }
+        *self.ends.entry((topic, partition)).or_default() += 1;
+        Ok(())
+    }
+
+    fn delete(&mut self, topic: OutTopic, partition: u32, key: &[u8]) -> Result<(), InventoryError> {
+        assert_eq!(topic, OutTopic::State);
+        self.comparison.take_cell(partition, key, None, 0);
+        *self.ends.entry((topic, partition)).or_default() += 1;
         Ok(())
     }
 
     fn acknowledged(&mut self) -> Result<(), InventoryError> {
         Ok(())
     }
+
+    fn ends(&mut self, partitions: &[(OutTopic, u32)]) -> Result<Vec<u64>, InventoryError> {
+        let end = |log| self.ends.get(log).copied().unwrap_or_default();
+        Ok(partitions.iter().map(end).collect())
+    }
+
+    fn read(&mut self, _: OutTopic, _: u32, _: u64, _: u64, _: &mut Taker<'_>) -> Result<(), InventoryError> {
+        panic!("nobody else writes here, so there is nothing to look up")
+    }
 }
 
 struct NoGroup;
 
 impl Group for NoGroup {
-    fn commit(&self, _: &[(u32, u64)], _: u32) -> Result<(), InventoryError> {
+    fn commit(&self, _: &[(u32, u64)], _: u32) -> Result<bool, InventoryError> {
+        Ok(true)
+    }
+
+    fn is_lost(&self) -> bool {
+        false
+    }
+
+    fn keep_from(&self, _: u32, _: u64) -> Result<(), InventoryError> {
         Ok(())
     }
 }
@@ -122,7 +151,10 @@ impl Flow {
         for article in world.articles() {
             catalogue.insert(Sku(article.sku), article.gtin);
         }
-        let owner = |number| Owned::new(Restore::new(number).finish(1).expect("nothing to restore"));
+        let owner = |number| {
+            let restored = Restore::new(number).finish(1, 0).expect("nothing to restore");
+            Owned::restored(restored, 0, 0)
+        };
         Self {
             sabotage,
             normaliser: Normaliser::new(BusinessClock::default()),
@@ -136,6 +168,7 @@ impl Flow {
             applied: vec![0; PARTITIONS as usize],
             counters: inventory::Counters::default(),
             items: Items::default(),
+            ends: BTreeMap::new(),
             item_saboteur: ItemSaboteur::new(sabotage),
             comparison: Comparison::new(ledger),
             repeats: 0,
@@ -216,18 +249,22 @@ impl Flow {
         let mut out = Out {
             comparison: &mut self.comparison,
             items: &mut self.items,
+            ends: &mut self.ends,
         };
         flush(&mut self.owned, &mut out, &NoGroup, &self.counters).expect("a list takes all");
         let (saboteur, comparison) = (&mut self.item_saboteur, &mut self.comparison);
         self.items
-            .publish(|total| {
-                saboteur.send(total, |total| {
-                    let key = total.sku.to_string();
-                    let partition = partition_of_item(Sku(total.sku));
-                    comparison.take_item(partition, key.as_bytes(), Some(&total.encode_to_vec()));
-                    Ok::<_, ()>(())
-                })
-            })
+            .publish(
+                |_| true,
+                |total| {
+                    saboteur.send(total, |total| {
+                        let key = total.sku.to_string();
+                        let partition = partition_of_item(Sku(total.sku));
+                        comparison.take_item(partition, key.as_bytes(), Some(&total.encode_to_vec()));
+                        Ok::<_, ()>(())
+                    })
+                },
+            )
             .expect("a list takes all");
     }
 }

@@ -25,7 +25,7 @@ pub const SKUS: u32 = 12;
 
 pub struct Kafka {
     pub runtime: tokio::runtime::Runtime,
-    pub _broker: Broker,
+    pub broker: Broker,
     pub backbone: Backbone,
 }
 
@@ -54,8 +54,8 @@ impl Kafka {
         .unwrap();
         runtime.block_on(backbone.ensure_topics(&topics::ALL)).unwrap();
         Self {
-            runtime: runtime,
-            _broker: broker,
+            runtime,
+            broker,
             backbone,
         }
     }
@@ -89,6 +89,18 @@ impl Kafka {
         self.runtime
             .block_on(self.backbone.delete_records(topic, &[(partition, below)]))
             .unwrap();
+    }
+
+    pub fn leader_epoch(&self, topic: &str, partition: u32) -> i32 {
+        self.broker.stats().topics[topic][partition as usize].leader_epoch
+    }
+
+    /// Each node goes and comes back: the leaders move, and nothing is lost.
+    pub fn move_leaders(&self) {
+        for node in 1..=3 {
+            self.runtime.block_on(self.broker.stop_node(node)).unwrap();
+            self.runtime.block_on(self.broker.start_node(node)).unwrap();
+        }
     }
 
     pub fn view(&self) -> View {
@@ -135,6 +147,9 @@ impl View {
             }
         }
         while let Some(record) = self.items.poll(Duration::from_millis(10)).unwrap() {
+            if record.key().starts_with(b"b/") {
+                continue;
+            }
             let total = ItemTotal::decode(record.payload().unwrap()).unwrap();
             self.totals
                 .insert(total.sku, (total.on_hand, total.uncertain_partitions));

@@ -205,7 +205,7 @@ pub struct MemoryLog {
 }
 
 impl MemoryLog {
-    pub fn of(&self, topic: OutTopic) -> impl Iterator<Item = &Written> {
+    pub fn of(&self, topic: OutTopic) -> impl DoubleEndedIterator<Item = &Written> {
         self.records.iter().filter(move |record| record.topic == topic)
     }
 
@@ -243,7 +243,7 @@ impl MemoryLog {
         self.records.retain(|record| !is_lost(record));
         self.durable = self.records.len();
         for (topic, next) in &mut self.next {
-            let last = self.records.iter().filter(|record| record.topic == *topic).last();
+            let last = self.records.iter().rfind(|record| record.topic == *topic);
             *next = last.map_or(0, |record| record.offset + 1);
         }
     }
@@ -256,7 +256,11 @@ impl MemoryLog {
             position += 1;
             record.topic != topic || position <= durable
         });
-        let last = self.of(topic).last().map(|record| record.offset + 1);
+        let last = self
+            .records
+            .iter()
+            .rfind(|record| record.topic == topic)
+            .map(|record| record.offset + 1);
         self.next.insert(topic, last.unwrap_or(0));
         self.durable = self.records.len();
     }
@@ -526,13 +530,16 @@ pub fn totals(log: &MemoryLog) -> BTreeMap<u32, (i64, i64, u32)> {
     }
     let mut totals = BTreeMap::new();
     items
-        .publish(|total| {
-            totals.insert(
-                total.sku,
-                (total.on_hand, total.in_transit, total.uncertain_partitions),
-            );
-            Ok::<_, InventoryError>(())
-        })
+        .publish(
+            |_| true,
+            |total| {
+                totals.insert(
+                    total.sku,
+                    (total.on_hand, total.in_transit, total.uncertain_partitions),
+                );
+                Ok::<_, InventoryError>(())
+            },
+        )
         .expect("nothing fails");
     totals
 }
