@@ -9,6 +9,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::stability::Outcome;
+
 /// Bytes before the first record.
 pub const HEADER_BYTES: usize = 61;
 /// Bytes of offset and length, which the length field does not count.
@@ -33,8 +35,10 @@ pub enum BatchError {
     Counts,
     #[error("more than one batch for a partition in one request")]
     ManyBatches,
-    #[error("transactional and control batches are not served")]
-    Transactional,
+    #[error("only the broker writes control batches")]
+    Control,
+    #[error("a transactional batch names no producer")]
+    Nobody,
     #[error("a record of a compacted topic has no key")]
     MissingKey,
 }
@@ -86,6 +90,15 @@ impl BatchHeader {
         self.attributes & LOG_APPEND_TIME != 0
     }
 
+    pub fn is_transactional(&self) -> bool {
+        self.attributes & TRANSACTIONAL != 0
+    }
+
+    /// Whether the batch holds a marker of the broker instead of records.
+    pub fn is_control(&self) -> bool {
+        self.attributes & CONTROL != 0
+    }
+
     /// Sequence number of the last record; sequences wrap to 0 after `i32::MAX`.
     pub fn last_sequence(&self) -> i32 {
         let last = i64::from(self.base_sequence) + i64::from(self.last_offset_delta);
@@ -114,6 +127,9 @@ pub fn check(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
         return Err(BatchError::Checksum);
     }
     let header = BatchHeader::read(bytes);
+    if header.is_control() {
+        return Err(BatchError::Control);
+    }
     // A record takes at least seven bytes, so a count beyond that is a lie; compressed ones are bounded by the
     // offsets alone.
     let room = if header.is_compressed() {
@@ -129,8 +145,8 @@ pub fn check(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
     {
         return Err(BatchError::Counts);
     }
-    if header.attributes & (TRANSACTIONAL | CONTROL) != 0 {
-        return Err(BatchError::Transactional);
+    if header.is_transactional() && header.producer_id < 0 {
+        return Err(BatchError::Nobody);
     }
     Ok(header)
 }
@@ -285,6 +301,8 @@ pub struct BatchWriter {
     attributes: i16,
     base_timestamp: i64,
     max_timestamp: i64,
+    producer_id: i64,
+    producer_epoch: i16,
     count: i32,
 }
 
@@ -307,6 +325,8 @@ impl BatchWriter {
             attributes,
             base_timestamp,
             max_timestamp: -1,
+            producer_id: -1,
+            producer_epoch: -1,
             count: 0,
         }
     }
@@ -345,8 +365,8 @@ impl BatchWriter {
         head[23..27].copy_from_slice(&((last_offset - self.base_offset) as i32).to_be_bytes());
         head[27..35].copy_from_slice(&self.base_timestamp.to_be_bytes());
         head[35..43].copy_from_slice(&self.max_timestamp.to_be_bytes());
-        head[43..51].copy_from_slice(&(-1i64).to_be_bytes());
-        head[51..53].copy_from_slice(&(-1i16).to_be_bytes());
+        head[43..51].copy_from_slice(&self.producer_id.to_be_bytes());
+        head[51..53].copy_from_slice(&self.producer_epoch.to_be_bytes());
         head[53..57].copy_from_slice(&(-1i32).to_be_bytes());
         head[57..61].copy_from_slice(&self.count.to_be_bytes());
         write_checksum(&mut self.out);
@@ -354,9 +374,29 @@ impl BatchWriter {
     }
 }
 
-/// Encodes one record's tail, for tests and tools that build batches by hand.
-#[cfg(test)]
-pub(crate) fn record_tail(key: Option<&[u8]>, value: Option<&[u8]>) -> BytesMut {
+/// The control batch that ends a transaction of a producer in one partition.
+pub fn marker(
+    base_offset: i64,
+    leader_epoch: i32,
+    now_ms: i64,
+    producer: (i64, i16),
+    outcome: Outcome,
+) -> Bytes {
+    let kind: u8 = match outcome {
+        Outcome::Abort => 0,
+        Outcome::Commit => 1,
+    };
+    let mut writer = BatchWriter::new(base_offset, leader_epoch, 0, now_ms, HEADER_BYTES + 24);
+    writer.attributes = TRANSACTIONAL | CONTROL;
+    (writer.producer_id, writer.producer_epoch) = producer;
+    // Key: version and kind; value: version and the coordinator's epoch, which never changes here.
+    let tail = record_tail(Some(&[0, 0, 0, kind]), Some(&[0; 6]));
+    writer.push(base_offset, now_ms, &tail);
+    writer.finish(base_offset)
+}
+
+/// Encodes what [`RecordView::tail`] shows of a record without headers.
+pub fn record_tail(key: Option<&[u8]>, value: Option<&[u8]>) -> BytesMut {
     let mut out = BytesMut::new();
     for part in [key, value] {
         match part {
@@ -419,6 +459,24 @@ mod tests {
         for length in 0..batch.len() {
             assert!(check(&batch[..length]).is_err(), "length {length}");
         }
+    }
+
+    #[test]
+    fn marker_is_a_control_batch_of_its_producer() {
+        let bytes = marker(9, 2, 1_000, (77, 3), Outcome::Commit);
+        assert_eq!(
+            check(&bytes),
+            Err(BatchError::Control),
+            "no producer may send one"
+        );
+        let header = BatchHeader::read(&bytes);
+        assert!(header.is_control() && header.is_transactional());
+        assert_eq!(
+            (header.base_offset, header.producer_id, header.producer_epoch),
+            (9, 77, 3)
+        );
+        let key = Records::of(&bytes).next().and_then(|record| record.key);
+        assert_eq!(key, Some(&[0, 0, 0, 1][..]));
     }
 
     #[test]

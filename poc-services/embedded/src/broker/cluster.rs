@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hashbrown::HashMap;
 use kafka_protocol::ResponseError;
@@ -20,6 +20,7 @@ use super::config::TopicConfig;
 use super::coordinator::Coordinator;
 use super::memory::Memory;
 use super::partition::Partition;
+use super::transactions::{Ending, Now, Transactions};
 
 /// What all nodes call their cluster.
 pub const CLUSTER_ID: &str = "stockstream-embedded-00";
@@ -97,6 +98,7 @@ pub struct Cluster {
     pub limits: Limits,
     pub memory: Memory,
     pub coordinator: Coordinator,
+    pub transactions: Transactions,
     topics: RwLock<Topics>,
     /// Held while leaders change, so that elections do not overlap.
     election: Mutex<()>,
@@ -110,6 +112,14 @@ pub fn now_ms() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as i64)
+}
+
+/// The time for calls that decide by it.
+pub fn now() -> Now {
+    Now {
+        instant: Instant::now(),
+        ms: now_ms(),
+    }
 }
 
 impl Cluster {
@@ -127,6 +137,7 @@ impl Cluster {
         Self {
             nodes,
             coordinator: Coordinator::new(&limits),
+            transactions: Transactions::default(),
             limits,
             memory: Memory::new(memory_bytes),
             topics: RwLock::default(),
@@ -172,9 +183,9 @@ impl Cluster {
         self.live_nodes().next().map_or(-1, |node| node.id)
     }
 
-    /// The node that coordinates a group: the first live one from the group's own place on.
-    pub fn coordinator_of(&self, group: &str) -> Option<&Node> {
-        let first = crc32c::crc32c(group.as_bytes()) as usize % self.nodes.len();
+    /// The node that coordinates a group or a transactional id: the first live one from the key's own place on.
+    pub fn coordinator_of(&self, key: &str) -> Option<&Node> {
+        let first = crc32c::crc32c(key.as_bytes()) as usize % self.nodes.len();
         let ring = self.nodes.iter().cycle().skip(first).take(self.nodes.len());
         ring.clone().find(|node| node.is_alive())
     }
@@ -335,6 +346,25 @@ impl Cluster {
         });
         *partitions = partitions.iter().cloned().chain(added).collect();
         Ok(())
+    }
+
+    /// Writes the end of a transaction to all that it touched.
+    pub fn settle(&self, ending: &Ending) {
+        let producer = (ending.producer.id, ending.producer.epoch);
+        for (topic, index) in &ending.partitions {
+            if let Some(partition) = self.partition(topic, *index) {
+                partition.end_transaction(producer, ending.outcome, now_ms(), &self.memory);
+            }
+        }
+        for group in &ending.groups {
+            self.coordinator.settle(group, ending.producer.id, ending.outcome);
+        }
+    }
+
+    /// Lets time pass for groups and transactions.
+    pub fn tick(&self) {
+        self.coordinator.tick();
+        self.transactions.tick(now(), |ending| self.settle(ending));
     }
 
     /// Removes a topic with its records and all that groups committed for it.

@@ -10,6 +10,8 @@ use hashbrown::HashSet;
 use super::batch::{BatchHeader, BatchWriter, RecordView, Records};
 use super::cluster::{Cluster, now_ms};
 use super::log::StoredBatch;
+use super::partition::Snapshot;
+use super::stability::Aborted;
 
 /// Below so many new bytes a round is not worth its cost.
 const DIRTY_BYTES_MIN: usize = 8 << 20;
@@ -23,9 +25,13 @@ pub fn run(cluster: &Cluster) {
         if !config.is_compacted {
             continue;
         }
+        let now = now_ms();
+        let up_to = now.saturating_sub(config.min_compaction_lag_ms);
+        let few = DIRTY_BYTES_MIN.min(cluster.memory.bound() / 64);
         for partition in topic.partitions().iter() {
-            let Some(snapshot) = partition.snapshot_if(|clean, dirty| {
-                dirty >= DIRTY_BYTES_MIN.min(cluster.memory.bound() / 64).max(clean)
+            let Some(snapshot) = partition.snapshot_if(up_to, |dirty| {
+                let is_much = dirty.bytes >= few.max(dirty.clean_bytes);
+                is_much || now.saturating_sub(dirty.since_ms) >= config.max_compaction_lag_ms
             }) else {
                 continue;
             };
@@ -33,28 +39,40 @@ pub fn run(cluster: &Cluster) {
                 continue;
             };
             let below = last.last_offset + 1;
-            let tombstones_before = now_ms() - config.delete_retention_ms;
-            let compacted = compact(&snapshot.batches, tombstones_before);
+            let tombstones_before = now - config.delete_retention_ms;
+            let compacted = compact(&snapshot, tombstones_before);
             partition.install(below, compacted, &cluster.memory);
         }
     }
 }
 
-/// The batches that are left, in order. A tombstone that came in before the given time goes as well.
-fn compact(batches: &[StoredBatch], tombstones_before: i64) -> Vec<StoredBatch> {
-    let survivors = survivors(batches, tombstones_before);
+/// The batches that are left, in order. A tombstone that came in before the given time goes as well, and so do the
+/// records of aborted transactions and all markers: what is left needs none to be read.
+fn compact(snapshot: &Snapshot, tombstones_before: i64) -> Vec<StoredBatch> {
+    let batches = &snapshot.batches;
+    let survivors = survivors(snapshot, tombstones_before);
+    let end = batches.last().map_or(0, |batch| batch.last_offset);
     let mut left = survivors.as_slice();
     let mut out = Gathering::default();
     for batch in batches {
         let header = BatchHeader::read(&batch.bytes);
-        if header.is_compressed() {
-            out.close();
-            out.done.push(batch.clone());
+        let is_end = batch.last_offset == end;
+        if header.is_compressed() || header.is_control() {
+            // The end of the log must not move.
+            if is_end || !is_void(&header, &snapshot.aborted) {
+                out.close();
+                out.done.push(batch.clone());
+            } else {
+                out.covered(batch.last_offset);
+            }
             continue;
         }
         let (stays, behind) = left.split_at(header.record_count as usize);
         left = behind;
-        if batch.bytes.len() >= BATCH_BYTES / 2 && stays.iter().all(|stays| *stays) {
+        if batch.bytes.len() >= BATCH_BYTES / 2
+            && stays.iter().all(|stays| *stays)
+            && !header.is_transactional()
+        {
             out.close();
             out.done.push(batch.clone());
             continue;
@@ -69,11 +87,12 @@ fn compact(batches: &[StoredBatch], tombstones_before: i64) -> Vec<StoredBatch> 
 }
 
 /// Which records stay: one answer a record, in order, of all batches that are not compressed.
-fn survivors(batches: &[StoredBatch], tombstones_before: i64) -> Vec<bool> {
+fn survivors(snapshot: &Snapshot, tombstones_before: i64) -> Vec<bool> {
+    let batches = &snapshot.batches;
     let open = || {
         batches.iter().filter_map(|batch| {
             let header = BatchHeader::read(&batch.bytes);
-            (!header.is_compressed()).then_some((batch, header))
+            (!header.is_compressed() && !header.is_control()).then_some((batch, header))
         })
     };
     let records: usize = open().map(|(_, header)| header.record_count as usize).sum();
@@ -88,6 +107,9 @@ fn survivors(batches: &[StoredBatch], tombstones_before: i64) -> Vec<bool> {
         of_batch.clear();
         of_batch.extend(Records::of(&batch.bytes));
         left -= header.record_count as usize;
+        if is_void(&header, &snapshot.aborted) {
+            continue;
+        }
         for (stays, record) in stays[left..].iter_mut().zip(&of_batch).rev() {
             let is_newest = record.key.is_none_or(|key| seen.insert(key));
             let is_old_tombstone = record.is_tombstone && batch.appended_ms < tombstones_before;
@@ -96,6 +118,15 @@ fn survivors(batches: &[StoredBatch], tombstones_before: i64) -> Vec<bool> {
         }
     }
     stays
+}
+
+/// Whether a batch means nothing to a reader of committed records: a marker, or part of an aborted transaction.
+fn is_void(header: &BatchHeader, aborted: &[Aborted]) -> bool {
+    let is_of = |known: &Aborted| {
+        known.producer_id == header.producer_id
+            && (known.first_offset..=known.last_offset).contains(&header.base_offset)
+    };
+    header.is_control() || (header.is_transactional() && aborted.iter().any(is_of))
 }
 
 /// A set of keys. Short ones are held as what they are, in one word: to find them again touches nothing but the set.
@@ -195,6 +226,14 @@ mod tests {
         StoredBatch::new(writer.finish(first + keys.len() as i64 - 1), 50)
     }
 
+    fn compacted(batches: &[StoredBatch], tombstones_before: i64) -> Vec<StoredBatch> {
+        let snapshot = Snapshot {
+            batches: batches.to_vec(),
+            aborted: Vec::new(),
+        };
+        compact(&snapshot, tombstones_before)
+    }
+
     /// What a reader ends up with: offset and whether it is a tombstone, by key.
     fn read(batches: &[StoredBatch]) -> BTreeMap<Vec<u8>, (i64, bool)> {
         let mut view = BTreeMap::new();
@@ -215,7 +254,7 @@ mod tests {
             batch(3, &[("c", Some("1")), ("b", Some("2"))]),
             batch(5, &[("a", Some("3"))]),
         ];
-        let after = compact(&before, 0);
+        let after = compacted(&before, 0);
         assert_eq!(read(&after), read(&before));
         assert_eq!(
             after
@@ -236,14 +275,14 @@ mod tests {
             batch(0, &[("a", Some("1")), ("b", Some("1"))]),
             batch(2, &[("a", None), ("b", None)]),
         ];
-        let view = read(&compact(&before, 51));
+        let view = read(&compacted(&before, 51));
         assert_eq!(
             view.keys().collect::<Vec<_>>(),
             [b"b"],
             "the last record marks the end"
         );
         assert_eq!(
-            read(&compact(&before, 50)).len(),
+            read(&compacted(&before, 50)).len(),
             2,
             "young tombstones stay for slow readers"
         );
@@ -259,7 +298,7 @@ mod tests {
                 )
             })
             .collect();
-        let once = compact(&before, 0);
-        assert_eq!(read(&compact(&once, 0)), read(&before));
+        let once = compacted(&before, 0);
+        assert_eq!(read(&compacted(&once, 0)), read(&before));
     }
 }

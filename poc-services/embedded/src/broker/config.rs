@@ -144,6 +144,10 @@ pub struct TopicConfig {
     /// `None`: without limit.
     pub retention_bytes: Option<usize>,
     pub delete_retention_ms: i64,
+    /// Younger records are left alone by compaction...
+    pub min_compaction_lag_ms: i64,
+    /// ...and those that wait for it so long are compacted however few they are.
+    pub max_compaction_lag_ms: i64,
     pub max_message_bytes: usize,
     pub uses_append_time: bool,
 }
@@ -218,6 +222,8 @@ impl TopicConfig {
             retention_ms: Some(number("retention.ms")).filter(|ms| *ms >= 0),
             retention_bytes: usize::try_from(number("retention.bytes")).ok(),
             delete_retention_ms: number("delete.retention.ms"),
+            min_compaction_lag_ms: number("min.compaction.lag.ms"),
+            max_compaction_lag_ms: number("max.compaction.lag.ms"),
             max_message_bytes: number("max.message.bytes") as usize,
             uses_append_time: text("message.timestamp.type") == "LogAppendTime",
             overrides,

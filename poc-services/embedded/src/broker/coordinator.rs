@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::cluster::Limits;
 use super::group::{Caller, Group, Join, JoinAnswer, JoinRefused, State, SyncAnswer};
+use super::stability::Outcome;
 
 /// Longest metadata that may be committed with an offset.
 pub const METADATA_BYTES_MAX: usize = 4096;
@@ -34,6 +35,14 @@ pub type Offsets = BTreeMap<String, BTreeMap<i32, Committed>>;
 struct Entry {
     group: Group,
     offsets: Offsets,
+    /// Offsets of open transactions, by producer id.
+    pending: HashMap<i64, Offsets>,
+}
+
+impl Entry {
+    fn is_void(&self) -> bool {
+        self.group.is_empty() && self.offsets.is_empty() && self.pending.is_empty()
+    }
 }
 
 /// One group in a listing.
@@ -62,6 +71,7 @@ impl Coordinator {
         Entry {
             group: Group::new(self.initial_delay),
             offsets: Offsets::new(),
+            pending: HashMap::new(),
         }
     }
 
@@ -131,6 +141,56 @@ impl Coordinator {
                 .insert(partition, committed);
         }
         Ok(())
+    }
+
+    /// As [`Coordinator::commit`], but nobody sees the offsets before the producer's transaction is committed.
+    pub fn commit_in_transaction(
+        &self,
+        group: &str,
+        caller: &Caller,
+        generation: i32,
+        producer_id: i64,
+        offsets: impl IntoIterator<Item = (String, i32, Committed)>,
+    ) -> Result<(), ResponseError> {
+        let mut groups = self.groups.lock();
+        if !groups.contains_key(group) && generation >= 0 {
+            return Err(ResponseError::IllegalGeneration);
+        }
+        if !groups.contains_key(group) && groups.len() >= GROUPS_MAX {
+            return Err(ResponseError::GroupMaxSizeReached);
+        }
+        let entry = groups.entry(group.to_owned()).or_insert_with(|| self.new_entry());
+        entry
+            .group
+            .check_transactional_commit(caller, generation, Instant::now())?;
+        let pending = entry.pending.entry(producer_id).or_default();
+        for (topic, partition, committed) in offsets {
+            pending.entry(topic).or_default().insert(partition, committed);
+        }
+        Ok(())
+    }
+
+    /// A producer's transaction has ended: its offsets become the group's, or nothing.
+    pub fn settle(&self, group: &str, producer_id: i64, outcome: Outcome) {
+        let mut groups = self.groups.lock();
+        let Some(entry) = groups.get_mut(group) else {
+            return;
+        };
+        let pending = entry.pending.remove(&producer_id).unwrap_or_default();
+        if outcome == Outcome::Commit {
+            for (topic, partitions) in pending {
+                entry.offsets.entry(topic).or_default().extend(partitions);
+            }
+        }
+    }
+
+    /// Whether an open transaction is about to change a partition's offset.
+    pub fn has_pending(&self, group: &str, topic: &str, partition: i32) -> bool {
+        let is_in = |pending: &Offsets| pending.get(topic).is_some_and(|p| p.contains_key(&partition));
+        let groups = self.groups.lock();
+        groups
+            .get(group)
+            .is_some_and(|entry| entry.pending.values().any(is_in))
     }
 
     /// What a group has committed; empty for an unknown group.
@@ -205,6 +265,9 @@ impl Coordinator {
     pub fn forget_topic(&self, topic: &str) {
         for entry in self.groups.lock().values_mut() {
             entry.offsets.remove(topic);
+            for pending in entry.pending.values_mut() {
+                pending.remove(topic);
+            }
         }
     }
 
@@ -213,7 +276,7 @@ impl Coordinator {
         let now = Instant::now();
         self.groups.lock().retain(|_, entry| {
             entry.group.tick(now);
-            !(entry.group.is_empty() && entry.offsets.is_empty())
+            !entry.is_void()
         });
     }
 }

@@ -320,7 +320,7 @@ impl Group {
         self.complete_join_if_all_are_here(now);
     }
 
-    /// A static member came back with a new id: the old id is fenced; if nothing else changed there is no rebalance.
+    /// A static member came back with a new id: the old id is fenced; if the group's protocol stays there is no rebalance.
     fn replace_static(
         &mut self,
         old: &StrBytes,
@@ -350,14 +350,6 @@ impl Group {
         if was_leader {
             self.leader = Some(id.clone());
         }
-        let same = self.protocol.as_ref().is_some_and(|protocol| {
-            let now_offered = request
-                .protocols
-                .iter()
-                .find(|(name, _)| name == protocol)
-                .map(|(_, m)| m);
-            now_offered == Some(&member.metadata(protocol))
-        });
         member.protocols = request.protocols;
         member.session_timeout = request.session_timeout;
         member.rebalance_timeout = request.rebalance_timeout;
@@ -365,7 +357,8 @@ impl Group {
         member.client_host = request.client_host;
         self.members.insert(id.clone(), member);
         self.refresh(&id, now);
-        if self.state == State::Stable && same {
+        // As in Apache Kafka, other metadata alone is no reason to assign anew.
+        if self.state == State::Stable && self.vote() == self.protocol {
             let mut joined = self.joined(&id, false);
             if was_leader {
                 if request.can_skip_assignment {
@@ -631,6 +624,19 @@ impl Group {
             return Err(ResponseError::RebalanceInProgress);
         }
         Ok(())
+    }
+
+    /// As [`Group::check_commit`]; a producer that names no member is no matter of the group's.
+    pub fn check_transactional_commit(
+        &mut self,
+        caller: &Caller,
+        generation: i32,
+        now: Instant,
+    ) -> Result<(), ResponseError> {
+        if generation < 0 && caller.member.is_empty() && caller.instance.is_none() {
+            return Ok(());
+        }
+        self.check_commit(caller, generation, now)
     }
 
     fn check_member(&self, caller: &Caller, generation: i32) -> Result<(), ResponseError> {

@@ -87,14 +87,17 @@ impl Log {
         self.epochs.push((epoch, self.end));
     }
 
-    /// The newest epoch not above `epoch` and the offset at which it ended, or `None` if none is that old.
+    /// The newest epoch not above `epoch` and the offset at which it ended. `None` for an epoch that is newer than
+    /// all that are known; one that is older than all ended where the first known began.
     pub fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
-        let index = self
-            .epochs
-            .partition_point(|(known, _)| *known <= epoch)
-            .checked_sub(1)?;
-        let end = self.epochs.get(index + 1).map_or(self.end, |(_, first)| *first);
-        Some((self.epochs[index].0, end))
+        let (newest, _) = *self.epochs.last()?;
+        if epoch < 0 || epoch > newest {
+            return None;
+        }
+        let newer = self.epochs.partition_point(|(known, _)| *known <= epoch);
+        let end = self.epochs.get(newer).map_or(self.end, |(_, first)| *first);
+        let found = newer.checked_sub(1).map_or(epoch, |index| self.epochs[index].0);
+        Some((found, end))
     }
 
     /// Appends a batch that was stamped with [`Log::end`].
@@ -158,7 +161,20 @@ impl Log {
             freed += self.batches.pop_front().map_or(0, |batch| batch.held_bytes());
         }
         self.bytes -= freed;
+        self.forget_epochs();
         freed
+    }
+
+    /// Of the epochs that began below the start of the log only the newest is needed: it begins there now.
+    fn forget_epochs(&mut self) {
+        let start = self.start;
+        let old = self.epochs.partition_point(|(_, first)| *first <= start);
+        if old > 1 {
+            self.epochs.drain(..old - 1);
+        }
+        if let Some((_, first)) = self.epochs.first_mut() {
+            *first = (*first).max(start);
+        }
     }
 
     /// Puts compacted batches in place of all that end below `below`. Returns how many bytes fewer are held
@@ -288,7 +304,21 @@ mod tests {
         log.begin_epoch(4);
         assert_eq!(log.end_of_epoch(0), Some((0, 2)));
         assert_eq!(log.end_of_epoch(3), Some((0, 2)));
-        assert_eq!(log.end_of_epoch(9), Some((4, 2)));
+        assert_eq!(log.end_of_epoch(4), Some((4, 2)));
+        assert_eq!(log.end_of_epoch(9), None);
         assert_eq!(log.end_of_epoch(-1), None);
+    }
+
+    #[test]
+    fn epochs_below_the_start_of_the_log_are_forgotten() {
+        let mut log = log_of(&[&[1, 2]]);
+        log.begin_epoch(3);
+        let mut writer = BatchWriter::new(2, 3, 0, 5, 128);
+        writer.push(2, 5, &record_tail(Some(b"k"), Some(b"v")));
+        log.append(StoredBatch::new(writer.finish(2), 0));
+        log.begin_epoch(6);
+        log.trim_to(3);
+        assert_eq!(log.epochs, [(6, 3)]);
+        assert_eq!(log.end_of_epoch(2), Some((2, 3)));
     }
 }

@@ -5,11 +5,13 @@
 //! readable until retention, compaction or a deletion that somebody asked for removes it; memory is bounded, and at
 //! the bound producers are slowed instead of unread records being dropped.
 //!
-//! What it is not: nothing is replicated or written to disk, all nodes share one process, there are no
-//! transactions, no security, and its speed says nothing about Kafka's.
+//! What it is not: nothing is replicated or written to disk, all nodes share one process, there is no security, and
+//! its speed says nothing about Kafka's. Transactions are those of librdkafka and of JVM clients that meet an older
+//! cluster: a producer keeps its epoch from one transaction to the next.
 //!
 //! `wire` and `shape` read frames, `server` moves them, `api` answers them; `cluster`, `partition`, `log` and `batch`
-//! hold records, `group` and `coordinator` hold consumer groups, `retention` and `compaction` tidy up.
+//! hold records, `group` and `coordinator` hold consumer groups, `transactions` and `stability` what producers
+//! commit or abort, `retention` and `compaction` tidy up.
 
 mod api;
 mod batch;
@@ -25,6 +27,8 @@ mod producers;
 mod retention;
 mod server;
 mod shape;
+mod stability;
+mod transactions;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -40,7 +44,7 @@ use tokio_util::sync::CancellationToken;
 
 use cluster::{Cluster, Limits};
 
-/// How often groups are looked at for ended sessions.
+/// How often groups and transactions are looked at for ended time-outs.
 const GROUP_TICK: Duration = Duration::from_millis(25);
 /// How often logs are trimmed and compacted.
 const TIDY_TICK: Duration = Duration::from_millis(100);
@@ -191,7 +195,7 @@ impl Broker {
         }
         broker.background = vec![broker.spawn(every(GROUP_TICK, broker.stop.clone(), {
             let cluster = Arc::clone(&broker.cluster);
-            move || cluster.coordinator.tick()
+            move || cluster.tick()
         }))];
         let (cluster, stop) = (Arc::clone(&broker.cluster), broker.stop.clone());
         let tidying = broker.spawn(tidy(cluster, stop));

@@ -17,6 +17,7 @@ use super::config::TopicConfig;
 use super::log::{Log, StoredBatch, TimedOffset};
 use super::memory::Memory;
 use super::producers::{Producers, Sequence};
+use super::stability::{Aborted, Isolation, Outcome, Stability};
 
 /// No node leads.
 pub const NO_LEADER: i32 = -1;
@@ -36,6 +37,7 @@ struct Inner {
     leader: i32,
     leader_epoch: i32,
     producers: Producers,
+    stability: Stability,
     waiters: Vec<Waiter>,
     is_deleted: bool,
     /// Offset up to which the log is compacted.
@@ -64,8 +66,14 @@ pub struct Appended {
 pub struct Slice {
     pub log_start: i64,
     pub log_end: i64,
+    /// The last stable offset.
+    pub stable_end: i64,
+    /// Up to where this reader sees.
+    pub visible_end: i64,
     pub batches: Vec<Bytes>,
     pub bytes: usize,
+    /// What a reader of committed records has to skip.
+    pub aborted: Option<Vec<Aborted>>,
 }
 
 /// How much a fetch may still take.
@@ -86,10 +94,21 @@ pub struct Place {
     pub bytes: usize,
 }
 
+/// What compaction has not seen yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Dirty {
+    pub clean_bytes: usize,
+    pub bytes: usize,
+    /// When the oldest of it came in.
+    pub since_ms: i64,
+}
+
 /// A consistent copy of the log for compaction.
 #[derive(Debug)]
 pub struct Snapshot {
+    /// Settled records only: no transaction that touches them is open.
     pub batches: Vec<StoredBatch>,
+    pub aborted: Vec<Aborted>,
 }
 
 impl Partition {
@@ -104,6 +123,7 @@ impl Partition {
                 leader,
                 leader_epoch: 0,
                 producers: Producers::default(),
+                stability: Stability::default(),
                 waiters: Vec::new(),
                 is_deleted: false,
                 clean_end: 0,
@@ -167,6 +187,9 @@ impl Partition {
         let mut inner = self.inner.lock();
         inner.check_leader(node, -1)?;
         let append_time_ms = config.uses_append_time.then_some(now_ms);
+        if inner.stability.is_open(header.producer_id) && !header.is_transactional() {
+            return Err(ResponseError::InvalidTxnState);
+        }
         match inner.producers.check(header) {
             Sequence::Append => {}
             Sequence::Duplicate { base_offset } => {
@@ -188,6 +211,9 @@ impl Partition {
         memory.take(stored.held_bytes());
         inner.log.append(stored);
         inner.producers.record(header, base_offset, now_ms);
+        if header.is_transactional() {
+            inner.stability.appended(header.producer_id, base_offset);
+        }
         let log_start = inner.log.start();
         wake(&mut inner.waiters);
         drop(inner);
@@ -200,6 +226,23 @@ impl Partition {
         })
     }
 
+    /// Writes the marker that ends a producer's transaction. It needs no leader: the coordinator would try until there
+    /// is one.
+    pub fn end_transaction(&self, producer: (i64, i16), outcome: Outcome, now_ms: i64, memory: &Memory) {
+        let mut inner = self.inner.lock();
+        if inner.is_deleted {
+            return;
+        }
+        let offset = inner.log.end();
+        let marker = batch::marker(offset, inner.leader_epoch, now_ms, producer, outcome);
+        let stored = StoredBatch::new(marker, now_ms);
+        memory.take(stored.held_bytes());
+        inner.log.append(stored);
+        inner.producers.end_transaction(producer.0, producer.1, now_ms);
+        inner.stability.ended(producer.0, offset, outcome);
+        wake(&mut inner.waiters);
+    }
+
     /// Reads whole batches from `offset` on; an empty slice where the reader has everything.
     pub fn read(
         &self,
@@ -207,6 +250,7 @@ impl Partition {
         client_epoch: i32,
         offset: i64,
         limit: Limit,
+        isolation: Isolation,
     ) -> Result<Slice, ResponseError> {
         let inner = self.inner.lock();
         inner.check_leader(node, client_epoch)?;
@@ -216,10 +260,17 @@ impl Partition {
         let mut slice = Slice {
             log_start: inner.log.start(),
             log_end: inner.log.end(),
+            stable_end: inner.stable_end(),
+            visible_end: inner.visible_end(isolation),
             batches: Vec::new(),
             bytes: 0,
+            aborted: None,
         };
+        let mut read_end = offset;
         for batch in inner.log.at_or_after(offset) {
+            if batch.base_offset >= slice.visible_end {
+                break;
+            }
             let fits = slice.bytes + batch.bytes.len() <= limit.bytes;
             let must = limit.first_batch_whole && slice.batches.is_empty();
             if !(fits || must) {
@@ -227,15 +278,19 @@ impl Partition {
             }
             slice.bytes += batch.bytes.len();
             slice.batches.push(batch.bytes.clone());
+            read_end = batch.last_offset + 1;
+        }
+        if isolation == Isolation::Committed {
+            slice.aborted = Some(inner.stability.aborted_in(offset, read_end));
         }
         Ok(slice)
     }
 
     /// Asks to be notified at the next append, election or deletion, once. `offset` is the end that the caller has
-    /// seen: if the log is beyond it already, nothing is registered and the answer is false.
-    pub fn register(&self, waiter: &Waiter, offset: i64) -> bool {
+    /// seen: if it could see beyond it already, nothing is registered and the answer is false.
+    pub fn register(&self, waiter: &Waiter, offset: i64, isolation: Isolation) -> bool {
         let mut inner = self.inner.lock();
-        if inner.is_deleted || inner.log.end() > offset {
+        if inner.is_deleted || inner.visible_end(isolation) > offset {
             return false;
         }
         if inner.waiters.len() >= WAITERS_TIDY {
@@ -263,6 +318,22 @@ impl Partition {
         Ok(ask(&inner.log, inner.leader_epoch))
     }
 
+    /// ListOffsets: an offset by time or by one of the special timestamps, as far as the reader sees, and the leader
+    /// epoch.
+    pub fn list_offset(
+        &self,
+        node: i32,
+        client_epoch: i32,
+        timestamp: i64,
+        isolation: Isolation,
+    ) -> Result<(Option<TimedOffset>, i32), ResponseError> {
+        let inner = self.inner.lock();
+        inner.check_leader(node, client_epoch)?;
+        let end = inner.visible_end(isolation);
+        let found = list_offset(&inner.log, timestamp, end);
+        Ok((found, inner.leader_epoch))
+    }
+
     /// As DeleteRecords: moves the start of the log; -1 stands for its end. Returns the new start and what was freed.
     pub fn delete_records(&self, node: i32, offset: i64) -> Result<(i64, usize), ResponseError> {
         let mut inner = self.inner.lock();
@@ -271,13 +342,13 @@ impl Partition {
         if offset < 0 || offset > inner.log.end() {
             return Err(ResponseError::OffsetOutOfRange);
         }
-        let freed = inner.log.trim_to(offset);
+        let freed = inner.trim_to(offset);
         Ok((inner.log.start(), freed))
     }
 
     /// Drops what lies below `offset`; for retention, which needs no leader.
     pub fn trim_to(&self, offset: i64) -> usize {
-        self.inner.lock().log.trim_to(offset)
+        self.inner.lock().trim_to(offset)
     }
 
     /// Looks at the log for retention and statistics.
@@ -285,22 +356,29 @@ impl Partition {
         look(&self.inner.lock().log)
     }
 
-    /// The batches of the log if `dirty_enough(clean bytes, dirty bytes)`.
-    pub fn snapshot_if(&self, dirty_enough: impl FnOnce(usize, usize) -> bool) -> Option<Snapshot> {
+    /// The batches that came in up to a time, if there is `enough` among them that was never compacted.
+    pub fn snapshot_if(&self, up_to_ms: i64, enough: impl FnOnce(Dirty) -> bool) -> Option<Snapshot> {
         let inner = self.inner.lock();
         if inner.is_deleted {
             return None;
         }
-        let dirty: usize = inner
-            .log
-            .at_or_after(inner.clean_end)
-            .map(StoredBatch::held_bytes)
-            .sum();
-        if dirty == 0 || !dirty_enough(inner.log.bytes() - dirty, dirty) {
+        let stable_end = inner.stable_end();
+        let is_old = |batch: &&StoredBatch| batch.appended_ms <= up_to_ms && batch.last_offset < stable_end;
+        let mut dirty = inner.log.at_or_after(inner.clean_end).take_while(is_old);
+        let first = dirty.next()?;
+        let bytes = first.held_bytes() + dirty.map(StoredBatch::held_bytes).sum::<usize>();
+        let dirty = Dirty {
+            clean_bytes: inner.log.bytes() - bytes,
+            bytes,
+            since_ms: first.appended_ms,
+        };
+        if !enough(dirty) {
             return None;
         }
+        let batches = inner.log.batches().iter().take_while(is_old);
         Some(Snapshot {
-            batches: inner.log.batches().iter().cloned().collect(),
+            batches: batches.cloned().collect(),
+            aborted: inner.stability.aborted_in(0, stable_end),
         })
     }
 
@@ -312,6 +390,7 @@ impl Partition {
         }
         let saved = inner.log.replace_prefix(below, compacted);
         inner.clean_end = below;
+        inner.stability.forget_below(below);
         drop(inner);
         match usize::try_from(saved) {
             Ok(freed) => memory.free(freed),
@@ -326,6 +405,23 @@ impl Partition {
 }
 
 impl Inner {
+    fn stable_end(&self) -> i64 {
+        self.stability.stable_end(self.log.start(), self.log.end())
+    }
+
+    fn visible_end(&self, isolation: Isolation) -> i64 {
+        match isolation {
+            Isolation::Uncommitted => self.log.end(),
+            Isolation::Committed => self.stable_end(),
+        }
+    }
+
+    fn trim_to(&mut self, offset: i64) -> usize {
+        let freed = self.log.trim_to(offset);
+        self.stability.forget_below(self.log.start());
+        freed
+    }
+
     fn check_leader(&self, node: i32, client_epoch: i32) -> Result<(), ResponseError> {
         if self.is_deleted {
             return Err(ResponseError::UnknownTopicOrPartition);
@@ -347,22 +443,27 @@ fn wake(waiters: &mut Vec<Waiter>) {
     }
 }
 
-/// The special timestamps of ListOffsets.
-pub fn list_offset(log: &Log, timestamp: i64) -> Option<TimedOffset> {
-    match timestamp {
+/// What lies at a time or at one of the special timestamps of ListOffsets, seen by a reader that sees up to `end`.
+fn list_offset(log: &Log, timestamp: i64, end: i64) -> Option<TimedOffset> {
+    let found = match timestamp {
         // Latest.
-        -1 => Some(TimedOffset {
-            timestamp: -1,
-            offset: log.end(),
-        }),
+        -1 => {
+            return Some(TimedOffset {
+                timestamp: -1,
+                offset: end,
+            });
+        }
         // Earliest, and earliest on local disk, which is the same without tiers.
-        -2 | -4 => Some(TimedOffset {
-            timestamp: -1,
-            offset: log.start(),
-        }),
+        -2 | -4 => {
+            return Some(TimedOffset {
+                timestamp: -1,
+                offset: log.start(),
+            });
+        }
         -3 => log.find_max_time(),
         // Latest in remote storage, of which there is none.
         time if time < 0 => None,
         time => log.find_time(time),
-    }
+    };
+    found.filter(|found| found.offset < end)
 }

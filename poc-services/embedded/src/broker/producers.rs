@@ -2,7 +2,7 @@
 //!
 //! Invariant: a batch that was appended once is acknowledged again with its first offset and never appended
 //! twice, as long as it is among the last five of its producer, which is all that a client may have in flight.
-//! It does not know transactions.
+//! Of transactions it knows only that their end may bring a newer epoch.
 
 use std::collections::VecDeque;
 
@@ -113,6 +113,17 @@ impl Producers {
             last_sequence: header.last_sequence(),
             base_offset,
         });
+    }
+
+    /// A transaction of the producer has ended under this epoch; a newer one begins to count from anywhere.
+    pub fn end_transaction(&mut self, producer_id: i64, epoch: i16, now_ms: i64) {
+        if let Some(producer) = self.by_id.get_mut(&producer_id) {
+            if producer.epoch != epoch {
+                producer.epoch = epoch;
+                producer.recent.clear();
+            }
+            producer.last_ms = now_ms;
+        }
     }
 
     /// Forgets producers that wrote nothing since `before_ms`.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Buf, BytesMut};
+use kafka_protocol::messages::ApiKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
@@ -150,10 +151,28 @@ async fn request(
     buffer.advance(4);
     let mut frame = buffer.split_to(length).freeze();
     let header = Header::read(&mut frame)?;
-    if let Some(mut reply) = api::dispatch(context, &header, frame).await? {
+    let reply = if header.api == ApiKey::Produce {
+        api::dispatch(context, &header, frame).await?
+    } else {
+        tokio::select! {
+            biased;
+            reply = api::dispatch(context, &header, frame) => reply?,
+            () = peer_gone(stream) => return Ok(false),
+        }
+    };
+    if let Some(mut reply) = reply {
         stream.write_all_buf(&mut reply).await?;
     }
     Ok(true)
+}
+
+/// Ends when the client has closed its side: nobody waits for the answer any more. As long as another request lies
+/// in the socket that cannot be seen.
+async fn peer_gone(stream: &TcpStream) {
+    match stream.peek(&mut [0]).await {
+        Ok(0) | Err(_) => {}
+        Ok(_) => std::future::pending().await,
+    }
 }
 
 /// A reply is written piece by piece, several in one system call.

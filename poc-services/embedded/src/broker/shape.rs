@@ -60,6 +60,11 @@ const INTS: Kind = Kind::Many(&[Field {
     since: BARE,
     until: i16::MAX,
 }]);
+const LONGS: Kind = Kind::Many(&[Field {
+    kind: LONG,
+    since: BARE,
+    until: i16::MAX,
+}]);
 /// Marks the only "field" of an array of plain values, which carry no tagged fields.
 const BARE: i16 = -1;
 
@@ -205,6 +210,40 @@ const API_VERSIONS: &[Field] = &[since(3, TEXT), since(3, TEXT)];
 
 const INIT_PRODUCER_ID: &[Field] = &[always(TEXT), always(INT), since(3, LONG), since(3, SHORT)];
 
+const ADD_PARTITIONS_TO_TXN: &[Field] = &[
+    until(3, TEXT),
+    until(3, LONG),
+    until(3, SHORT),
+    until(3, Kind::Many(&[always(TEXT), always(INTS)])),
+];
+
+const ADD_OFFSETS_TO_TXN: &[Field] = &[always(TEXT), always(LONG), always(SHORT), always(TEXT)];
+
+const END_TXN: &[Field] = &[always(TEXT), always(LONG), always(SHORT), always(BYTE)];
+
+const TXN_OFFSET_COMMIT: &[Field] = &[
+    always(TEXT),
+    always(TEXT),
+    always(LONG),
+    always(SHORT),
+    since(3, INT),
+    since(3, TEXT),
+    since(3, TEXT),
+    always(Kind::Many(&[
+        always(TEXT),
+        always(Kind::Many(&[
+            always(INT),
+            always(LONG),
+            since(2, INT),
+            always(TEXT),
+        ])),
+    ])),
+];
+
+const DESCRIBE_TRANSACTIONS: &[Field] = &[always(TEXTS)];
+
+const LIST_TRANSACTIONS: &[Field] = &[always(TEXTS), always(LONGS), since(1, LONG)];
+
 const DELETE_TOPICS: &[Field] = &[
     since(6, Kind::Many(&[always(TEXT), always(UUID)])),
     until(5, TEXTS),
@@ -290,6 +329,12 @@ fn fields_of(api: ApiKey) -> Option<&'static [Field]> {
         ApiKey::OffsetDelete => OFFSET_DELETE,
         ApiKey::ApiVersions => API_VERSIONS,
         ApiKey::InitProducerId => INIT_PRODUCER_ID,
+        ApiKey::AddPartitionsToTxn => ADD_PARTITIONS_TO_TXN,
+        ApiKey::AddOffsetsToTxn => ADD_OFFSETS_TO_TXN,
+        ApiKey::EndTxn => END_TXN,
+        ApiKey::TxnOffsetCommit => TXN_OFFSET_COMMIT,
+        ApiKey::DescribeTransactions => DESCRIBE_TRANSACTIONS,
+        ApiKey::ListTransactions => LIST_TRANSACTIONS,
         ApiKey::CreateTopics => CREATE_TOPICS,
         ApiKey::DeleteTopics => DELETE_TOPICS,
         ApiKey::CreatePartitions => CREATE_PARTITIONS,

@@ -14,6 +14,7 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use super::Context;
 use crate::broker::cluster::Topic;
 use crate::broker::partition::{Limit, Slice};
+use crate::broker::stability::{Aborted, Isolation};
 use crate::broker::wire::{Header, Reply, begin_reply};
 
 /// Batches below this size are copied into the response: cheaper than a piece of their own.
@@ -76,6 +77,7 @@ fn find(
 type Found = Result<std::sync::Arc<Topic>, ResponseError>;
 
 fn collect(context: &Context, request: &FetchRequest, topics: &[Found]) -> Vec<Vec<Outcome>> {
+    let isolation = Isolation::from_wire(request.isolation_level);
     let mut left = request.max_bytes.max(0) as usize;
     let mut is_first = true;
     let mut read = |topic: &Found, wanted: &FetchPartition| -> Outcome {
@@ -92,6 +94,7 @@ fn collect(context: &Context, request: &FetchRequest, topics: &[Found]) -> Vec<V
             wanted.current_leader_epoch,
             wanted.fetch_offset,
             limit,
+            isolation,
         )?;
         is_first &= slice.batches.is_empty();
         left = left.saturating_sub(slice.bytes);
@@ -109,6 +112,7 @@ fn collect(context: &Context, request: &FetchRequest, topics: &[Found]) -> Vec<V
 
 /// Asks all partitions to wake this connection; false if one has grown meanwhile.
 fn register(context: &Context, request: &FetchRequest, topics: &[Found], outcomes: &[Vec<Outcome>]) -> bool {
+    let isolation = Isolation::from_wire(request.isolation_level);
     request
         .topics
         .iter()
@@ -125,7 +129,9 @@ fn register(context: &Context, request: &FetchRequest, topics: &[Found], outcome
                         .ok()
                         .and_then(|topic| topic.partition(partition.partition));
                     match (partition, outcome) {
-                        (Some(partition), Ok(slice)) => partition.register(&context.waiter, slice.log_end),
+                        (Some(partition), Ok(slice)) => {
+                            partition.register(&context.waiter, slice.visible_end, isolation)
+                        }
                         _ => true,
                     }
                 })
@@ -154,21 +160,25 @@ fn write(header: &Header, request: &FetchRequest, outcomes: &[Vec<Outcome>], err
         }
         out.array_length(partitions.len());
         for (partition, outcome) in topic.partitions.iter().zip(partitions) {
-            let (end, start) = outcome
-                .as_ref()
-                .map_or((-1, -1), |slice| (slice.log_end, slice.log_start));
+            let slice = outcome.as_ref().ok();
+            let (end, stable, start) = slice.map_or((-1, -1, -1), |slice| {
+                (slice.log_end, slice.stable_end, slice.log_start)
+            });
             out.out.put_i32(partition.partition);
             out.out.put_i16(super::code(outcome));
             out.out.put_i64(end);
-            out.out.put_i64(end);
+            out.out.put_i64(stable);
             if version >= 5 {
                 out.out.put_i64(start);
             }
-            out.no_array();
+            match slice.and_then(|slice| slice.aborted.as_ref()) {
+                Some(aborted) => out.aborted(aborted),
+                None => out.no_array(),
+            }
             if version >= 11 {
                 out.out.put_i32(-1);
             }
-            out.records(outcome.as_ref().ok());
+            out.records(slice);
             out.no_tagged_fields();
         }
         out.no_tagged_fields();
@@ -223,6 +233,15 @@ impl Pieces {
             self.out.put_i16(text.len() as i16);
         }
         self.out.put_slice(text.as_bytes());
+    }
+
+    fn aborted(&mut self, aborted: &[Aborted]) {
+        self.array_length(aborted.len());
+        for aborted in aborted {
+            self.out.put_i64(aborted.producer_id);
+            self.out.put_i64(aborted.first_offset);
+            self.no_tagged_fields();
+        }
     }
 
     fn records(&mut self, slice: Option<&Slice>) {

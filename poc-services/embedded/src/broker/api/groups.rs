@@ -284,8 +284,8 @@ pub fn find_coordinator(
     request: &FindCoordinatorRequest,
 ) -> FindCoordinatorResponse {
     let find = |key: &str| -> Result<&Node, ResponseError> {
-        // 0 is a group; transactions (1) and share groups (2) are not served.
-        if request.key_type != 0 {
+        // 0 is a group, 1 a transactional id; share groups (2) are not served.
+        if !matches!(request.key_type, 0 | 1) {
             return Err(ResponseError::InvalidRequest);
         }
         context

@@ -1,7 +1,8 @@
 //! The requests that are served, and the one place through which each of them goes.
 //!
 //! Invariant: a version is advertised only if the codec, the table in `shape` and the handler all know it.
-//! Not served: transactions, the newer group protocol, security, fetch sessions (each fetch is a full one).
+//! Not served: the newer group protocol, the newer kind of transactions (KIP-890), security, fetch sessions (each fetch
+//! is a full one).
 
 mod admin;
 mod cluster;
@@ -10,6 +11,7 @@ mod fetch;
 mod groups;
 mod offsets;
 mod produce;
+mod transactions;
 
 use std::sync::Arc;
 
@@ -24,7 +26,7 @@ use super::partition::Waiter;
 use super::wire::{FrameError, Header, Reply, decode, encode};
 
 /// What is served: api, lowest and highest version.
-pub const SERVED: [(ApiKey, i16, i16); 28] = [
+pub const SERVED: [(ApiKey, i16, i16); 34] = [
     (ApiKey::Produce, 3, 13),
     (ApiKey::Fetch, 4, 17),
     (ApiKey::ListOffsets, 1, 10),
@@ -44,6 +46,10 @@ pub const SERVED: [(ApiKey, i16, i16); 28] = [
     (ApiKey::DeleteRecords, 0, 2),
     (ApiKey::InitProducerId, 0, 5),
     (ApiKey::OffsetForLeaderEpoch, 2, 4),
+    (ApiKey::AddPartitionsToTxn, 0, 3),
+    (ApiKey::AddOffsetsToTxn, 0, 4),
+    (ApiKey::EndTxn, 0, 4),
+    (ApiKey::TxnOffsetCommit, 0, 4),
     (ApiKey::DescribeConfigs, 1, 4),
     (ApiKey::AlterConfigs, 0, 2),
     (ApiKey::DescribeLogDirs, 1, 4),
@@ -52,6 +58,8 @@ pub const SERVED: [(ApiKey, i16, i16); 28] = [
     (ApiKey::IncrementalAlterConfigs, 0, 1),
     (ApiKey::OffsetDelete, 0, 0),
     (ApiKey::DescribeCluster, 0, 2),
+    (ApiKey::DescribeTransactions, 0, 0),
+    (ApiKey::ListTransactions, 0, 1),
     (ApiKey::DescribeTopicPartitions, 0, 0),
 ];
 
@@ -125,10 +133,30 @@ pub async fn dispatch(context: &Context, header: &Header, body: Bytes) -> Result
             header,
             &cluster::describe_log_dirs(cluster, decode(header, body)?),
         )?,
-        ApiKey::InitProducerId => encode(
+        ApiKey::InitProducerId => {
+            let request = decode(header, body)?;
+            encode(header, &transactions::init_producer_id(context, header, &request))?
+        }
+        ApiKey::AddPartitionsToTxn => {
+            let request = decode(header, body)?;
+            encode(header, &transactions::add_partitions(context, header, request))?
+        }
+        ApiKey::AddOffsetsToTxn => encode(
             header,
-            &produce::init_producer_id(cluster, &decode(header, body)?),
+            &transactions::add_offsets(context, header, &decode(header, body)?),
         )?,
+        ApiKey::TxnOffsetCommit => encode(
+            header,
+            &transactions::commit_offsets(context, decode(header, body)?),
+        )?,
+        ApiKey::EndTxn => encode(
+            header,
+            &transactions::end(context, header, &decode(header, body)?),
+        )?,
+        ApiKey::DescribeTransactions => {
+            encode(header, &transactions::describe(context, decode(header, body)?))?
+        }
+        ApiKey::ListTransactions => encode(header, &transactions::list(context, &decode(header, body)?))?,
         ApiKey::CreateTopics => encode(
             header,
             &admin::create_topics(cluster, header, decode(header, body)?),

@@ -23,11 +23,13 @@ use kafka_protocol::messages::{
     OffsetForLeaderEpochResponse, TopicName,
 };
 
+use kafka_protocol::protocol::StrBytes;
+
 use super::groups::check_coordinator;
 use super::{Context, code, text, topic_name};
 use crate::broker::coordinator::{Committed, METADATA_BYTES_MAX, Offsets};
 use crate::broker::group::Caller;
-use crate::broker::partition::list_offset;
+use crate::broker::stability::Isolation;
 use crate::broker::wire::Header;
 
 pub fn commit(context: &Context, request: OffsetCommitRequest) -> OffsetCommitResponse {
@@ -138,8 +140,20 @@ pub fn fetch(context: &Context, header: &Header, request: OffsetFetchRequest) ->
     } else {
         asked
     };
+    let is_unstable = |topic: &str, partition: i32| {
+        let coordinator = &context.cluster.coordinator;
+        request.require_stable && coordinator.has_pending(&request.group_id, topic, partition)
+    };
     let topics = committed(&offsets, asked).into_iter().map(|(name, partitions)| {
         let partitions = partitions.into_iter().map(|(index, committed)| {
+            if checked.is_ok() && is_unstable(&name, index) {
+                return OffsetFetchResponsePartition::default()
+                    .with_partition_index(index)
+                    .with_committed_offset(-1)
+                    .with_committed_leader_epoch(-1)
+                    .with_metadata(Some(StrBytes::default()))
+                    .with_error_code(ResponseError::UnstableOffsetCommit.code());
+            }
             OffsetFetchResponsePartition::default()
                 .with_partition_index(index)
                 .with_committed_offset(committed.offset)
@@ -147,9 +161,10 @@ pub fn fetch(context: &Context, header: &Header, request: OffsetFetchRequest) ->
                 .with_metadata(Some(text(committed.metadata)))
                 .with_error_code(code(&checked))
         });
+        let partitions = partitions.collect();
         OffsetFetchResponseTopic::default()
             .with_name(name)
-            .with_partitions(partitions.collect())
+            .with_partitions(partitions)
     });
     let response = OffsetFetchResponse::default().with_topics(topics.collect());
     if header.version >= 2 {
@@ -172,17 +187,30 @@ fn fetch_many(context: &Context, request: OffsetFetchRequest) -> OffsetFetchResp
                 .map(|topic| (topic.name, topic.partition_indexes))
                 .collect()
         });
+        let is_unstable = |topic: &str, partition: i32| {
+            let coordinator = &context.cluster.coordinator;
+            request.require_stable && coordinator.has_pending(&group.group_id, topic, partition)
+        };
         let topics = committed(&offsets, asked).into_iter().map(|(name, partitions)| {
             let partitions = partitions.into_iter().map(|(index, committed)| {
+                if is_unstable(&name, index) {
+                    return OffsetFetchResponsePartitions::default()
+                        .with_partition_index(index)
+                        .with_committed_offset(-1)
+                        .with_committed_leader_epoch(-1)
+                        .with_metadata(Some(StrBytes::default()))
+                        .with_error_code(ResponseError::UnstableOffsetCommit.code());
+                }
                 OffsetFetchResponsePartitions::default()
                     .with_partition_index(index)
                     .with_committed_offset(committed.offset)
                     .with_committed_leader_epoch(committed.leader_epoch)
                     .with_metadata(Some(text(committed.metadata)))
             });
+            let partitions = partitions.collect();
             OffsetFetchResponseTopics::default()
                 .with_name(name)
-                .with_partitions(partitions.collect())
+                .with_partitions(partitions)
         });
         response.with_topics(topics.collect())
     });
@@ -217,6 +245,7 @@ pub fn delete(context: &Context, request: OffsetDeleteRequest) -> OffsetDeleteRe
 }
 
 pub fn list(context: &Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
+    let isolation = Isolation::from_wire(request.isolation_level);
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
             let index = asked.partition_index;
@@ -225,9 +254,8 @@ pub fn list(context: &Context, request: ListOffsetsRequest) -> ListOffsetsRespon
                 .partition(&topic.name, index)
                 .ok_or(ResponseError::UnknownTopicOrPartition)
                 .and_then(|partition| {
-                    partition.query(context.node, asked.current_leader_epoch, |log, epoch| {
-                        (list_offset(log, asked.timestamp), epoch)
-                    })
+                    let epoch = asked.current_leader_epoch;
+                    partition.list_offset(context.node, epoch, asked.timestamp, isolation)
                 });
             let answer = ListOffsetsPartitionResponse::default()
                 .with_partition_index(index)

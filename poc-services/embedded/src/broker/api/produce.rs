@@ -1,4 +1,4 @@
-//! Produce and InitProducerId.
+//! Produce.
 //!
 //! Invariant: a batch is acknowledged only after it lies in the log; beyond the memory bound the answer is late,
 //! beyond a quarter more the batch is refused with an error that clients retry, and both are counted.
@@ -8,14 +8,13 @@ use std::time::Instant;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::PartitionProduceData;
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
-use kafka_protocol::messages::{
-    InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse, ProducerId,
-};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 
 use super::{Context, text};
 use crate::broker::batch::{self, BatchError};
-use crate::broker::cluster::{Cluster, Topic, now_ms};
+use crate::broker::cluster::{Topic, now_ms};
 use crate::broker::partition::Appended;
+use crate::broker::transactions::Producer;
 use crate::broker::wire::{FrameError, Header, Reply, encode};
 
 type Refused = (ResponseError, String);
@@ -27,6 +26,7 @@ pub async fn produce(
 ) -> Result<Option<Reply>, FrameError> {
     let throttle_ms = wait_for_memory(context).await;
     let refusal = refusal_of(context, &request);
+    let transactional_id = request.transactional_id.as_ref().map(|id| id.to_string());
     let mut has_failed = false;
     let mut response = ProduceResponse::default().with_throttle_time_ms(throttle_ms);
     for data in request.topic_data {
@@ -51,7 +51,7 @@ pub async fn produce(
             let outcome = match (&refusal, &topic) {
                 (Some(refused), _) => Err(refused.clone()),
                 (None, Err(error)) => Err((*error, String::new())),
-                (None, Ok(topic)) => append(context, topic, &partition),
+                (None, Ok(topic)) => append(context, header, topic, &partition, transactional_id.as_deref()),
             };
             has_failed |= outcome.is_err();
             answer
@@ -75,10 +75,6 @@ fn refusal_of(context: &Context, request: &ProduceRequest) -> Option<Refused> {
     if !matches!(request.acks, -1..=1) {
         return Some((ResponseError::InvalidRequiredAcks, String::new()));
     }
-    if request.transactional_id.is_some() {
-        let why = "this broker does not serve transactions".to_owned();
-        return Some((ResponseError::TransactionalIdAuthorizationFailed, why));
-    }
     if context.cluster.memory.is_exhausted() {
         let why = format!(
             "the broker's memory bound of {} bytes is exceeded and nothing may be dropped yet",
@@ -101,7 +97,13 @@ async fn wait_for_memory(context: &Context) -> i32 {
     begun.elapsed().as_millis() as i32
 }
 
-fn append(context: &Context, topic: &Topic, data: &PartitionProduceData) -> Result<Appended, Refused> {
+fn append(
+    context: &Context,
+    request: &Header,
+    topic: &Topic,
+    data: &PartitionProduceData,
+    transactional_id: Option<&str>,
+) -> Result<Appended, Refused> {
     let unknown = || (ResponseError::UnknownTopicOrPartition, String::new());
     let partition = topic.partition(data.index).ok_or_else(unknown)?;
     let config = topic.config();
@@ -118,7 +120,6 @@ fn append(context: &Context, topic: &Topic, data: &PartitionProduceData) -> Resu
     let refused = |error: BatchError| {
         let code = match error {
             BatchError::Checksum | BatchError::Truncated => ResponseError::CorruptMessage,
-            BatchError::Transactional => ResponseError::TransactionalIdAuthorizationFailed,
             _ => ResponseError::InvalidRecord,
         };
         (code, error.to_string())
@@ -127,16 +128,32 @@ fn append(context: &Context, topic: &Topic, data: &PartitionProduceData) -> Resu
     if config.is_compacted {
         batch::check_keys(records, &header).map_err(refused)?;
     }
-    partition
-        .append(
-            context.node,
-            records,
-            &header,
-            &config,
-            now_ms(),
-            &context.cluster.memory,
-        )
-        .map_err(|error| (error, String::new()))
+    let append = || {
+        let memory = &context.cluster.memory;
+        partition.append(context.node, records, &header, &config, now_ms(), memory)
+    };
+    let appended = if header.is_transactional() {
+        let missing = || {
+            let why = "a transactional batch came without a transactional id".to_owned();
+            (ResponseError::TransactionalIdAuthorizationFailed, why)
+        };
+        let id = transactional_id.ok_or_else(missing)?;
+        let producer = Producer {
+            id: header.producer_id,
+            epoch: header.producer_epoch,
+        };
+        let transactions = &context.cluster.transactions;
+        transactions.with_partition(id, producer, &topic.name, data.index, append)
+    } else {
+        append()
+    };
+    appended.map_err(|error| match error {
+        // Newer clients know an error that says what to do.
+        ResponseError::InvalidTxnState if request.version >= 11 => {
+            (ResponseError::TransactionAbortable, String::new())
+        }
+        error => (error, String::new()),
+    })
 }
 
 fn partition_response(index: i32, outcome: Result<Appended, Refused>) -> PartitionProduceResponse {
@@ -153,17 +170,4 @@ fn partition_response(index: i32, outcome: Result<Appended, Refused>) -> Partiti
             .with_log_start_offset(-1)
             .with_error_message(Some(why).filter(|why| !why.is_empty()).map(text)),
     }
-}
-
-/// Gives out a producer id; transactional producers are refused.
-pub fn init_producer_id(cluster: &Cluster, request: &InitProducerIdRequest) -> InitProducerIdResponse {
-    if request.transactional_id.is_some() {
-        return InitProducerIdResponse::default()
-            .with_error_code(ResponseError::TransactionalIdAuthorizationFailed.code())
-            .with_producer_id(ProducerId(-1))
-            .with_producer_epoch(-1);
-    }
-    InitProducerIdResponse::default()
-        .with_producer_id(ProducerId(cluster.next_producer_id()))
-        .with_producer_epoch(0)
 }
