@@ -17,6 +17,7 @@ fn main() {
         let t = std::time::Instant::now();
         let mut m = Protocol::new(input, n, p).with_nets(nets);
         if p == Some(Plant::NoPurgeOnRevoke) { m = m.calm().with_nets(Nets::NONE); }
+        if let Ok(z) = std::env::var("Z") { m = m.with_zombie_records(z.parse().unwrap()); }
         let e = explore(&m, 2);
         println!("{p:?}: {} states depth {} finals {} in {:?}", e.states, e.depth, e.final_states, t.elapsed());
         if let Some(c) = e.counterexample {
