@@ -68,7 +68,7 @@ impl Hash for Record {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
     pub last: [Option<Record>; KEYS as usize],
     /// Superseded, sorted, each once.
@@ -88,6 +88,23 @@ pub struct Readers {
     pub reading: u8,
     /// They tell a zombie's record by its epoch, and rebuild.
     pub see_zombies: bool,
+}
+
+impl Hash for Log {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for record in &self.last {
+            match record {
+                None => state.write_u64(u64::MAX),
+                Some(record) => record.hash(state),
+            }
+        }
+        for (key, record) in &self.superseded {
+            state.write_u8(*key);
+            record.hash(state);
+        }
+        let flag = u64::from(self.has_superseded_zombie);
+        state.write_u64((self.superseded.len() as u64) << 16 | u64::from(self.barrier_max) << 1 | flag);
+    }
 }
 
 impl Log {
@@ -123,6 +140,27 @@ impl Log {
         self.has_superseded_zombie = false;
     }
 
+    /// Two owners change places.
+    pub fn swap_marks(&mut self, one: usize, other: usize) {
+        let superseded = self.superseded.iter_mut().map(|(_, record)| record);
+        for record in self.last.iter_mut().flatten().chain(superseded) {
+            if record.is_behind(one) != record.is_behind(other) {
+                record.behind ^= 1 << one | 1 << other;
+            }
+        }
+        self.superseded.sort_unstable();
+    }
+
+    /// Nobody compares them any more.
+    pub fn forget_epochs(&mut self) {
+        let superseded = self.superseded.iter_mut().map(|(_, record)| record);
+        for record in self.last.iter_mut().flatten().chain(superseded) {
+            (record.epoch, record.owner) = (0, 0);
+        }
+        self.superseded.sort_unstable();
+        self.superseded.dedup();
+    }
+
     /// Brings logs together that nobody can tell apart.
     pub fn normalise(&mut self, readers: Readers) {
         let superseded = self.superseded.iter_mut().map(|(_, record)| record);
@@ -142,7 +180,7 @@ impl Log {
             // The last one lies where a restore does not look, this one where it does.
             let is_needed = last.behind & !record.behind & readers.reading != 0;
             // Or the last one would lose against it.
-            let wins = record.version() > last.version() && !(readers.see_zombies && last.is_zombie);
+            let wins = record.version() > last.version() && !readers.see_zombies;
             is_needed || wins
         });
         self.superseded.sort_unstable();

@@ -20,9 +20,14 @@ fn main() {
     for p in plants {
         let t = std::time::Instant::now();
         let mut m = Protocol::new(input, n, p).with_nets(nets);
+<<<<<<< HEAD
         if p == Some(Plant::NoPurgeOnRevoke) {
             m = m.calm().with_nets(Nets::NONE);
         }
+=======
+        if p == Some(Plant::NoPurgeOnRevoke) { m = m.calm().with_nets(Nets::NONE); }
+        if let Ok(z) = std::env::var("Z") { m = m.with_zombie_records(z.parse().unwrap()); }
+>>>>>>> model
         let e = explore(&m, 2);
         println!(
             "{p:?}: {} states depth {} finals {} in {:?}",

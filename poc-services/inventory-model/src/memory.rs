@@ -80,7 +80,7 @@ pub enum SecondLine {
 }
 
 /// Lines applied per transaction, 3 bits each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cell {
     pub value: u16,
     /// Every message below it is in.
@@ -96,7 +96,7 @@ impl Cell {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Window {
     /// A bit per transaction that is in.
     pub numbers: u8,
@@ -104,7 +104,7 @@ pub struct Window {
     pub cut: u8,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Memory {
     /// Next offset of the input.
     pub next: u8,
@@ -156,6 +156,15 @@ impl Memory {
             changed |= u8::from(numbers) << (2 + index);
         }
         changed
+    }
+
+    /// All of it, in 64 and 56 bits.
+    pub fn words(&self) -> [u64; 2] {
+        let [a, b] = self.cells.map(|cell| u64::from(cell.value) << 8 | u64::from(cell.applied));
+        let [first, second] = self
+            .windows
+            .map(|window| u64::from(window.numbers) << 8 | u64::from(window.cut));
+        [a << 32 | b, first << 32 | second << 16 | u64::from(self.next)]
     }
 
     /// All values and all windows, whoever computed them: a digest without collisions.

@@ -7,6 +7,7 @@
 //! another owner. See docs/state.md for what else is left out, and why that is sound.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use crate::explore::Model;
 use crate::log::{
@@ -16,7 +17,7 @@ use crate::memory::{Input, Memory, SecondLine};
 use crate::plant::Plant;
 
 /// What an owner does next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// Not assigned yet.
     #[default]
@@ -43,7 +44,7 @@ pub enum Phase {
 /// No head yet.
 pub const NEVER: u8 = u8::MAX;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Owner {
     pub phase: Phase,
     pub epoch: u8,
@@ -66,6 +67,26 @@ pub struct Owner {
     pub is_outdone: bool,
 }
 
+/// In few words, because it is done for every step.
+impl Hash for Owner {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let flags = u8::from(self.is_foreign) | u8::from(self.is_outdone) << 1;
+        let [first, second] = self.memory.words();
+        state.write_u64(u64::from_le_bytes([
+            self.phase as u8,
+            self.epoch,
+            self.flushed,
+            self.dirty,
+            self.pending,
+            self.touched,
+            self.range,
+            self.hidden,
+        ]));
+        state.write_u64(first);
+        state.write_u64(second << 8 | u64::from(flags));
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     pub log: Log,
@@ -78,6 +99,8 @@ pub struct State {
     pub is_torn: bool,
     /// Sends that failed unnoticed.
     pub lost_sends: u8,
+    /// Records behind a higher barrier, where their number is bounded.
+    pub zombie_records: u8,
 }
 
 /// Rules that catch what others let through; all of them in the protocol, some off to see what hides behind them.
@@ -117,6 +140,15 @@ pub enum Handover {
     Calm,
 }
 
+/// A zombie's record that was overwritten since by a record of a right owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needless {
+    /// Whoever finds it goes on.
+    PassedOver,
+    /// Whoever finds it may repair or rebuild, or may not find it.
+    MayBeMended,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Protocol {
     pub input: Input,
@@ -124,6 +156,9 @@ pub struct Protocol {
     pub plant: Option<Plant>,
     pub nets: Nets,
     pub handover: Handover,
+    pub needless: Needless,
+    /// Records that may arrive behind a higher barrier, from owners that lost the partition.
+    pub zombie_records_max: u8,
 }
 
 #[derive(Clone, Debug)]
@@ -289,7 +324,22 @@ impl Protocol {
             plant,
             nets: Nets::ALL,
             handover: Handover::Any,
+            needless: Needless::PassedOver,
+            zombie_records_max: u8::MAX,
         }
+    }
+
+    #[must_use]
+    pub const fn with_zombie_records(self, zombie_records_max: u8) -> Self {
+        Self {
+            zombie_records_max,
+            ..self
+        }
+    }
+
+    #[must_use]
+    pub const fn with_needless(self, needless: Needless) -> Self {
+        Self { needless, ..self }
     }
 
     #[must_use]
@@ -408,6 +458,7 @@ impl Model for Protocol {
             committed: (0, 0),
             is_torn: false,
             lost_sends: 0,
+            zombie_records: 0,
         }
     }
 
@@ -454,6 +505,14 @@ impl Protocol {
         let (mut marked, mut reading) = (0, 0);
         for (index, owner) in state.owners.iter_mut().enumerate() {
             let is_outranked = owner.epoch < state.log.barrier_max;
+            let may_write = matches!(owner.phase, Phase::Ready | Phase::Flushing | Phase::Checking);
+            if is_outranked
+                && may_write
+                && state.zombie_records >= self.zombie_records_max
+                && state.newest as usize != index
+            {
+                *owner = Owner::ended();
+            }
             match owner.phase {
                 Phase::Waiting | Phase::Choosing | Phase::Draining => {}
                 Phase::Ended => *owner = Owner::ended(),
@@ -476,7 +535,11 @@ impl Protocol {
                         reading |= 1 << index;
                     }
                 }
-                Phase::Ready | Phase::Flushing if is_outranked && self.drops_outranked() => {
+                Phase::Flushing if !is_outranked && self.needless == Needless::PassedOver => {
+                    // They will be overwritten before it looks.
+                    owner.touched &= !(owner.pending | 1 << HEAD);
+                }
+                Phase::Ready | Phase::Flushing | Phase::Checking if is_outranked && self.drops_outranked() => {
                     // Its next head is its last record, whatever else is there.
                     owner.touched = 0;
                     owner.is_foreign = true;
@@ -495,6 +558,13 @@ impl Protocol {
             reading,
             see_zombies: self.sees_zombies(),
         });
+        if self.needless == Needless::PassedOver {
+            state.log.has_superseded_zombie = false;
+            if self.plant.is_none() {
+                forget_epochs(state);
+                forget_names(state);
+            }
+        }
     }
 
     /// The last owner has restored, and all others are outranked.
@@ -553,6 +623,30 @@ impl Protocol {
             }
         } else {
             Owner::ended()
+        }
+    }
+}
+
+/// There is one owner at most who is not outranked. What is compared later is only with him, and whether a record
+/// lies behind a higher barrier is noted in it.
+fn forget_epochs(state: &mut State) {
+    let barrier_max = state.log.barrier_max;
+    for owner in &mut state.owners {
+        owner.epoch = u8::from(owner.epoch == barrier_max && barrier_max > 0);
+    }
+    state.log.barrier_max = barrier_max.min(1);
+    state.log.forget_epochs();
+}
+
+/// Those that lost the partition can all do the same: sorted.
+fn forget_names(state: &mut State) {
+    let newest = state.newest as usize;
+    for end in (1..newest).rev() {
+        for index in 0..end {
+            if state.owners[index] > state.owners[index + 1] {
+                state.owners.swap(index, index + 1);
+                state.log.swap_marks(index, index + 1);
+            }
         }
     }
 }
@@ -820,6 +914,15 @@ impl Steps<'_> {
             is_zombie: false,
             content: content(as_of, key),
         };
+        if self.protocol.needless == Needless::PassedOver {
+            state.owners[index].touched &= !(1 << key);
+        }
+        if self.protocol.zombie_records_max < u8::MAX
+            && state.log.barrier_max > epoch
+            && state.newest as usize != index
+        {
+            state.zombie_records += 1;
+        }
         note_foreign(state, index, Some((key, epoch)));
         state.log.append(key, record);
         state.log.last[key as usize].expect("it was appended")
@@ -831,7 +934,7 @@ impl Steps<'_> {
         let touched = state.owners[index].touched;
         // What it wrote itself behind a zombie's record.
         let own = (0..KEYS)
-            .filter(|key| touched >> key & 1 == 1)
+            .filter(|key| touched >> key & 1 == 1 && self.protocol.needless == Needless::MayBeMended)
             .filter(|key| state.log.last[*key as usize].is_some_and(|last| last.owner as usize == index))
             .fold(0, |keys, key| keys | 1 << key);
         let is_assigned = state.newest as usize == index;
@@ -865,8 +968,8 @@ impl Steps<'_> {
             self.push(index, What::FindsNothing, state);
         }
         // Superseded records may be found as well.
-        for keys in [found, owner.range] {
-            if keys != 0 {
+        for (keys, is_possible) in [(found, found != 0), (owner.range, owner.range != found)] {
+            if is_possible {
                 let mut state = self.state.clone();
                 let owner = &mut state.owners[index];
                 (owner.range, owner.hidden) = (0, 0);
@@ -923,6 +1026,11 @@ impl Steps<'_> {
             let owner = &mut state.owners[index];
             owner.phase = self.protocol.behind_restore();
             owner.memory = restored.memory;
+            if self.protocol.looks_behind_barrier() {
+                // It has seen all that there is.
+                owner.touched = 0;
+                owner.is_foreign = false;
+            }
             owner.dirty = restored.dirty;
             if !self.protocol.has(Plant::NoHold) {
                 // Nothing is published before it gets there.

@@ -60,7 +60,8 @@ pub fn restores(protocol: &Protocol, state: &State, index: usize) -> Vec<Restore
 fn candidates(protocol: &Protocol, state: &State, index: usize, key: u8) -> Vec<Option<Record>> {
     let last = state.log.last[key as usize].filter(|record| !record.is_behind(index));
     let mut found = vec![last];
-    if last.is_some() && protocol.has(Plant::LastWriteWinsRestore) {
+    // Without a zombie's record the last one is the newest.
+    if last.is_some() && (protocol.has(Plant::LastWriteWinsRestore) || protocol.sees_zombies()) {
         return found;
     }
     for (_, record) in state.log.superseded.iter().filter(|(other, _)| *other == key) {
