@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::config::TopicConfig;
 use super::coordinator::Coordinator;
+use super::faults::Faults;
 use super::memory::Memory;
 use super::partition::Partition;
 use super::transactions::{Ending, Now, Transactions};
@@ -35,6 +36,16 @@ pub struct Node {
     pub address: SocketAddr,
     pub rack: String,
     alive: AtomicBool,
+    duty: Mutex<Duty>,
+}
+
+/// What a node's coming and going does to what it coordinates.
+#[derive(Debug, Default, Clone, Copy)]
+struct Duty {
+    /// It is gone, and nobody has taken its place before then.
+    mourned_until: Option<Instant>,
+    /// It is back, and reads what it has to know until then.
+    loading_until: Option<Instant>,
 }
 
 impl Node {
@@ -81,6 +92,21 @@ pub struct Limits {
     pub session_timeout_max: Duration,
     pub initial_rebalance_delay: Duration,
     pub partitions_default: i32,
+    pub election_delay: Duration,
+}
+
+/// Who leads and who coordinates, where it is not as always. Held while leaders change, so that elections do not
+/// overlap.
+#[derive(Debug, Default)]
+struct Elections {
+    /// How long an election takes.
+    delay: Duration,
+    /// Partitions are without a leader.
+    are_open: bool,
+    /// Groups and transactional ids that were given to a node.
+    moved: HashMap<String, i32>,
+    /// Those of them that the node does not know yet.
+    loading: HashMap<String, Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -100,8 +126,8 @@ pub struct Cluster {
     pub coordinator: Coordinator,
     pub transactions: Transactions,
     topics: RwLock<Topics>,
-    /// Held while leaders change, so that elections do not overlap.
-    election: Mutex<()>,
+    pub faults: Faults,
+    elections: Mutex<Elections>,
     next_producer_id: AtomicI64,
     ids: AtomicU64,
     seed: u64,
@@ -123,7 +149,8 @@ pub fn now() -> Now {
 }
 
 impl Cluster {
-    pub fn new(addresses: &[SocketAddr], limits: Limits, memory_bytes: usize) -> Self {
+    pub fn new(addresses: &[SocketAddr], limits: &Limits, memory_bytes: usize) -> Self {
+        let election_delay = limits.election_delay;
         let nodes = addresses
             .iter()
             .zip(1..)
@@ -132,16 +159,21 @@ impl Cluster {
                 address: *address,
                 rack: format!("dc{id}"),
                 alive: AtomicBool::new(true),
+                duty: Mutex::default(),
             })
             .collect();
         Self {
             nodes,
-            coordinator: Coordinator::new(&limits),
+            coordinator: Coordinator::new(limits),
             transactions: Transactions::default(),
-            limits,
+            limits: limits.clone(),
             memory: Memory::new(memory_bytes),
             topics: RwLock::default(),
-            election: Mutex::new(()),
+            faults: Faults::default(),
+            elections: Mutex::new(Elections {
+                delay: election_delay,
+                ..Elections::default()
+            }),
             next_producer_id: AtomicI64::new(1_000),
             ids: AtomicU64::new(1),
             seed: std::collections::hash_map::RandomState::new()
@@ -183,22 +215,88 @@ impl Cluster {
         self.live_nodes().next().map_or(-1, |node| node.id)
     }
 
-    /// The node that coordinates a group or a transactional id: the first live one from the key's own place on.
-    pub fn coordinator_of(&self, key: &str) -> Option<&Node> {
+    /// The node that coordinates a group or a transactional id: the one that it was given to, or the first live one
+    /// from the key's own place on. Nobody does while the loss of the last is not noticed yet.
+    pub fn coordinator_of(&self, key: &str) -> Result<&Node, ResponseError> {
+        let given = self.elections.lock().moved.get(key).and_then(|id| self.node(*id));
         let first = crc32c::crc32c(key.as_bytes()) as usize % self.nodes.len();
         let ring = self.nodes.iter().cycle().skip(first).take(self.nodes.len());
-        ring.clone().find(|node| node.is_alive())
+        let now = Instant::now();
+        for node in given.into_iter().chain(ring) {
+            if node.is_alive() {
+                return Ok(node);
+            }
+            if node.duty.lock().mourned_until.is_some_and(|until| now < until) {
+                break;
+            }
+        }
+        Err(ResponseError::CoordinatorNotAvailable)
+    }
+
+    /// Whether a node may answer for a group or a transactional id at this moment.
+    pub fn check_coordinator(&self, node: i32, key: &str) -> Result<(), ResponseError> {
+        match self.coordinator_of(key) {
+            Ok(found) if found.id == node => {
+                let now = Instant::now();
+                let is_later = |until: Option<Instant>| until.is_some_and(|until| now < until);
+                let of_key = self.elections.lock().loading.get(key).copied();
+                if is_later(found.duty.lock().loading_until) || is_later(of_key) {
+                    return Err(ResponseError::CoordinatorLoadInProgress);
+                }
+                Ok(())
+            }
+            _ => Err(ResponseError::NotCoordinator),
+        }
+    }
+
+    /// Gives a group or a transactional id to a node, as long as it lives.
+    pub fn move_coordinator(&self, key: &str, node: i32) {
+        let now = Instant::now();
+        let delay = {
+            let mut elections = self.elections.lock();
+            elections.moved.insert(key.to_owned(), node);
+            elections.loading.retain(|_, until| now < *until);
+            let until = now + elections.delay;
+            elections.loading.insert(key.to_owned(), until);
+            elections.delay
+        };
+        self.coordinator.unload(key, delay);
+    }
+
+    pub fn set_election_delay(&self, delay: Duration) {
+        self.elections.lock().delay = delay;
     }
 
     /// Marks a node as gone or back and moves leaders.
     pub fn set_alive(&self, id: i32, alive: bool) {
-        let _election = self.election.lock();
-        if let Some(node) = self.node(id) {
-            node.alive.store(alive, Ordering::Release);
+        let mut elections = self.elections.lock();
+        if let Some(node) = self.node(id)
+            && node.alive.swap(alive, Ordering::AcqRel) != alive
+        {
+            let until = Some(Instant::now() + elections.delay);
+            *node.duty.lock() = Duty {
+                mourned_until: until.filter(|_| !alive),
+                loading_until: until.filter(|_| alive),
+            };
         }
+        self.elect(&mut elections);
+    }
+
+    /// Lets a node lead a partition; false if it is no replica.
+    pub fn move_leader(&self, partition: &Partition, node: i32) -> bool {
+        let mut elections = self.elections.lock();
+        let is_replica = partition.prefer(node);
+        self.elect(&mut elections);
+        is_replica
+    }
+
+    fn elect(&self, elections: &mut Elections) {
+        let now = Instant::now();
+        elections.are_open = false;
         for topic in self.topics() {
             for partition in topic.partitions().iter() {
-                partition.elect(|node| self.is_alive(node));
+                let is_open = partition.elect(|node| self.is_alive(node), now, elections.delay);
+                elections.are_open |= is_open;
             }
         }
     }
@@ -274,7 +372,7 @@ impl Cluster {
         assignments: &[Vec<i32>],
         config: TopicConfig,
     ) -> Result<Arc<Topic>, Refusal> {
-        let _election = self.election.lock();
+        let _elections = self.elections.lock();
         let first = crc32c::crc32c(name.as_bytes()) as usize;
         let made = (0..partitions)
             .map(|index| {
@@ -325,7 +423,7 @@ impl Cluster {
 
     /// Adds partitions so that the topic has `count`.
     pub fn grow_topic(&self, topic: &Topic, count: i32) -> Result<(), Refusal> {
-        let _election = self.election.lock();
+        let _elections = self.elections.lock();
         let mut partitions = topic.partitions.write();
         let present = partitions.len() as i32;
         if count <= present || count > PARTITIONS_MAX {
@@ -361,8 +459,13 @@ impl Cluster {
         }
     }
 
-    /// Lets time pass for groups and transactions.
+    /// Lets time pass for elections, groups and transactions.
     pub fn tick(&self) {
+        let mut elections = self.elections.lock();
+        if elections.are_open {
+            self.elect(&mut elections);
+        }
+        drop(elections);
         self.coordinator.tick();
         self.transactions.tick(now(), |ending| self.settle(ending));
     }

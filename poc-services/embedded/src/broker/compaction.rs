@@ -216,6 +216,7 @@ mod tests {
 
     use super::*;
     use crate::broker::batch::record_tail;
+    use crate::broker::stability::Outcome;
 
     fn batch(first: i64, keys: &[(&str, Option<&str>)]) -> StoredBatch {
         let mut writer = BatchWriter::new(first, 0, 0, 1_000, 256);
@@ -286,6 +287,72 @@ mod tests {
             2,
             "young tombstones stay for slow readers"
         );
+    }
+
+    /// As a producer would have sent it in a transaction.
+    fn transactional(batch: &StoredBatch, producer_id: i64) -> StoredBatch {
+        let mut bytes = batch.bytes.to_vec();
+        bytes[22] |= 0x10;
+        bytes[43..51].copy_from_slice(&producer_id.to_be_bytes());
+        StoredBatch::new(bytes.into(), 50)
+    }
+
+    fn marker(offset: i64, producer_id: i64, outcome: Outcome) -> StoredBatch {
+        let bytes = crate::broker::batch::marker(offset, 0, 1_000, (producer_id, 0), outcome);
+        StoredBatch::new(bytes, 50)
+    }
+
+    #[test]
+    fn aborted_records_and_markers_go_and_the_newest_committed_record_stays() {
+        let batches = vec![
+            transactional(&batch(0, &[("a", Some("1")), ("b", Some("1"))]), 7),
+            marker(2, 7, Outcome::Commit),
+            transactional(&batch(3, &[("a", Some("2")), ("c", Some("2"))]), 7),
+            transactional(&batch(5, &[("b", Some("3"))]), 8),
+            marker(6, 7, Outcome::Abort),
+            marker(7, 8, Outcome::Commit),
+            batch(8, &[("d", Some("4"))]),
+        ];
+        let aborted = Aborted {
+            producer_id: 7,
+            first_offset: 3,
+            last_offset: 6,
+        };
+        let snapshot = Snapshot {
+            batches,
+            aborted: vec![aborted],
+        };
+        let after = compact(&snapshot, 0);
+        let left: BTreeMap<Vec<u8>, i64> = read(&after)
+            .into_iter()
+            .map(|(k, (offset, _))| (k, offset))
+            .collect();
+        let wanted = [("a", 0), ("b", 5), ("d", 8)].map(|(key, at)| (key.as_bytes().to_vec(), at));
+        assert_eq!(left, BTreeMap::from(wanted));
+        assert!(
+            after
+                .iter()
+                .all(|batch| !BatchHeader::read(&batch.bytes).is_control())
+        );
+    }
+
+    #[test]
+    fn marker_at_the_end_of_the_log_stays() {
+        let batches = vec![
+            transactional(&batch(0, &[("a", Some("1"))]), 7),
+            marker(1, 7, Outcome::Abort),
+        ];
+        let aborted = Aborted {
+            producer_id: 7,
+            first_offset: 0,
+            last_offset: 1,
+        };
+        let snapshot = Snapshot {
+            batches,
+            aborted: vec![aborted],
+        };
+        let after = compact(&snapshot, 0);
+        assert_eq!((after.len(), after[0].last_offset), (1, 1));
     }
 
     #[test]

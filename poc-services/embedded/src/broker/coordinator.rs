@@ -13,7 +13,8 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::cluster::Limits;
-use super::group::{Caller, Group, Join, JoinAnswer, JoinRefused, State, SyncAnswer};
+use super::group::Group;
+use super::membership::{Caller, Join, JoinAnswer, JoinRefused, State, SyncAnswer};
 use super::stability::Outcome;
 
 /// Longest metadata that may be committed with an offset.
@@ -268,6 +269,13 @@ impl Coordinator {
             for pending in entry.pending.values_mut() {
                 pending.remove(topic);
             }
+        }
+    }
+
+    /// The group is taken to another node, which needs some time to learn of it.
+    pub fn unload(&self, group: &str, delay: Duration) {
+        if let Some(entry) = self.groups.lock().get_mut(group) {
+            entry.group.unload(Instant::now() + delay);
         }
     }
 

@@ -5,6 +5,8 @@
 //! It reads no clock and does no IO: every call is given the time, answers go out through one-shot channels.
 //! Rules as in Apache Kafka's classic group coordinator.
 
+mod rebalance;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -13,87 +15,10 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::oneshot;
 
+use super::membership::{Caller, Join, JoinAnswer, JoinRefused, State, SyncAnswer, Synced};
+
 /// Members of one group.
 const MEMBERS_MAX: usize = 1_000;
-
-/// What a group is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    Empty,
-    /// Members are asked to join.
-    PreparingRebalance,
-    /// All have joined; the leader's assignment is awaited.
-    CompletingRebalance,
-    Stable,
-}
-
-impl State {
-    /// The name that clients know it by.
-    pub fn name(self) -> &'static str {
-        match self {
-            State::Empty => "Empty",
-            State::PreparingRebalance => "PreparingRebalance",
-            State::CompletingRebalance => "CompletingRebalance",
-            State::Stable => "Stable",
-        }
-    }
-}
-
-/// Who asks.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    pub member: StrBytes,
-    pub instance: Option<StrBytes>,
-}
-
-/// A request to join.
-#[derive(Debug)]
-pub struct Join {
-    pub caller: Caller,
-    pub client_id: String,
-    pub client_host: String,
-    pub session_timeout: Duration,
-    pub rebalance_timeout: Duration,
-    pub protocol_type: StrBytes,
-    pub protocols: Vec<(StrBytes, Bytes)>,
-    /// The member id to use if the caller has none.
-    pub new_member: StrBytes,
-    /// A caller without an id is first told its id and has to come again (since JoinGroup v4).
-    pub requires_known_member: bool,
-    /// The client knows "skip the assignment" (since JoinGroup v9).
-    pub can_skip_assignment: bool,
-}
-
-/// What a member is told when the group has a new generation.
-#[derive(Debug, Clone)]
-pub struct Joined {
-    pub generation: i32,
-    pub protocol_type: Option<StrBytes>,
-    pub protocol: Option<StrBytes>,
-    pub leader: StrBytes,
-    pub member: StrBytes,
-    /// All members with their metadata; for the leader only.
-    pub members: Vec<(StrBytes, Option<StrBytes>, Bytes)>,
-    pub skip_assignment: bool,
-}
-
-/// Why a join failed, and the id that the member has to use next time.
-#[derive(Debug, Clone)]
-pub struct JoinRefused {
-    pub error: ResponseError,
-    pub member: StrBytes,
-}
-
-/// What a member is to own.
-#[derive(Debug, Clone)]
-pub struct Synced {
-    pub protocol_type: Option<StrBytes>,
-    pub protocol: Option<StrBytes>,
-    pub assignment: Bytes,
-}
-
-pub type JoinAnswer = Result<Joined, JoinRefused>;
-pub type SyncAnswer = Result<Synced, ResponseError>;
 
 #[derive(Debug)]
 pub struct Member {
@@ -377,144 +302,6 @@ impl Group {
         self.complete_join_if_all_are_here(now);
     }
 
-    fn joined(&self, id: &StrBytes, with_members: bool) -> Joined {
-        let protocol = self.protocol.clone();
-        let members = if with_members {
-            let name = protocol.clone().unwrap_or_default();
-            self.members
-                .iter()
-                .map(|(id, m)| (id.clone(), m.instance.clone(), m.metadata(&name)))
-                .collect()
-        } else {
-            Vec::new()
-        };
-        Joined {
-            generation: self.generation,
-            protocol_type: self.protocol_type.clone(),
-            protocol,
-            leader: self.leader.clone().unwrap_or_default(),
-            member: id.clone(),
-            members,
-            skip_assignment: false,
-        }
-    }
-
-    fn begin_rebalance(&mut self, now: Instant) {
-        if self.state == State::PreparingRebalance {
-            return;
-        }
-        for member in self.members.values_mut() {
-            if let Some(syncing) = member.syncing.take() {
-                let _ = syncing.send(Err(ResponseError::RebalanceInProgress));
-            }
-        }
-        self.state = State::PreparingRebalance;
-        let longest = self
-            .members
-            .values()
-            .map(|m| m.rebalance_timeout)
-            .max()
-            .unwrap_or_default();
-        self.deadline = Some(now + longest);
-        self.gather_until = None;
-    }
-
-    fn complete_join_if_all_are_here(&mut self, now: Instant) {
-        let all_here = self.pending.is_empty() && self.members.values().all(|m| m.joining.is_some());
-        let gathering = self.gather_until.is_some_and(|until| now < until);
-        if self.state == State::PreparingRebalance && all_here && !gathering {
-            self.complete_join(now);
-        }
-    }
-
-    /// Starts the next generation with whoever has joined.
-    fn complete_join(&mut self, now: Instant) {
-        let missing: Vec<StrBytes> = self
-            .members
-            .iter()
-            .filter(|(_, m)| m.joining.is_none() && m.instance.is_none())
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in missing {
-            self.forget(&id, ResponseError::UnknownMemberId);
-        }
-        self.gather_until = None;
-        if self.members.is_empty() {
-            self.become_empty();
-            return;
-        }
-        if self.members.values().all(|m| m.joining.is_none()) {
-            // Only static members, none of them here yet: they keep their places until their sessions end.
-            let longest = self
-                .members
-                .values()
-                .map(|m| m.rebalance_timeout)
-                .max()
-                .unwrap_or_default();
-            self.deadline = Some(now + longest);
-            return;
-        }
-        let leads = |id: &StrBytes| self.members.get(id).is_some_and(|m| m.joining.is_some());
-        if !self.leader.as_ref().is_some_and(leads) {
-            self.leader = self
-                .members
-                .iter()
-                .find(|(_, m)| m.joining.is_some())
-                .map(|(id, _)| id.clone());
-        }
-        self.generation += 1;
-        self.protocol = self.vote();
-        self.state = State::CompletingRebalance;
-        let longest = self
-            .members
-            .values()
-            .map(|m| m.rebalance_timeout)
-            .max()
-            .unwrap_or_default();
-        self.deadline = Some(now + longest);
-        let ids: Vec<StrBytes> = self.members.keys().cloned().collect();
-        for id in ids {
-            let joined = self.joined(&id, self.leader.as_ref() == Some(&id));
-            let member = self.members.get_mut(&id).expect("the id is from the map");
-            member.has_synced = false;
-            member.assignment = Bytes::new();
-            member.expires = now + member.session_timeout;
-            if let Some(joining) = member.joining.take() {
-                let _ = joining.send(Ok(joined));
-            }
-        }
-    }
-
-    /// The protocol that most members like best among those that all know.
-    fn vote(&self) -> Option<StrBytes> {
-        let known_by_all = |name: &StrBytes| {
-            self.members
-                .values()
-                .all(|m| m.protocols.iter().any(|(n, _)| n == name))
-        };
-        let mut votes: BTreeMap<StrBytes, usize> = BTreeMap::new();
-        for member in self.members.values() {
-            if let Some((name, _)) = member.protocols.iter().find(|(name, _)| known_by_all(name)) {
-                *votes.entry(name.clone()).or_default() += 1;
-            }
-        }
-        votes
-            .into_iter()
-            .max_by_key(|(_, count)| *count)
-            .map(|(name, _)| name)
-    }
-
-    fn become_empty(&mut self) {
-        if self.state != State::Empty {
-            self.generation += 1;
-        }
-        self.state = State::Empty;
-        self.protocol = None;
-        self.leader = None;
-        self.deadline = None;
-        self.gather_until = None;
-    }
-
     pub fn sync(
         &mut self,
         caller: &Caller,
@@ -698,6 +485,21 @@ impl Group {
         }
         self.begin_rebalance(now);
         self.complete_join_if_all_are_here(now);
+    }
+
+    /// Another node takes over at a time: whoever waits for an answer is sent there, and sessions begin anew.
+    pub fn unload(&mut self, until: Instant) {
+        for (id, member) in &mut self.members {
+            let error = ResponseError::NotCoordinator;
+            if let Some(joining) = member.joining.take() {
+                let member = id.clone();
+                let _ = joining.send(Err(JoinRefused { error, member }));
+            }
+            if let Some(syncing) = member.syncing.take() {
+                let _ = syncing.send(Err(error));
+            }
+            member.expires = until + member.session_timeout;
+        }
     }
 
     /// Lets time pass: sessions end, late members are left behind. To be called every few ten milliseconds.

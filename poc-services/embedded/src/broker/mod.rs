@@ -10,7 +10,7 @@
 //! cluster: a producer keeps its epoch from one transaction to the next.
 //!
 //! `wire` and `shape` read frames, `server` moves them, `api` answers them; `cluster`, `partition`, `log` and `batch`
-//! hold records, `group` and `coordinator` hold consumer groups, `transactions` and `stability` what producers
+//! hold records, `group`, `membership` and `coordinator` consumer groups, `transactions` and `stability` what producers
 //! commit or abort, `retention` and `compaction` tidy up.
 
 mod api;
@@ -19,8 +19,10 @@ mod cluster;
 mod compaction;
 mod config;
 mod coordinator;
+pub mod faults;
 mod group;
 mod log;
+mod membership;
 mod memory;
 mod partition;
 mod producers;
@@ -43,6 +45,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use cluster::{Cluster, Limits};
+use faults::Faults;
 
 /// How often groups and transactions are looked at for ended time-outs.
 const GROUP_TICK: Duration = Duration::from_millis(25);
@@ -70,6 +73,8 @@ pub struct BrokerOptions {
     pub session_timeout_min: Duration,
     /// Partitions of a topic whose creator does not say.
     pub partitions_default: i32,
+    /// How long it takes until a partition or a group that has lost its node, or is moved, is served by another.
+    pub election_delay: Duration,
     /// Threads that serve connections.
     pub threads: usize,
 }
@@ -85,6 +90,7 @@ impl Default for BrokerOptions {
             initial_rebalance_delay: Duration::from_millis(100),
             session_timeout_min: Duration::from_secs(1),
             partitions_default: 1,
+            election_delay: Duration::ZERO,
             threads: 2,
         }
     }
@@ -112,6 +118,14 @@ pub enum BrokerError {
     Threads(std::io::Error),
     #[error("there is no node {0}")]
     UnknownNode(i32),
+    #[error("there is no partition {partition} of a topic {topic:?}")]
+    UnknownPartition { topic: String, partition: i32 },
+    #[error("node {node} is no replica of partition {partition} of {topic:?}, so it cannot lead it")]
+    NotAReplica {
+        topic: String,
+        partition: i32,
+        node: i32,
+    },
 }
 
 /// One partition in [`BrokerStats`].
@@ -178,7 +192,7 @@ impl Broker {
             .build()
             .map_err(BrokerError::Threads)?;
         let mut broker = Broker {
-            cluster: Arc::new(Cluster::new(&[], limits(&options), 0)),
+            cluster: Arc::new(Cluster::new(&[], &limits(&options), 0)),
             nodes: Mutex::default(),
             stop: CancellationToken::new(),
             background: Vec::new(),
@@ -189,7 +203,7 @@ impl Broker {
             listeners.push(broker.listen(node, address).await?);
         }
         let bound: Vec<SocketAddr> = listeners.iter().map(|(_, address)| *address).collect();
-        broker.cluster = Arc::new(Cluster::new(&bound, limits(&options), options.memory_bytes));
+        broker.cluster = Arc::new(Cluster::new(&bound, &limits(&options), options.memory_bytes));
         for ((listener, _), node) in listeners.into_iter().zip(1..) {
             broker.run_node(node, listener);
         }
@@ -241,8 +255,49 @@ impl Broker {
         }
     }
 
-    /// Takes a node away: its connections are cut, its leaders and coordinators move to nodes that live. Nothing
-    /// that was acknowledged is lost. Stopping a stopped node does nothing.
+    /// Rules that disturb requests on purpose.
+    pub fn faults(&self) -> Faults {
+        self.cluster.faults.clone()
+    }
+
+    /// How long elections take from now on; see [`BrokerOptions::election_delay`].
+    pub fn set_election_delay(&self, delay: Duration) {
+        self.cluster.set_election_delay(delay);
+    }
+
+    /// Lets a node lead a partition as long as it lives; in between nobody leads for the election delay.
+    pub fn move_leader(&self, topic: &str, partition: i32, node: i32) -> Result<(), BrokerError> {
+        self.cluster.node(node).ok_or(BrokerError::UnknownNode(node))?;
+        let found = self.cluster.partition(topic, partition);
+        let found = found.ok_or_else(|| BrokerError::UnknownPartition {
+            topic: topic.to_owned(),
+            partition,
+        })?;
+        if self.cluster.move_leader(&found, node) {
+            return Ok(());
+        }
+        Err(BrokerError::NotAReplica {
+            topic: topic.to_owned(),
+            partition,
+            node,
+        })
+    }
+
+    /// Lets a node coordinate a group, or a transactional id of that name, as long as it lives. For the election
+    /// delay it answers that it is still loading; the former one sends its clients away at once.
+    pub fn move_coordinator(&self, key: &str, node: i32) -> Result<(), BrokerError> {
+        self.cluster.node(node).ok_or(BrokerError::UnknownNode(node))?;
+        self.cluster.move_coordinator(key, node);
+        Ok(())
+    }
+
+    /// The node that coordinates a group or a transactional id; `None` while nobody does.
+    pub fn coordinator_of(&self, key: &str) -> Option<i32> {
+        self.cluster.coordinator_of(key).ok().map(|node| node.id)
+    }
+
+    /// Takes a node away: its connections are cut; after the election delay its leaders and coordinators are on nodes
+    /// that live. Nothing that was acknowledged is lost. Stopping a stopped node does nothing.
     pub async fn stop_node(&self, node: i32) -> Result<(), BrokerError> {
         self.cluster.node(node).ok_or(BrokerError::UnknownNode(node))?;
         let running = self.nodes.lock().remove(&node);
@@ -255,8 +310,8 @@ impl Broker {
         Ok(())
     }
 
-    /// Brings a node back to its address; the partitions that it is the first replica of return to it. Starting a
-    /// running node does nothing.
+    /// Brings a node back to its address; the partitions that it is the first replica of return to it after the
+    /// election delay, and so long it is loading what it coordinates. Starting a running node does nothing.
     pub async fn start_node(&self, node: i32) -> Result<(), BrokerError> {
         let address = self
             .cluster
@@ -350,6 +405,7 @@ fn limits(options: &BrokerOptions) -> Limits {
         session_timeout_max: Duration::from_mins(30),
         initial_rebalance_delay: options.initial_rebalance_delay,
         partitions_default: options.partitions_default,
+        election_delay: options.election_delay,
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
@@ -36,6 +37,10 @@ struct Inner {
     log: Log,
     leader: i32,
     leader_epoch: i32,
+    /// Who is to lead before the first replica.
+    preferred: Option<i32>,
+    /// An election is going on until then.
+    vacant_until: Option<Instant>,
     producers: Producers,
     stability: Stability,
     waiters: Vec<Waiter>,
@@ -122,6 +127,8 @@ impl Partition {
                 log,
                 leader,
                 leader_epoch: 0,
+                preferred: None,
+                vacant_until: None,
                 producers: Producers::default(),
                 stability: Stability::default(),
                 waiters: Vec::new(),
@@ -147,22 +154,44 @@ impl Partition {
         self.appended_records.load(Ordering::Relaxed)
     }
 
-    /// Makes the first live replica the leader if the present one is dead or is not that replica.
-    pub fn elect(&self, is_alive: impl Fn(i32) -> bool) {
-        let leader = self
-            .replicas
-            .iter()
-            .copied()
+    /// Makes the node that was asked for the leader, or else the first live replica. An election takes `delay`, and
+    /// nobody leads meanwhile: then this has to be called again when it is over. True: one is going on.
+    pub fn elect(&self, is_alive: impl Fn(i32) -> bool, now: Instant, delay: Duration) -> bool {
+        let mut inner = self.inner.lock();
+        let wanted = inner.preferred.into_iter().chain(self.replicas.iter().copied());
+        let wanted = wanted
+            .into_iter()
             .find(|node| is_alive(*node))
             .unwrap_or(NO_LEADER);
-        let mut inner = self.inner.lock();
-        if inner.leader != leader {
-            inner.leader = leader;
+        match inner.vacant_until {
+            Some(until) if now < until => return true,
+            Some(_) => inner.vacant_until = None,
+            None if inner.leader == wanted => return false,
+            None if delay.is_zero() || wanted == NO_LEADER => {}
+            None => {
+                inner.leader = NO_LEADER;
+                inner.vacant_until = Some(now + delay);
+                wake(&mut inner.waiters);
+                return true;
+            }
+        }
+        if inner.leader != wanted {
+            inner.leader = wanted;
             inner.leader_epoch += 1;
             let epoch = inner.leader_epoch;
             inner.log.begin_epoch(epoch);
             wake(&mut inner.waiters);
         }
+        false
+    }
+
+    /// Names the node that is to lead as long as it lives; it has to be a replica.
+    pub fn prefer(&self, node: i32) -> bool {
+        let is_replica = self.replicas.contains(&node);
+        if is_replica {
+            self.inner.lock().preferred = Some(node);
+        }
+        is_replica
     }
 
     /// Ends the partition: all later calls see an unknown partition. Returns the bytes set free.

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::api::{self, Context};
+use super::api::{self, Answer, Context};
 use super::cluster::Cluster;
 use super::partition::Waiter;
 use super::wire::{FrameError, Header, Reply};
@@ -160,10 +160,27 @@ async fn request(
             () = peer_gone(stream) => return Ok(false),
         }
     };
-    if let Some(mut reply) = reply {
-        stream.write_all_buf(&mut reply).await?;
+    match reply {
+        Answer::Reply(mut reply) => stream.write_all_buf(&mut reply).await?,
+        Answer::Nothing => {}
+        Answer::Cut => return Ok(false),
+        Answer::Mute => {
+            ignore(stream, buffer).await?;
+            return Ok(false);
+        }
     }
     Ok(true)
+}
+
+/// Reads and forgets until the client gives up.
+async fn ignore(stream: &mut TcpStream, buffer: &mut BytesMut) -> std::io::Result<()> {
+    loop {
+        buffer.clear();
+        buffer.reserve(READ_BUFFER_BYTES);
+        if stream.read_buf(buffer).await? == 0 {
+            return Ok(());
+        }
+    }
 }
 
 /// Ends when the client has closed its side: nobody waits for the answer any more. As long as another request lies

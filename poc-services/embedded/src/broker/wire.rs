@@ -36,6 +36,8 @@ pub enum FrameError {
         version: i16,
         cause: String,
     },
+    #[error("{0:?} was to be refused and has no room for an error")]
+    Refused(ApiKey),
     #[error("a produce request without acknowledgement failed")]
     UnacknowledgedProduce,
 }

@@ -9,9 +9,10 @@ use crate::error;
 use crate::support::eventually;
 use crate::support::raw::Raw;
 use crate::support::records::{
-    NOBODY, NOW, batch_at, fetch, list_offset, now_ms, produce, records_of, value_of,
+    NOBODY, NOW, Wish, batch_at, fetch, list_offset, now_ms, produce, records_of, value_of, values_of,
 };
-use crate::support::target::Target;
+use crate::support::target::{Target, unique};
+use crate::transactions::{Transactional, transaction};
 
 /// Lets Apache Kafka compact within seconds.
 const COMPACTED: [(&str, &str); 6] = [
@@ -100,6 +101,34 @@ fn deleted_key_goes_with_its_tombstone() {
     );
     let records = compacted(&mut leader, &topic, |records| of_key(records, "gone").is_empty());
     assert_eq!(of_key(&records, "stays").len(), 1);
+}
+
+#[test]
+fn aborted_record_neither_stays_nor_displaces_the_committed_one() {
+    let target = Target::start();
+    let topic = target.topic(1, &COMPACTED);
+    let mut leader = target.leader(&topic, 0);
+    let mut producer = Transactional::new(&target, &unique("txn"));
+    transaction(&target, &mut producer, &topic, "committed", true);
+    transaction(&target, &mut producer, &topic, "aborted", false);
+    // Both were written under this key.
+    let records = compacted(&mut leader, &topic, |records| {
+        of_key(records, "key")
+            .iter()
+            .all(|record| value_of(record) != "aborted")
+    });
+    let left: Vec<_> = of_key(&records, "key").into_iter().map(value_of).collect();
+    assert_eq!(left, ["committed"]);
+    let wish = Wish {
+        read_committed: true,
+        ..NOW
+    };
+    let seen = values_of(&fetch(&mut leader, &topic, 0, 0, wish));
+    assert_eq!(
+        seen[0],
+        (0, "committed".to_owned()),
+        "readers of committed records see it too"
+    );
 }
 
 #[test]

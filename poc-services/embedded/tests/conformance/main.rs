@@ -18,6 +18,7 @@ mod produce;
 mod retention;
 mod statics;
 mod times;
+mod transaction_offsets;
 mod transactions;
 
 use kafka_protocol::ResponseError;

@@ -1,27 +1,18 @@
 //! Transactions: what is committed is seen as a whole, what is aborted by nobody who asks for committed records, and of
 //! two producers with one name the older is fenced.
 
-use std::time::Duration;
-
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
-use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
-use kafka_protocol::messages::txn_offset_commit_request::{
-    TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
-};
 use kafka_protocol::messages::{
-    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, DescribeTransactionsRequest, EndTxnRequest, GroupId,
-    InitProducerIdRequest, ListTransactionsRequest, OffsetFetchRequest, ProducerId, TopicName,
-    TransactionalId, TxnOffsetCommitRequest,
+    AddPartitionsToTxnRequest, DescribeTransactionsRequest, EndTxnRequest, InitProducerIdRequest,
+    ListTransactionsRequest, ProducerId, TopicName, TransactionalId,
 };
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::Offset;
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::types::RDKafkaErrorCode;
-use rdkafka::{Offset, TopicPartitionList};
 
 use crate::error;
-use crate::support::clients::{config, producer, read, reader, send};
-use crate::support::members::RawMember;
+use crate::support::clients::{producer, read, reader, send};
 use crate::support::raw::Raw;
 use crate::support::records::{
     NOBODY, NOW, Wish, Writer, batch, fetch, list_offsets, produce, produce_in, records_of, values_of,
@@ -35,15 +26,15 @@ const COMMITTED: Wish = Wish {
 };
 
 /// A transactional producer made of raw frames.
-struct Transactional {
-    node: Raw,
-    id: String,
-    writer: Writer,
+pub struct Transactional {
+    pub node: Raw,
+    pub id: String,
+    pub writer: Writer,
     timeout_ms: i32,
 }
 
 impl Transactional {
-    fn new(target: &Target, id: &str) -> Self {
+    pub fn new(target: &Target, id: &str) -> Self {
         Self::with_timeout(target, id, 60_000)
     }
 
@@ -116,7 +107,7 @@ impl Transactional {
         error(answer.error_code)
     }
 
-    fn end(&mut self, committed: bool) -> Option<ResponseError> {
+    pub fn end(&mut self, committed: bool) -> Option<ResponseError> {
         let request = EndTxnRequest::default()
             .with_transactional_id(TransactionalId(text(&self.id)))
             .with_producer_id(ProducerId(self.writer.id))
@@ -137,7 +128,7 @@ impl Transactional {
     }
 
     /// Waits until the markers are written.
-    fn await_state(&mut self, wanted: &str) {
+    pub fn await_state(&mut self, wanted: &str) {
         eventually(&format!("the transaction is {wanted}"), || {
             (self.state() == wanted).then_some(())
         });
@@ -145,7 +136,7 @@ impl Transactional {
 }
 
 /// One transaction with one record.
-fn transaction(target: &Target, producer: &mut Transactional, topic: &str, value: &str, committed: bool) {
+pub fn transaction(target: &Target, producer: &mut Transactional, topic: &str, value: &str, committed: bool) {
     let mut leader = target.leader(topic, 0);
     assert_eq!(producer.add(topic, 0), None);
     assert_eq!(producer.write(&mut leader, topic, 0, &[value]), None);
@@ -382,106 +373,6 @@ fn transactional_batch_without_a_transactional_id_is_refused() {
     assert_eq!(error(answer.error_code), refused);
 }
 
-/// Error and offset that a group has for a partition.
-fn committed(member: &mut RawMember, topic: &str, require_stable: bool) -> (Option<ResponseError>, i64) {
-    let topic = OffsetFetchRequestTopics::default()
-        .with_name(TopicName(text(topic)))
-        .with_partition_indexes(vec![0]);
-    let group = OffsetFetchRequestGroup::default()
-        .with_group_id(GroupId(text(&member.group)))
-        .with_topics(Some(vec![topic]));
-    let request = OffsetFetchRequest::default()
-        .with_groups(vec![group])
-        .with_require_stable(require_stable);
-    let found = member.node.call(8, &request).groups.remove(0);
-    let partition = &found.topics[0].partitions[0];
-    (error(partition.error_code), partition.committed_offset)
-}
-
-fn commit_offset(
-    producer: &Transactional,
-    member: &mut RawMember,
-    topic: &str,
-    offset: i64,
-) -> Option<ResponseError> {
-    let partition = TxnOffsetCommitRequestPartition::default()
-        .with_committed_offset(offset)
-        .with_committed_leader_epoch(-1)
-        .with_committed_metadata(Some(text("")));
-    let topic = TxnOffsetCommitRequestTopic::default()
-        .with_name(TopicName(text(topic)))
-        .with_partitions(vec![partition]);
-    let request = TxnOffsetCommitRequest::default()
-        .with_transactional_id(TransactionalId(text(&producer.id)))
-        .with_group_id(GroupId(text(&member.group)))
-        .with_producer_id(ProducerId(producer.writer.id))
-        .with_producer_epoch(producer.writer.epoch)
-        .with_generation_id(member.generation)
-        .with_member_id(member.id.clone())
-        .with_topics(vec![topic]);
-    let answer = member.node.call(3, &request);
-    error(answer.topics[0].partitions[0].error_code)
-}
-
-fn add_group(producer: &mut Transactional, group: &str) -> Option<ResponseError> {
-    let request = AddOffsetsToTxnRequest::default()
-        .with_transactional_id(TransactionalId(text(&producer.id)))
-        .with_producer_id(ProducerId(producer.writer.id))
-        .with_producer_epoch(producer.writer.epoch)
-        .with_group_id(GroupId(text(group)));
-    eventually("the last transaction has ended", || {
-        let found = error(producer.node.call(3, &request).error_code);
-        (found != Some(ResponseError::ConcurrentTransactions)).then_some(found)
-    })
-}
-
-#[test]
-fn offsets_of_a_transaction_are_seen_only_when_it_is_committed() {
-    let target = Target::start();
-    let topic = target.topic(1, &[]);
-    let mut producer = Transactional::new(&target, &unique("txn"));
-    let mut member = RawMember::new(&target, &unique("group"));
-    member.commit(&topic, 0, 3);
-    assert_eq!(add_group(&mut producer, &member.group), None);
-    assert_eq!(commit_offset(&producer, &mut member, &topic, 7), None);
-    assert_eq!(committed(&mut member, &topic, false), (None, 3));
-    let unstable = Some(ResponseError::UnstableOffsetCommit);
-    assert_eq!(committed(&mut member, &topic, true).0, unstable);
-    assert_eq!(producer.end(true), None);
-    eventually("the offset is the group's", || {
-        (committed(&mut member, &topic, true) == (None, 7)).then_some(())
-    });
-    assert_eq!(add_group(&mut producer, &member.group), None);
-    assert_eq!(commit_offset(&producer, &mut member, &topic, 11), None);
-    assert_eq!(producer.end(false), None);
-    producer.await_state("CompleteAbort");
-    eventually("the offset stays", || {
-        (committed(&mut member, &topic, true) == (None, 7)).then_some(())
-    });
-}
-
-#[test]
-fn offsets_of_a_stale_member_or_a_group_that_was_not_added_are_refused() {
-    let target = Target::start();
-    let topic = target.topic(1, &[]);
-    let mut producer = Transactional::new(&target, &unique("txn"));
-    let mut member = RawMember::new(&target, &unique("group"));
-    let stray = commit_offset(&producer, &mut member, &topic, 5);
-    assert_eq!(stray, Some(ResponseError::InvalidTxnState));
-    member.join();
-    let me = member.id.clone();
-    member.sync(&[(me, b"all")]);
-    assert_eq!(add_group(&mut producer, &member.group), None);
-    assert_eq!(commit_offset(&producer, &mut member, &topic, 5), None);
-    member.generation += 1;
-    let stale = commit_offset(&producer, &mut member, &topic, 6);
-    assert_eq!(stale, Some(ResponseError::IllegalGeneration));
-    member.generation -= 1;
-    member.id = text("nobody");
-    let stranger = commit_offset(&producer, &mut member, &topic, 6);
-    assert_eq!(stranger, Some(ResponseError::UnknownMemberId));
-}
-
 #[test]
 fn transactions_are_described_and_listed() {
     let target = Target::start();
@@ -519,7 +410,7 @@ fn transactions_are_described_and_listed() {
     assert_eq!(error(code), Some(ResponseError::TransactionalIdNotFound));
 }
 
-fn transactional(target: &Target, id: &str) -> BaseProducer {
+pub fn transactional(target: &Target, id: &str) -> BaseProducer {
     let producer = producer(
         target,
         &[("transactional.id", id), ("transaction.timeout.ms", "60000")],
@@ -597,62 +488,4 @@ fn librdkafka_is_fenced_by_its_successor() {
         &[("isolation.level", "read_committed")],
     );
     assert_eq!(read(&committed, 1)[0].value, "new");
-}
-
-#[test]
-fn librdkafka_copies_a_topic_with_offsets_in_the_transaction() {
-    let target = Target::start();
-    let (from, to) = (target.topic(1, &[]), target.topic(1, &[]));
-    let plain = producer(&target, &[]);
-    for number in 0..50 {
-        send(&plain, &from, 0, "k", &number.to_string());
-    }
-    plain.flush(DEADLINE).unwrap();
-    let group = unique("group");
-    let settings = [
-        ("group.id", group.as_str()),
-        ("enable.auto.commit", "false"),
-        ("auto.offset.reset", "earliest"),
-    ];
-    let consumer: BaseConsumer = config(&target, &settings).create().unwrap();
-    consumer.subscribe(&[&from]).unwrap();
-    let copier = transactional(&target, &unique("txn"));
-    let mut copied = 0;
-    while copied < 50 {
-        copier.begin_transaction().unwrap();
-        let seen = read(&consumer, 10);
-        for seen in &seen {
-            send(&copier, &to, 0, "k", &seen.value);
-        }
-        let mut offsets = TopicPartitionList::new();
-        let next = seen.last().unwrap().offset + 1;
-        offsets
-            .add_partition_offset(&from, 0, Offset::Offset(next))
-            .unwrap();
-        let metadata = consumer.group_metadata().unwrap();
-        copier
-            .send_offsets_to_transaction(&offsets, &metadata, DEADLINE)
-            .unwrap();
-        copier.commit_transaction(Duration::from_secs(30)).unwrap();
-        copied += seen.len();
-    }
-    let committed = consumer.committed(DEADLINE).unwrap();
-    assert_eq!(
-        committed.find_partition(&from, 0).unwrap().offset(),
-        Offset::Offset(50)
-    );
-    let copy = reader(
-        &target,
-        &to,
-        1,
-        Offset::Beginning,
-        &[("isolation.level", "read_committed")],
-    );
-    let values: Vec<_> = read(&copy, 50).into_iter().map(|seen| seen.value).collect();
-    assert!(
-        values
-            .iter()
-            .enumerate()
-            .all(|(index, value)| *value == index.to_string())
-    );
 }

@@ -120,6 +120,18 @@ impl Target {
             .collect()
     }
 
+    /// A connection to a node by its place among the addresses, also when others are down.
+    pub fn node_at(&self, id: i32) -> Raw {
+        Raw::connect(self.bootstrap.split(',').nth(id as usize - 1).unwrap())
+    }
+
+    /// What a node says about a topic.
+    pub fn described_by(node: &mut Raw, topic: &str) -> MetadataResponseTopic {
+        let named = MetadataRequestTopic::default().with_name(Some(TopicName(text(topic))));
+        let request = MetadataRequest::default().with_topics(Some(vec![named]));
+        node.call(12, &request).topics.remove(0)
+    }
+
     pub fn node(&self, id: i32) -> Raw {
         let addresses = self.addresses();
         Raw::connect(&addresses.iter().find(|(node, _)| *node == id).unwrap().1)

@@ -22,7 +22,8 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::{Context, code, text};
 use crate::broker::cluster::Node;
-use crate::broker::group::{Caller, Group, Join, JoinRefused, Joined, State};
+use crate::broker::group::Group;
+use crate::broker::membership::{Caller, Join, JoinRefused, Joined, State};
 use crate::broker::wire::Header;
 
 /// Whether this node may answer for a group.
@@ -30,10 +31,7 @@ pub fn check_coordinator(context: &Context, group: &str) -> Result<(), ResponseE
     if group.is_empty() {
         return Err(ResponseError::InvalidGroupId);
     }
-    match context.cluster.coordinator_of(group) {
-        Some(node) if node.id == context.node => Ok(()),
-        _ => Err(ResponseError::NotCoordinator),
-    }
+    context.cluster.check_coordinator(context.node, group)
 }
 
 fn milliseconds(value: i32) -> Duration {
@@ -288,10 +286,7 @@ pub fn find_coordinator(
         if !matches!(request.key_type, 0 | 1) {
             return Err(ResponseError::InvalidRequest);
         }
-        context
-            .cluster
-            .coordinator_of(key)
-            .ok_or(ResponseError::CoordinatorNotAvailable)
+        context.cluster.coordinator_of(key)
     };
     if header.version < 4 {
         return match find(&request.key) {

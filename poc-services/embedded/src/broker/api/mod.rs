@@ -11,6 +11,7 @@ mod fetch;
 mod groups;
 mod offsets;
 mod produce;
+mod refuse;
 mod transactions;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::{ResponseError, messages};
 
 use super::cluster::Cluster;
+use super::faults::{Effect, Moment};
 use super::partition::Waiter;
 use super::wire::{FrameError, Header, Reply, decode, encode};
 
@@ -89,12 +91,64 @@ fn text(value: impl Into<String>) -> StrBytes {
     StrBytes::from_string(value.into())
 }
 
-/// Answers one request; nothing for a produce request that wants no answer. Every request passes here once, before
-/// and after it is applied: the place for rules that disturb a node on purpose.
-pub async fn dispatch(context: &Context, header: &Header, body: Bytes) -> Result<Option<Reply>, FrameError> {
-    if !is_served(header.api, header.version) {
-        return refuse_version(header).map(Some);
+/// What a connection does about a request.
+#[derive(Debug)]
+pub enum Answer {
+    Reply(Reply),
+    /// The client wants none.
+    Nothing,
+    /// The connection is cut.
+    Cut,
+    /// The connection stays open and is never heard of again.
+    Mute,
+}
+
+impl From<Option<Reply>> for Answer {
+    fn from(reply: Option<Reply>) -> Self {
+        reply.map_or(Answer::Nothing, Answer::Reply)
     }
+}
+
+/// Answers one request. Every request passes here once: the place for rules that disturb a node on purpose.
+pub async fn dispatch(context: &Context, header: &Header, body: Bytes) -> Result<Answer, FrameError> {
+    if !is_served(header.api, header.version) {
+        return refuse_version(header).map(Answer::Reply);
+    }
+    if context.cluster.faults.are_set() {
+        return disturbed(context, header, body).await;
+    }
+    apply(context, header, body).await.map(Answer::from)
+}
+
+/// As `dispatch`, where there are rules.
+async fn disturbed(context: &Context, header: &Header, body: Bytes) -> Result<Answer, FrameError> {
+    let (faults, node) = (&context.cluster.faults, context.node);
+    let topics = if faults.want_topics(header.api, node) {
+        refuse::topics_of(context, header, &body)
+    } else {
+        None
+    };
+    let fate = faults.decide(header.api, node, topics.as_deref());
+    if !fate.delay.is_zero() {
+        tokio::time::sleep(fate.delay).await;
+    }
+    let (moment, answer) = match fate.effect {
+        None | Some(Effect::Delay(_)) => return apply(context, header, body).await.map(Answer::from),
+        Some(Effect::Error(error, moment)) => {
+            let refused = refuse::refuse(context, header, &body, error)?;
+            (moment, Answer::from(refused))
+        }
+        Some(Effect::Disconnect(moment)) => (moment, Answer::Cut),
+        Some(Effect::Silence(moment)) => (moment, Answer::Mute),
+    };
+    if moment == Moment::After {
+        apply(context, header, body).await?;
+    }
+    Ok(answer)
+}
+
+/// Does what a request asks for; nothing for a produce request that wants no answer.
+async fn apply(context: &Context, header: &Header, body: Bytes) -> Result<Option<Reply>, FrameError> {
     let cluster = &*context.cluster;
     let reply = match header.api {
         ApiKey::Produce => return produce::produce(context, header, decode(header, body)?).await,

@@ -28,7 +28,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::groups::check_coordinator;
 use super::{Context, code, text, topic_name};
 use crate::broker::coordinator::{Committed, METADATA_BYTES_MAX, Offsets};
-use crate::broker::group::Caller;
+use crate::broker::membership::Caller;
 use crate::broker::stability::Isolation;
 use crate::broker::wire::Header;
 

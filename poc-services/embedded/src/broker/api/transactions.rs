@@ -25,7 +25,7 @@ use super::groups::check_coordinator;
 use super::{Context, code, text, topic_name};
 use crate::broker::cluster::now;
 use crate::broker::coordinator::{Committed, METADATA_BYTES_MAX};
-use crate::broker::group::Caller;
+use crate::broker::membership::Caller;
 use crate::broker::stability::Outcome;
 use crate::broker::transactions::{Described, Producer};
 use crate::broker::wire::Header;
