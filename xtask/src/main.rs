@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 
 mod architecture;
 mod bench;
+mod sabotage;
 
 #[derive(Debug, Parser)]
 #[command(about = "Tasks of the workspace")]
@@ -19,11 +20,14 @@ enum Task {
     Edges,
     /// Measure the figures that the documentation quotes.
     Bench(bench::Bench),
+    /// Damage every stage in every way and print how much of it the audit found.
+    Sabotage(sabotage::Sabotage),
 }
 
 fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Bench(bench) => bench.run(),
+        Task::Sabotage(sabotage) => sabotage.run(),
         Task::Edges => {
             for (from, to) in architecture::actual_edges()? {
                 println!("{from} -> {to}");
