@@ -46,7 +46,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    let out = &mut io::stdout().lock();
+    // Never locked for long: a thread that panics restores the terminal, and writes to it.
+    let out = &mut io::stdout();
     match cli.command.unwrap_or_else(|| {
         Command::Demo(RunArgs {
             memory: 448,
@@ -148,7 +149,11 @@ fn play(name: &str, args: &RunArgs) -> Result<ExitCode> {
     let running = runtime.spawn(stage.run());
     if on_screen {
         let theme = screen::Theme::from_no_color(std::env::var("NO_COLOR").ok().as_deref());
-        screen::run(snapshots.clone(), &commands, theme, args.exit).context("the terminal")?;
+        if let Err(error) = screen::run(snapshots.clone(), &commands, theme, args.exit) {
+            // Without a screen, and after a panic, nobody waits for what still runs.
+            runtime.shutdown_background();
+            return Err(error).context("the screen");
+        }
         // Leaving the screen ends the run, which sums up first.
         let _ = commands.send(snapshot::Command::Quit);
     } else {

@@ -67,7 +67,7 @@ fn root() -> &'static Path {
         .expect("xtask lies in the workspace")
 }
 
-fn cargo(arguments: &[&str]) -> Result<()> {
+pub fn cargo(arguments: &[&str]) -> Result<()> {
     let status = Command::new(env!("CARGO"))
         .args(arguments)
         .current_dir(root())
@@ -91,7 +91,7 @@ fn processor() -> String {
         .unwrap_or_else(|| "processor unknown".into())
 }
 
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     root().join("target/release/stockstream")
 }
 

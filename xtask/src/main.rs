@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod architecture;
 mod bench;
+mod sabotage;
 mod stack;
 
 #[derive(Debug, Parser)]
@@ -22,6 +23,8 @@ enum Task {
     Edges,
     /// Measure the figures that the documentation quotes.
     Bench(bench::Bench),
+    /// Damage every stage in every way and print how much of it the audit found.
+    Sabotage(sabotage::Sabotage),
     /// Apache Kafka ×3 and Artemis on this machine, for everything that is to run against real servers.
     Stack(stack::Arguments),
 }
@@ -36,6 +39,7 @@ pub fn root() -> &'static Path {
 fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Bench(bench) => bench.run(),
+        Task::Sabotage(sabotage) => sabotage.run(),
         Task::Stack(stack) => stack.run(),
         Task::Edges => {
             for (from, to) in architecture::actual_edges()? {

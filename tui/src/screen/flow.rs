@@ -13,7 +13,7 @@
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Cell, Paragraph, Row, Sparkline, Table};
+use ratatui::widgets::{Block, Cell, Clear, Paragraph, Row, Sparkline, Table};
 
 use super::model::Model;
 use super::theme::{Role, Theme};
@@ -24,6 +24,8 @@ use crate::snapshot::{Counts, ServiceState, StageView};
 const PANEL: u16 = 34;
 /// The table of the flow, without notes.
 const TABLE: u16 = 80;
+/// Name and marker of a part.
+const NAMES: u16 = 22;
 /// From here on there is room for a panel beside the table.
 const WIDE: u16 = TABLE + PANEL;
 /// And from here on for what the scenario expects.
@@ -99,7 +101,7 @@ fn draw_stages(model: &Model, frame: &mut Frame<'_>, area: Rect) {
             "tx/min",
             "lines/s",
             "waiting",
-            "for s",
+            "≈ s",
         ]
         .map(|title| Cell::from(Line::from(title).right_aligned())),
     )
@@ -121,6 +123,35 @@ fn draw_stages(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         Constraint::Length(5),
     ];
     frame.render_widget(Table::new(rows, widths).header(header).column_spacing(1), area);
+    draw_totals(model, frame, area);
+}
+
+/// Totals are no transactions: they have no columns, but a sentence over theirs.
+fn draw_totals(model: &Model, frame: &mut Frame<'_>, area: Rect) {
+    let stages = &model.snapshot.stages;
+    let found = stages
+        .iter()
+        .zip(1..)
+        .find(|(stage, _)| stage.counts == Counts::Totals && stage.state == ServiceState::Up);
+    let Some((stage, row)) = found.filter(|(_, row)| *row < area.height) else {
+        return;
+    };
+    let text = format!(
+        "{} totals written, {} a second",
+        count(stage.flow.transactions),
+        count(stage.flow.transactions_per_s.round() as u64)
+    );
+    let place = Rect {
+        x: area.x + NAMES,
+        y: area.y + row,
+        width: TABLE.min(area.width).saturating_sub(NAMES),
+        height: 1,
+    };
+    frame.render_widget(Clear, place);
+    frame.render_widget(
+        Paragraph::new(Line::from(Span::styled(text, model.theme.style(Role::Muted))).right_aligned()),
+        place,
+    );
 }
 
 fn row(theme: Theme, stage: &StageView) -> Row<'_> {

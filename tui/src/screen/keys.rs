@@ -29,6 +29,7 @@ pub struct Binding {
     /// As the footer and the help print it.
     pub label: &'static str,
     pub action: Action,
+    /// Empty: said with another key.
     pub help: &'static str,
     /// One word for the footer; empty: only in the help.
     pub footer: &'static str,
@@ -79,13 +80,13 @@ pub const BINDINGS: &[Binding] = &[
     binding(&[Tab, BackTab], "Tab", Action::NextView, "view", "the next view"),
     binding(
         &[Char('1')],
-        "1",
+        "1 2 3",
         Action::View(0),
         "",
-        "the flow, from till to article",
+        "the flow, the stores one by one, the proof",
     ),
-    binding(&[Char('2')], "2", Action::View(1), "", "the stores, one by one"),
-    binding(&[Char('3')], "3", Action::View(2), "", "the proof"),
+    binding(&[Char('2')], "2", Action::View(1), "", ""),
+    binding(&[Char('3')], "3", Action::View(2), "", ""),
     binding(
         &[Char('f')],
         "f",
@@ -93,12 +94,30 @@ pub const BINDINGS: &[Binding] = &[
         "freeze",
         "freeze the screen; the simulation goes on",
     ),
-    binding(&[Char('j'), Down], "j ↓", Action::Down, "", "down a line"),
-    binding(&[Char('k'), Up], "k ↑", Action::Up, "", "up a line"),
-    binding(&[Char('g'), Home], "g", Action::Top, "", "to the first line"),
-    binding(&[Char('G'), End], "G", Action::Bottom, "", "to the last line"),
-    binding(&[PageDown], "PgDn", Action::PageDown, "", "down a page"),
-    binding(&[PageUp], "PgUp", Action::PageUp, "", "up a page"),
+    binding(
+        &[Char('j'), Down],
+        "j k ↓ ↑",
+        Action::Down,
+        "",
+        "down and up a line",
+    ),
+    binding(&[Char('k'), Up], "k", Action::Up, "", ""),
+    binding(
+        &[Char('g'), Home],
+        "g G",
+        Action::Top,
+        "",
+        "to the first and the last line",
+    ),
+    binding(&[Char('G'), End], "G", Action::Bottom, "", ""),
+    binding(
+        &[PageDown],
+        "PgDn PgUp",
+        Action::PageDown,
+        "",
+        "down and up a page",
+    ),
+    binding(&[PageUp], "PgUp", Action::PageUp, "", ""),
     binding(
         &[Char('/')],
         "/",

@@ -65,11 +65,7 @@ pub fn run(
     let mut drawn = None::<Instant>;
     let mut stale = true;
     let result = loop {
-        if PANICKED.load(Ordering::Acquire) {
-            // Nothing is drawn over the message.
-            return Err(io::Error::other("a part of this program panicked"));
-        }
-        if stale && drawn.is_none_or(|at| at.elapsed() >= FRAME) {
+        if stale && drawn.is_none_or(|at| at.elapsed() >= FRAME) && !PANICKED.load(Ordering::Acquire) {
             let mut page = model.page;
             if let Err(error) = terminal.draw(|frame| page = view(&model, frame)) {
                 break Err(error);
@@ -79,6 +75,10 @@ pub fn run(
             stale = false;
             #[cfg(debug_assertions)]
             panic_for_a_test();
+        }
+        if PANICKED.load(Ordering::Acquire) {
+            // Nothing is drawn over the message, and no key is waited for: the terminal gives whole lines again.
+            return Err(io::Error::other("a part of this program panicked"));
         }
         match event::poll(KEY_WAIT) {
             Ok(true) => match event::read() {

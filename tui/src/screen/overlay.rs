@@ -66,9 +66,10 @@ fn rows(line: &Line<'_>, width: usize) -> usize {
 fn help(model: &Model) -> Vec<Line<'static>> {
     BINDINGS
         .iter()
+        .filter(|binding| !binding.help.is_empty())
         .map(|binding| {
             Line::from(vec![
-                Span::styled(format!("{:<7}", binding.label), model.theme.style(Role::Strong)),
+                Span::styled(format!("{:<11}", binding.label), model.theme.style(Role::Strong)),
                 Span::raw(binding.help),
             ])
         })

@@ -181,7 +181,9 @@ fn exam(examined: &SabotageView) -> String {
         found,
         ..
     } = examined;
-    if examined.expected == "red" {
+    if *damaged == 0 {
+        format!("planted {planted}: nothing was hit; take a larger share, or another seed")
+    } else if examined.expected == "red" {
         format!(
             "planted {planted}: {} damaged, {} of them named",
             count(*damaged),
