@@ -32,8 +32,10 @@ fn an_owner_may_die_anywhere() {
     let mut whole = MemoryLog::default();
     live(&movements, 7, &mut whole).expect("nothing breaks");
     for left in 0..whole.records.len() {
-        let mut log = MemoryLog::default();
-        log.left = Some(left);
+        let mut log = MemoryLog {
+            left: Some(left),
+            ..MemoryLog::default()
+        };
         let (group, counters) = (MemoryGroup::default(), Counters::default());
         live_with(&movements, 7, &mut log, &group, &counters).expect_err("it dies");
         log.left = None;
@@ -55,8 +57,10 @@ fn an_owner_may_die_between_two_steps() {
     let mut whole = MemoryLog::default();
     live(&movements, 7, &mut whole).expect("nothing breaks");
     for left in 0..whole.records.len() {
-        let mut log = MemoryLog::default();
-        log.left = Some(left);
+        let mut log = MemoryLog {
+            left: Some(left),
+            ..MemoryLog::default()
+        };
         live(&movements, 7, &mut log).expect_err("it dies");
         log.left = None;
         live(&movements, 9, &mut log).expect("nothing breaks");
