@@ -20,6 +20,7 @@ mod statics;
 mod times;
 mod transaction_offsets;
 mod transactions;
+mod versions;
 
 use kafka_protocol::ResponseError;
 

@@ -170,7 +170,7 @@ async fn apply(context: &Context, header: &Header, body: Bytes) -> Result<Option
         ApiKey::OffsetCommit => encode(header, &offsets::commit(context, decode(header, body)?))?,
         ApiKey::OffsetFetch => encode(header, &offsets::fetch(context, header, decode(header, body)?))?,
         ApiKey::OffsetDelete => encode(header, &offsets::delete(context, decode(header, body)?))?,
-        ApiKey::ListOffsets => encode(header, &offsets::list(context, decode(header, body)?))?,
+        ApiKey::ListOffsets => encode(header, &offsets::list(context, header, decode(header, body)?))?,
         ApiKey::OffsetForLeaderEpoch => {
             encode(header, &offsets::leader_epochs(context, decode(header, body)?))?
         }

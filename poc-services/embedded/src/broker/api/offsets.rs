@@ -244,7 +244,7 @@ pub fn delete(context: &Context, request: OffsetDeleteRequest) -> OffsetDeleteRe
     OffsetDeleteResponse::default().with_topics(topics.collect())
 }
 
-pub fn list(context: &Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
+pub fn list(context: &Context, header: &Header, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let isolation = Isolation::from_wire(request.isolation_level);
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
@@ -266,7 +266,7 @@ pub fn list(context: &Context, request: ListOffsetsRequest) -> ListOffsetsRespon
                 Ok((Some(at), epoch)) => answer
                     .with_timestamp(at.timestamp)
                     .with_offset(at.offset)
-                    .with_leader_epoch(epoch),
+                    .with_leader_epoch(if header.version >= 4 { epoch } else { -1 }),
                 _ => answer,
             }
         });
