@@ -6,6 +6,7 @@
 mod director;
 mod facts;
 mod lags;
+mod outside;
 mod rates;
 mod run;
 mod servers;

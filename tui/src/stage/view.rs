@@ -40,6 +40,7 @@ pub struct Sources<'a> {
     pub director: &'a Director,
     pub broker_bytes: u64,
     pub queue_depth: Option<u64>,
+    pub dead_letters: u64,
     pub paused: bool,
 }
 
@@ -138,7 +139,7 @@ impl View {
             .handled
             .sample(now, get(&inventory.transactions), get(&inventory.lines));
         snapshot.stores_offline = sent.stores_offline as u32;
-        snapshot.proof.dead_letters = counters.dead_letters();
+        snapshot.proof.dead_letters = sources.dead_letters;
         snapshot.proof.duplicates_dropped = get(&inventory.repeats);
 
         let state = |name| sources.services.state(name);
