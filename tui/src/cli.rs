@@ -141,6 +141,21 @@ pub struct RunArgs {
     /// User and password come from STOCKSTREAM_AMQP_USER and STOCKSTREAM_AMQP_PASSWORD.
     #[arg(long, value_name = "URL")]
     pub amqp: Option<String>,
+    /// Where the services run: inside this process, or outside, as processes of `stockstream serve` on the same servers.
+    ///
+    /// Outside needs --kafka, --amqp and --gateway, and a scenario that stops and starts no service. What they handled
+    /// and dropped is in their own metrics; the audit is the same.
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_enum,
+        default_value_t,
+        requires_ifs = [("outside", "kafka"), ("outside", "amqp"), ("outside", "gateway")]
+    )]
+    pub services: ServicesAt,
+    /// With --services outside: the store gateway, such as http://127.0.0.1:8080.
+    #[arg(long, value_name = "URL")]
+    pub gateway: Option<String>,
     /// Keep the embedded broker on this port and the two above it, so that Kafka tools can look into the demo.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<std::net::SocketAddr>,
@@ -153,6 +168,13 @@ pub struct RunArgs {
     /// Stop behind so many till receipts.
     #[arg(long, value_name = "N")]
     pub transactions: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ServicesAt {
+    #[default]
+    Inside,
+    Outside,
 }
 
 #[derive(Clone, Debug, Args)]

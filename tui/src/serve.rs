@@ -60,6 +60,16 @@ impl Observed for MqSource {
                 get(&counters.messages),
             ),
             (
+                "received_total",
+                "Messages taken from the queues, however often.",
+                get(&counters.received),
+            ),
+            (
+                "dead_letters_total",
+                "Messages rejected and sent to movements.dlq.",
+                get(&counters.dead_letters),
+            ),
+            (
                 "redelivered_total",
                 "Messages that were delivered before.",
                 get(&counters.redelivered),

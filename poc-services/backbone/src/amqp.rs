@@ -10,12 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use contracts::ids::LocationId;
 use fe2o3_amqp::connection::ConnectionHandle;
-use fe2o3_amqp::link::delivery::DeliveryInfo;
+use fe2o3_amqp::link::RecvError;
+use fe2o3_amqp::link::delivery::{Delivery, DeliveryInfo};
 use fe2o3_amqp::link::receiver::CreditMode;
 use fe2o3_amqp::sasl_profile::SaslProfile;
 use fe2o3_amqp::session::SessionHandle;
 use fe2o3_amqp::{Connection, Receiver, Sendable, Sender, Session};
-use fe2o3_amqp_types::messaging::{Body, Data, Header, Message, Outcome, Properties, Source, Target};
+use fe2o3_amqp_types::definitions::{self, AmqpError as AmqpErrorCondition};
+use fe2o3_amqp_types::messaging::{
+    Body, Data, Header, Message, Modified, Outcome, Properties, Source, Target,
+};
 use fe2o3_amqp_types::primitives::{Binary, Symbol, Timestamp, Value};
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
@@ -187,7 +191,7 @@ impl QueueSender {
         let mut out = FuturesOrdered::new();
         for message in messages {
             while out.len() >= WINDOW {
-                Self::settled(&self.line, &mut out, &mut accepted).await?;
+                Self::settled(&mut self.line, &mut out, &mut accepted).await?;
             }
             let sent = {
                 let sending = self.sender.send_batchable(sendable(&message));
@@ -203,12 +207,12 @@ impl QueueSender {
             }
         }
         while !out.is_empty() {
-            Self::settled_or_closed(&mut self.line, &mut out, &mut accepted).await?;
+            Self::settled(&mut self.line, &mut out, &mut accepted).await?;
         }
         Ok(())
     }
 
-    async fn settled_or_closed<F>(
+    async fn settled<F>(
         line: &mut Line,
         out: &mut FuturesOrdered<F>,
         accepted: &mut usize,
@@ -225,26 +229,6 @@ impl QueueSender {
                 let source = AmqpError::Timeout { queue: line.queue.clone() };
                 return Err(SendFailed { accepted: *accepted, source });
             }
-        };
-        Self::count(line, outcome, accepted)
-    }
-
-    async fn settled<F>(
-        line: &Line,
-        out: &mut FuturesOrdered<F>,
-        accepted: &mut usize,
-    ) -> Result<(), SendFailed>
-    where
-        F: Future<Output = Result<Outcome, fe2o3_amqp::link::SendError>>,
-    {
-        let Ok(outcome) = tokio::time::timeout(SETTLE_TIMEOUT, out.next()).await else {
-            let source = AmqpError::Timeout {
-                queue: line.queue.clone(),
-            };
-            return Err(SendFailed {
-                accepted: *accepted,
-                source,
-            });
         };
         Self::count(line, outcome, accepted)
     }
@@ -297,6 +281,8 @@ pub struct Received {
     pub due_ms: i64,
     /// Deliveries before this one.
     pub delivery_count: u32,
+    /// Why its bytes are no AMQP message; there is no body then.
+    pub unreadable: Option<String>,
     info: DeliveryInfo,
 }
 
@@ -344,11 +330,21 @@ impl QueueReceiver {
         Ok(batch)
     }
 
-    fn received(
-        &self,
-        delivery: Result<fe2o3_amqp::link::delivery::Delivery<Body<Value>>, fe2o3_amqp::link::RecvError>,
-    ) -> Result<Received, AmqpError> {
-        let delivery = delivery.map_err(|error| self.line.failed(&error))?;
+    fn received(&self, delivery: Result<Delivery<Body<Value>>, RecvError>) -> Result<Received, AmqpError> {
+        let delivery = match delivery {
+            Ok(delivery) => delivery,
+            // The link goes on behind it: only this one message cannot be taken.
+            Err(RecvError::MessageDecode(error)) => {
+                return Ok(Received {
+                    body: Vec::new(),
+                    due_ms: 0,
+                    delivery_count: 0,
+                    unreadable: Some(error.source.to_string()),
+                    info: error.info,
+                });
+            }
+            Err(error) => return Err(self.line.failed(&error)),
+        };
         let (info, message) = delivery.into_parts();
         let due_ms = message
             .properties
@@ -360,6 +356,7 @@ impl QueueReceiver {
             body: bytes_of(message.body),
             due_ms,
             delivery_count,
+            unreadable: None,
             info,
         })
     }
@@ -377,21 +374,53 @@ impl QueueReceiver {
     }
 
     /// The caller has them: they leave the queue.
-    pub async fn accept_all(&mut self, batch: &[Received]) -> Result<(), AmqpError> {
-        let infos: Vec<_> = batch.iter().map(|received| received.info.clone()).collect();
+    pub async fn accept<'a>(
+        &mut self,
+        batch: impl IntoIterator<Item = &'a Received>,
+    ) -> Result<(), AmqpError> {
+        let infos = infos(batch);
         Self::settle(&mut self.line, self.receiver.accept_all(infos)).await
     }
 
     /// The caller cannot take them now: they go back as if they had not been delivered.
-    pub async fn release_all(&mut self, batch: &[Received]) -> Result<(), AmqpError> {
-        let infos: Vec<_> = batch.iter().map(|received| received.info.clone()).collect();
+    pub async fn release<'a>(
+        &mut self,
+        batch: impl IntoIterator<Item = &'a Received>,
+    ) -> Result<(), AmqpError> {
+        let infos = infos(batch);
         Self::settle(&mut self.line, self.receiver.release_all(infos)).await
+    }
+
+    /// The caller failed at this one: it goes back, and its deliveries are one more.
+    pub async fn fail(&mut self, message: &Received) -> Result<(), AmqpError> {
+        let failed = Modified {
+            delivery_failed: Some(true),
+            undeliverable_here: None,
+            message_annotations: None,
+        };
+        let settling = self.receiver.modify(message.info.clone(), failed);
+        Self::settle(&mut self.line, settling).await
+    }
+
+    /// Nobody will ever take this one: the server puts it where it keeps such messages, a backout or dead letter queue.
+    pub async fn reject(&mut self, message: &Received, reason: &str) -> Result<(), AmqpError> {
+        let error = definitions::Error {
+            condition: AmqpErrorCondition::NotAllowed.into(),
+            description: Some(reason.to_owned()),
+            info: None,
+        };
+        let settling = self.receiver.reject(message.info.clone(), error);
+        Self::settle(&mut self.line, settling).await
     }
 
     pub async fn close(mut self) {
         let _ = tokio::time::timeout(Duration::from_secs(2), self.receiver.close()).await;
         self.line.close().await;
     }
+}
+
+fn infos<'a>(batch: impl IntoIterator<Item = &'a Received>) -> Vec<DeliveryInfo> {
+    batch.into_iter().map(|received| received.info.clone()).collect()
 }
 
 /// The bytes of a body; text and binary values count as their bytes.

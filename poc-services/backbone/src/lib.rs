@@ -5,6 +5,8 @@
 
 pub mod amqp;
 pub mod kafka;
+#[cfg(any(test, feature = "proxy"))]
+pub mod proxy;
 
 pub use kafka::{
     AckProducer, Assignment, Backbone, BackboneError, BackboneOptions, BatchAck, Event, GroupConsumer,

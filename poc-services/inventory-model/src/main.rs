@@ -7,7 +7,11 @@ fn main() {
     let args: Vec<String> = std::env::args().collect();
     let n: usize = args[1].parse().unwrap();
     let input = [REPEAT_LAST, REPEAT_FIRST, FOUR][args[2].parse::<usize>().unwrap()];
-    let nets = if args[3] == "nod" { Nets::NO_DIGESTS } else { Nets::ALL };
+    let nets = if args[3] == "nod" {
+        Nets::NO_DIGESTS
+    } else {
+        Nets::ALL
+    };
     let plants: Vec<Option<Plant>> = if args[4] == "clean" {
         vec![None]
     } else {
@@ -16,13 +20,27 @@ fn main() {
     for p in plants {
         let t = std::time::Instant::now();
         let mut m = Protocol::new(input, n, p).with_nets(nets);
-        if p == Some(Plant::NoPurgeOnRevoke) { m = m.calm().with_nets(Nets::NONE); }
-        if let Ok(z) = std::env::var("Z") { m = m.with_zombie_records(z.parse().unwrap()); }
+        if p == Some(Plant::NoPurgeOnRevoke) {
+            m = m.calm().with_nets(Nets::NONE);
+        }
+        if let Ok(z) = std::env::var("Z") {
+            m = m.with_zombie_records(z.parse().unwrap());
+        }
         let e = explore(&m, 2);
-        println!("{p:?}: {} states depth {} finals {} in {:?}", e.states, e.depth, e.final_states, t.elapsed());
+        println!(
+            "{p:?}: {} states depth {} finals {} in {:?}",
+            e.states,
+            e.depth,
+            e.final_states,
+            t.elapsed()
+        );
         if let Some(c) = e.counterexample {
             println!("  {} after {}", c.violation, c.trace.len());
-            if args.len() > 5 { for s in c.trace { println!("    {s}"); } }
+            if args.len() > 5 {
+                for s in c.trace {
+                    println!("    {s}");
+                }
+            }
         }
     }
 }

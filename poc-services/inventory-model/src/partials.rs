@@ -127,8 +127,11 @@ impl Model for Partials {
     fn violation(&self, state: &State, is_final: bool) -> Option<Violation> {
         let owner = &state.owners[state.newest as usize];
         let is_unaware = self.marks == Marks::Once || !owner.is_foreign;
-        let is_content =
-            owner.phase == Phase::Ready && owner.cut == END && owner.pending == 0 && owner.has_marked && is_unaware;
+        let is_content = owner.phase == Phase::Ready
+            && owner.cut == END
+            && owner.pending == 0
+            && owner.has_marked
+            && is_unaware;
         if !is_content {
             return is_final.then_some(Violation::Stuck);
         }
@@ -173,7 +176,11 @@ impl Partials {
     fn start(&self, state: &State, index: usize, out: &mut Vec<(Action, State)>) {
         let owner = state.owners[index];
         // The first flush sends all shares.
-        let (first, all) = if owner.has_marked { (owner.cut + 1, 0) } else { (1, 3) };
+        let (first, all) = if owner.has_marked {
+            (owner.cut + 1, 0)
+        } else {
+            (1, 3)
+        };
         for cut in first..=END {
             // The first message changes the first article, the second both.
             let new = if cut == 1 { 1 } else { 3 };
@@ -199,7 +206,10 @@ impl Partials {
             append(&mut state, index, key);
             state.owners[index].pending &= !(1 << key);
             let name = if key == 0 { "X" } else { "Y" };
-            let what = format!("appends its share of {name} @{} (epoch {})", owner.cut, owner.epoch);
+            let what = format!(
+                "appends its share of {name} @{} (epoch {})",
+                owner.cut, owner.epoch
+            );
             out.push(say(index, &what, state));
         }
         if owner.pending != 0 {
@@ -227,7 +237,11 @@ impl Partials {
             owner.range = 0;
         }
         let epoch = owner.epoch;
-        out.push(say(index, &format!("appends its end mark (epoch {epoch})"), state));
+        out.push(say(
+            index,
+            &format!("appends its end mark (epoch {epoch})"),
+            state,
+        ));
     }
 
     fn check(&self, state: &State, index: usize, out: &mut Vec<(Action, State)>) {
@@ -236,10 +250,18 @@ impl Partials {
         let owner = &mut state.owners[index];
         if owner.is_outranked {
             *owner = Owner {
-                phase: if is_assigned { Phase::Acquiring } else { Phase::Ended },
+                phase: if is_assigned {
+                    Phase::Acquiring
+                } else {
+                    Phase::Ended
+                },
                 ..Owner::default()
             };
-            out.push(say(index, "meets a higher barrier and drops the partition", state));
+            out.push(say(
+                index,
+                "meets a higher barrier and drops the partition",
+                state,
+            ));
             return;
         }
         // A foreign mark is overwritten by the next one.

@@ -193,10 +193,16 @@ impl fmt::Display for Action {
         write!(f, "O{} ", self.owner + 1)?;
         match &self.what {
             What::Assigned => write!(f, "is assigned the partition"),
-            What::AssignedAndChooses(epoch) => write!(f, "is assigned the partition, reads barriers and heads, chooses epoch {epoch}"),
+            What::AssignedAndChooses(epoch) => write!(
+                f,
+                "is assigned the partition, reads barriers and heads, chooses epoch {epoch}"
+            ),
             What::Chooses(epoch) => write!(f, "reads barriers and heads, chooses epoch {epoch}"),
             What::AppendsBarrier(epoch) => write!(f, "appends barrier {epoch}"),
-            What::IsOutdone => write!(f, "appends a barrier of an epoch that is taken by now, finds the other, has to choose again"),
+            What::IsOutdone => write!(
+                f,
+                "appends a barrier of an epoch that is taken by now, finds the other, has to choose again"
+            ),
             What::Restores(memory, hold) => {
                 write!(f, "restores {}, holds until {hold}", show(memory))
             }
@@ -296,7 +302,11 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lost(key) => write!(f, "{} has lost a transaction, and nobody knows", key_name(*key)),
-            Self::Doubled(key) => write!(f, "{} counts a transaction twice, and nobody knows", key_name(*key)),
+            Self::Doubled(key) => write!(
+                f,
+                "{} counts a transaction twice, and nobody knows",
+                key_name(*key)
+            ),
             Self::Stale(key) => write!(f, "{} is stale, and nobody knows", key_name(*key)),
             Self::Untrue(key) => write!(f, "{} was published with a value of no prefix", key_name(*key)),
             Self::Torn => write!(f, "a restore without any zombie is torn"),
@@ -392,7 +402,8 @@ impl Protocol {
                 return None;
             }
             let at = record.map_or(0, |record| record.at);
-            let has_more = (0..3).any(|number| count(key, found, number) > count(key, content(&truth, key), number));
+            let has_more =
+                (0..3).any(|number| count(key, found, number) > count(key, content(&truth, key), number));
             let is_older = record.is_some() && content(&self.input.prefix(at), key) == found;
             Some(if has_more {
                 Violation::Doubled(key)
@@ -528,7 +539,9 @@ impl Protocol {
                     // They will be overwritten before it looks.
                     owner.touched &= !(owner.pending | 1 << HEAD);
                 }
-                Phase::Ready | Phase::Flushing | Phase::Checking if is_outranked && self.drops_outranked() => {
+                Phase::Ready | Phase::Flushing | Phase::Checking
+                    if is_outranked && self.drops_outranked() =>
+                {
                     // Its next head is its last record, whatever else is there.
                     owner.touched = 0;
                     owner.is_foreign = true;
@@ -858,7 +871,11 @@ impl Steps<'_> {
             0 | 1 => self.protocol.has(Plant::LiveCells),
             _ => self.protocol.has(Plant::LiveWindow),
         };
-        let last = if is_live { self.protocol.input.end() } else { memory.next };
+        let last = if is_live {
+            self.protocol.input.end()
+        } else {
+            memory.next
+        };
         (memory.next..=last)
             .map(|later| {
                 let mut as_of = memory;
@@ -885,7 +902,11 @@ impl Steps<'_> {
             let acquired = state.owners[index..]
                 .iter()
                 .filter(|owner| !matches!(owner.phase, Phase::Barrier | Phase::Reading));
-            epoch = acquired.map(|owner| owner.epoch).max().unwrap_or(epoch).max(epoch);
+            epoch = acquired
+                .map(|owner| owner.epoch)
+                .max()
+                .unwrap_or(epoch)
+                .max(epoch);
         }
         let record = Record {
             epoch,
@@ -1015,7 +1036,9 @@ impl Steps<'_> {
             owner.dirty = restored.dirty;
             if !self.protocol.has(Plant::NoHold) {
                 // Nothing is published before it gets there.
-                owner.memory.replay(&self.protocol.input, restored.hold, self.protocol.second_line());
+                owner
+                    .memory
+                    .replay(&self.protocol.input, restored.hold, self.protocol.second_line());
                 owner.dirty |= owner.memory.changed_since(&restored.memory);
             }
             let what = match restored.tears {

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use backbone::{Backbone, LagProbe};
+use backbone::{Backbone, LagProbe, Reader};
 use contracts::topics::{self, PARTITIONS};
 use tokio_util::sync::CancellationToken;
 
@@ -18,8 +18,16 @@ const UNKNOWN: u64 = u64::MAX;
 pub struct Lags {
     normaliser: AtomicU64,
     inventory: AtomicU64,
+    dead_letters: AtomicU64,
     /// Measurements since the start.
     rounds: AtomicU64,
+}
+
+/// The sum of all ends of a topic.
+fn ends(reader: &Reader) -> Option<u64> {
+    (0..PARTITIONS)
+        .map(|partition| reader.watermarks(partition).ok().map(|(_, end)| end))
+        .sum()
 }
 
 impl Lags {
@@ -29,9 +37,11 @@ impl Lags {
             .map(|topic| backbone.lag_probe(normaliser::GROUP, topic, PARTITIONS))
             .collect::<Result<Vec<_>, _>>()?;
         let movements = backbone.lag_probe(inventory::GROUP, topics::MOVEMENTS, PARTITIONS)?;
+        let letters = backbone.reader_from_beginning("stockstream-lags", topics::DEAD_LETTERS, PARTITIONS)?;
         let lags = Arc::new(Self {
             normaliser: AtomicU64::new(UNKNOWN),
             inventory: AtomicU64::new(UNKNOWN),
+            dead_letters: AtomicU64::new(UNKNOWN),
             rounds: AtomicU64::new(0),
         });
         thread::Builder::new()
@@ -44,6 +54,8 @@ impl Lags {
                         lags.normaliser.store(first.unwrap_or(UNKNOWN), Ordering::Release);
                         lags.inventory
                             .store(movements.records().unwrap_or(UNKNOWN), Ordering::Release);
+                        lags.dead_letters
+                            .store(ends(&letters).unwrap_or(UNKNOWN), Ordering::Release);
                         lags.rounds.fetch_add(1, Ordering::AcqRel);
                         thread::sleep(INTERVAL);
                     }
@@ -63,6 +75,11 @@ impl Lags {
 
     pub fn inventory(&self) -> Option<u64> {
         Self::known(self.inventory.load(Ordering::Acquire))
+    }
+
+    /// Records that were ever in the dead letters, whoever wrote them.
+    pub fn dead_letters(&self) -> Option<u64> {
+        Self::known(self.dead_letters.load(Ordering::Acquire))
     }
 
     pub fn rounds(&self) -> u64 {

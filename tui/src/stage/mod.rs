@@ -8,6 +8,7 @@ mod digests;
 mod director;
 mod facts;
 mod lags;
+mod outside;
 mod rates;
 mod run;
 mod servers;

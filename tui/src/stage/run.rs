@@ -17,6 +17,7 @@ use world::events::Place;
 use super::director::{Director, Order};
 use super::facts::{Known, Marks};
 use super::lags::Lags;
+use super::outside;
 use super::servers::Servers;
 use super::services::{Failure, Handled, Services};
 use super::verdict;
@@ -35,6 +36,10 @@ const CONNECTIONS: usize = 256;
 const STALL: Duration = Duration::from_secs(30);
 /// Article totals follow cells; what differs after so long without a change stays so.
 const SETTLE: Duration = Duration::from_secs(3);
+/// The same for services outside: some of them may have been killed just now, and nobody here knows. What is equal has to
+/// stay so for a while, because a queue outside does not say whether it will deliver something again.
+const SETTLE_OUTSIDE: Duration = Duration::from_secs(90);
+const QUIET_OUTSIDE: Duration = Duration::from_secs(8);
 const AUDIT_DRAIN: Duration = Duration::from_mins(2);
 const FASTEST: f64 = 100_000.0;
 
@@ -132,6 +137,7 @@ impl Stage {
     pub async fn run(self) -> Result<Outcome> {
         let started_at = std::time::SystemTime::now();
         let scenario = self.chosen.scenario.clone();
+        let outside = outside::gateway(&self.args, &scenario)?;
         let world = tokio::task::spawn_blocking(move || -> Result<Ready> {
             let world = world_of::build(&scenario)?;
             let ledger = Arc::new(Ledger::new(&world.assortments()));
@@ -146,7 +152,7 @@ impl Stage {
         });
         let servers = Servers::start(&self.args).await?;
         let ready = world.await.context("the world")??;
-        let result = self.play(&servers, ready, started_at).await;
+        let result = self.play(&servers, ready, outside, started_at).await;
         servers.shutdown().await;
         result
     }
@@ -155,6 +161,7 @@ impl Stage {
         self,
         servers: &Servers,
         ready: Ready,
+        outside: Option<String>,
         started_at: std::time::SystemTime,
     ) -> Result<Outcome> {
         let Self {
@@ -201,12 +208,20 @@ impl Stage {
         tokio::task::spawn_blocking(move || load::publish_catalogue(&backbone, &articles))
             .await
             .context("the catalogue")??;
-        for name in ServiceName::ALL {
-            services.start(name).await?;
-        }
+        let gateway = if let Some(gateway) = outside {
+            services.are_outside();
+            gateway
+        } else {
+            for name in ServiceName::ALL {
+                services.start(name).await?;
+            }
+            services
+                .gateway_address()
+                .context("the gateway listens")?
+                .to_string()
+        };
         let lags_cancel = cancel.child_token();
         let lags = Lags::start(&servers.backbone, lags_cancel.clone())?;
-        let gateway = services.gateway_address().context("the gateway listens")?;
         let receipts = match scenario.stop {
             Stop::Transactions(receipts) => Some(args.transactions.unwrap_or(receipts)),
             Stop::Duration(_) => args.transactions,
@@ -218,7 +233,7 @@ impl Stage {
         let pace = pace_of(scenario.load);
         let first = world.now();
         let config = load::Config {
-            gateway: gateway.to_string(),
+            gateway,
             amqp: servers.amqp.clone(),
             pace,
             stop: load::Stop { until_ms, receipts },
@@ -336,6 +351,7 @@ impl Run<'_> {
                 broker_bytes: self.servers.broker_bytes(),
                 queue_depth: self.servers.queue_depth(),
                 opening_handled: self.opening_handled,
+                dead_letters: self.dead_letters(),
                 paused: self.paused,
             },
         );
@@ -392,7 +408,7 @@ impl Run<'_> {
         let mut known = Known {
             audit: &self.audit,
             snapshot: audit,
-            dead_letters: self.services.counters.dead_letters(),
+            dead_letters: self.dead_letters(),
             skus: &self.skus,
             marks: &mut self.marks,
         };
@@ -444,6 +460,7 @@ impl Run<'_> {
     async fn opening(&mut self) {
         let mut mark = None;
         let mut still = 0;
+        let still_max = if self.services.outside() { 600 } else { 20 };
         loop {
             let audit = self.tick(Phase::Opening).await;
             self.direct(&audit, SimOffset::from_ms(0)).await;
@@ -456,13 +473,22 @@ impl Run<'_> {
             let mark = mark.get_or_insert_with(|| self.audit.mark());
             // A sabotaged service never gets there: what waits nowhere is as far as it comes.
             still = if self.waits_nowhere() { still + 1 } else { 0 };
-            if self.audit.behind(mark) == 0 || still > 20 {
+            if self.audit.behind(mark) == 0 || still > still_max {
                 break;
             }
         }
         self.audit.reset_freshness();
         self.opening_handled = self.services.counters.handled();
         self.load.begin_trading();
+    }
+
+    /// As the services count them, or, where they are not here to ask, as Kafka has them.
+    pub fn dead_letters(&self) -> u64 {
+        if self.services.outside() {
+            self.lags.dead_letters().unwrap_or_default()
+        } else {
+            self.services.counters.dead_letters()
+        }
     }
 
     fn waits_nowhere(&self) -> bool {
@@ -491,6 +517,8 @@ impl Run<'_> {
         let mut last = (0, 0, 0);
         let mut moved = Instant::now();
         let mut rounds = None;
+        let mut idle = Instant::now();
+        let outside = self.services.outside();
         loop {
             let audit = self.tick(Phase::Draining).await;
             let simulated = self.simulated();
@@ -509,13 +537,19 @@ impl Run<'_> {
                 // Two measurements of the lag that both began after the last acknowledgement.
                 let since = *rounds.get_or_insert(self.lags.rounds());
                 let settled = audit.cells_diverging == 0 && audit.items_diverging == 0;
-                if self.lags.rounds() >= since + 3 && (settled || moved.elapsed() > SETTLE) {
+                let enough = match (outside, settled) {
+                    (false, _) => settled || moved.elapsed() > SETTLE,
+                    (true, true) => idle.elapsed() > QUIET_OUTSIDE,
+                    (true, false) => idle.elapsed() > SETTLE_OUTSIDE,
+                };
+                if self.lags.rounds() >= since + 3 && enough {
                     return self.read_to_the_end();
                 }
             } else {
                 rounds = None;
+                idle = Instant::now();
             }
-            if moved.elapsed() > STALL {
+            if moved.elapsed() > if outside { STALL + SETTLE_OUTSIDE } else { STALL } {
                 return false;
             }
         }
@@ -530,7 +564,7 @@ impl Run<'_> {
         let mut known = Known {
             audit: &self.audit,
             snapshot: audit,
-            dead_letters: self.services.counters.dead_letters(),
+            dead_letters: self.dead_letters(),
             skus: &self.skus,
             marks: &mut self.marks,
         };
@@ -547,6 +581,7 @@ impl Run<'_> {
             broker_bytes: self.servers.broker_bytes(),
             queue_depth: self.servers.queue_depth(),
             opening_handled: self.opening_handled,
+            dead_letters: self.dead_letters(),
             paused: self.paused,
         };
         let snapshot = self.view.end(&sources, proof, verdict);

@@ -60,7 +60,9 @@ impl Counters {
     }
 
     pub fn dead_letters(&self) -> u64 {
-        self.normaliser.snapshot().dead_letters_total() + self.inventory.dead_letters.load(Ordering::Relaxed)
+        self.normaliser.snapshot().dead_letters_total()
+            + self.inventory.dead_letters.load(Ordering::Relaxed)
+            + self.mq_source.dead_letters.load(Ordering::Relaxed)
     }
 }
 
@@ -82,6 +84,8 @@ pub struct Services {
     pub counters: Counters,
     running: BTreeMap<&'static str, Running>,
     failed: BTreeMap<&'static str, String>,
+    /// They are processes of their own: nothing is started here, and nothing counted.
+    outside: bool,
     /// Known from the first start on, and kept.
     gateway_address: Option<SocketAddr>,
     failures: mpsc::UnboundedSender<Failure>,
@@ -105,9 +109,19 @@ impl Services {
             counters: Counters::default(),
             running: BTreeMap::new(),
             failed: BTreeMap::new(),
+            outside: false,
             gateway_address: None,
             failures,
         }
+    }
+
+    /// From now on they are somewhere else.
+    pub fn are_outside(&mut self) {
+        self.outside = true;
+    }
+
+    pub const fn outside(&self) -> bool {
+        self.outside
     }
 
     pub fn gateway_address(&self) -> Option<SocketAddr> {
@@ -117,7 +131,7 @@ impl Services {
     pub fn state(&self, name: ServiceName) -> ServiceState {
         if self.failed.contains_key(name.as_str()) {
             ServiceState::Failed
-        } else if self.running.contains_key(name.as_str()) {
+        } else if self.outside || self.running.contains_key(name.as_str()) {
             ServiceState::Up
         } else {
             ServiceState::Stopped

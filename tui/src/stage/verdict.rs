@@ -80,7 +80,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
         books_difference: report.books_difference,
         in_transit_view: audit.in_transit_view,
         in_transit_truth: audit.in_transit_truth,
-        dead_letters: run.services.counters.dead_letters(),
+        dead_letters: run.dead_letters(),
         duplicates_dropped: run
             .services
             .counters
@@ -395,6 +395,12 @@ fn written(
             "embedded backbone: a stand-in in this process; its rates and latencies are not Kafka's".into(),
         );
     }
+    if run.services.outside() {
+        warnings.push(
+            "the services ran outside: what they handled and dropped is in their own metrics, and 0 here"
+                .into(),
+        );
+    }
     let normaliser = run.services.counters.normaliser.snapshot();
     let mut by_class: BTreeMap<String, u64> = normaliser
         .dead_letters
@@ -409,6 +415,15 @@ fn written(
         .load(std::sync::atomic::Ordering::Relaxed);
     if by_inventory > 0 {
         by_class.insert("refused-by-inventory".into(), by_inventory);
+    }
+    let by_mq_source = run
+        .services
+        .counters
+        .mq_source
+        .dead_letters
+        .load(std::sync::atomic::Ordering::Relaxed);
+    if by_mq_source > 0 {
+        by_class.insert("refused-by-mq-source".into(), by_mq_source);
     }
     let used = snapshot.resources;
     let transactions = offered.transactions;
@@ -496,7 +511,7 @@ fn written(
         stages_digest: None,
         sabotage: None,
         dead_letters: DeadLetters {
-            total: run.services.counters.dead_letters(),
+            total: run.dead_letters(),
             by_class,
         },
         expectations: snapshot.expectations.clone(),

@@ -51,6 +51,7 @@ pub struct Sources<'a> {
     pub queue_depth: Option<u64>,
     /// Of what is handled, the opening stock, when all of it is.
     pub opening_handled: Handled,
+    pub dead_letters: u64,
     pub paused: bool,
 }
 
@@ -169,7 +170,7 @@ impl View {
         let handled = counters.handled().less(sources.opening_handled).total();
         snapshot.handled = self.handled.sample(now, handled.transactions, handled.lines);
         snapshot.stores_offline = sent.stores_offline as u32;
-        snapshot.proof.dead_letters = counters.dead_letters();
+        snapshot.proof.dead_letters = sources.dead_letters;
         snapshot.proof.duplicates_dropped = get(&inventory.repeats);
 
         let state = |name| sources.services.state(name);

@@ -10,6 +10,7 @@ mod kafka;
 mod ports;
 mod process;
 mod state;
+mod test;
 
 use std::fs;
 use std::io::Write as _;
@@ -45,11 +46,13 @@ enum Task {
     Down,
     /// Tell what runs, and where.
     Status,
+    /// Break servers and services under load, and let the audit say whether anything was lost or counted twice.
+    Test(test::Test),
 }
 
 impl Arguments {
     pub fn run(self) -> Result<()> {
-        let stack = Stack::new(self.folder.unwrap_or_else(default_folder))?;
+        let stack = Stack::new(&self.folder.unwrap_or_else(default_folder))?;
         match self.task {
             Task::Up => {
                 let state = stack.up()?;
@@ -59,6 +62,7 @@ impl Arguments {
             }
             Task::Down => stack.down(),
             Task::Status => stack.status(),
+            Task::Test(test) => test.run(&stack),
         }
     }
 }
@@ -76,8 +80,8 @@ pub struct Stack {
 }
 
 impl Stack {
-    pub fn new(folder: PathBuf) -> Result<Self> {
-        fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    pub fn new(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         let folder = folder
             .canonicalize()
             .with_context(|| folder.display().to_string())?;
@@ -88,12 +92,18 @@ impl Stack {
         self.folder.join("state.json")
     }
 
-    fn cache(&self) -> PathBuf {
+    pub fn cache(&self) -> PathBuf {
         self.folder.join("cache")
     }
 
     pub fn load(&self) -> Result<Option<State>> {
         State::load(&self.state_file())
+    }
+
+    /// Whether anything of it runs.
+    pub fn runs(&self) -> Result<bool> {
+        let state = self.load()?;
+        Ok(state.is_some_and(|state| State::servers().iter().any(|name| state.is_alive(name))))
     }
 
     /// Only one at a time starts or ends servers; the lock goes with the process that holds it.
@@ -113,7 +123,7 @@ impl Stack {
             Some(state) => state,
             None => self.lay_out(&java)?,
         };
-        let names = state.servers();
+        let names = State::servers();
         let mut fresh = Vec::new();
         for name in &names {
             if !state.is_alive(name) {
@@ -263,7 +273,7 @@ impl Stack {
             println!("nothing runs; `cargo xtask stack up` starts it");
             return Ok(());
         };
-        for name in state.servers() {
+        for name in State::servers() {
             let how = match state.running.get(&name) {
                 Some(running) if running.identity.is_alive() => {
                     format!("runs as process {}", running.identity.pid)
@@ -296,7 +306,10 @@ mod tests {
 
     #[test]
     fn of_a_long_log_its_end_is_shown() {
-        let log: String = (0..50).map(|line| format!("line {line}\n")).collect();
+        let log = (0..50)
+            .map(|line| format!("line {line}"))
+            .collect::<Vec<_>>()
+            .join("\n");
         let end = tail(&log);
         assert_eq!(end.lines().count(), LOG_LINES);
         assert!(end.ends_with("line 49"));
@@ -306,7 +319,7 @@ mod tests {
     #[test]
     fn down_without_a_stack_does_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
-        let stack = Stack::new(folder.path().join("stack")).expect("a stack");
+        let stack = Stack::new(&folder.path().join("stack")).expect("a stack");
         stack.down().expect("nothing to end");
         assert!(stack.load().expect("no state").is_none());
     }
@@ -314,7 +327,7 @@ mod tests {
     #[test]
     fn down_leaves_alone_a_process_that_only_has_the_same_number() {
         let folder = tempfile::tempdir().expect("a folder");
-        let stack = Stack::new(folder.path().to_owned()).expect("a stack");
+        let stack = Stack::new(folder.path()).expect("a stack");
         let mut other = std::process::Command::new("sleep")
             .arg("60")
             .spawn()
@@ -343,7 +356,7 @@ mod tests {
     #[test]
     fn down_ends_what_the_stack_started_also_when_it_is_stopped() {
         let folder = tempfile::tempdir().expect("a folder");
-        let stack = Stack::new(folder.path().to_owned()).expect("a stack");
+        let stack = Stack::new(folder.path()).expect("a stack");
         let mut state = state::example(&folder.path().join("scratch"));
         fs::create_dir_all(&state.scratch).expect("a folder");
         let mut command = std::process::Command::new("sleep");

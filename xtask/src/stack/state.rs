@@ -69,7 +69,7 @@ impl State {
     }
 
     /// Names of all servers, in the order of their start.
-    pub fn servers(&self) -> Vec<String> {
+    pub fn servers() -> Vec<String> {
         (1..=kafka::NODES)
             .map(kafka::name)
             .chain([ARTEMIS.to_owned()])
@@ -113,21 +113,23 @@ impl State {
 
     /// Lines for a shell.
     pub fn exports(&self) -> String {
-        self.variables()
+        let lines: Vec<_> = self
+            .variables()
             .iter()
             .map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''")))
-            .collect()
+            .collect();
+        lines.concat()
     }
 }
 
 /// A new one for every stack: it guards nothing but keeps strangers from taking it for a setting to copy.
 pub fn password() -> Result<String> {
     use std::io::Read as _;
-    let mut bytes = [0_u8; 12];
+    let mut bytes = [0_u8; 16];
     fs::File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
         .context("/dev/urandom")?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
 #[cfg(test)]

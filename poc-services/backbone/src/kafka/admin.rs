@@ -113,6 +113,7 @@ impl Backbone {
     }
 }
 
+/// A broker may be asked that has not heard of a new topic yet: until it has, it names no settings.
 async fn check_settings(
     admin: &AdminClient<DefaultClientContext>,
     topics: &[Topic],
@@ -122,36 +123,48 @@ async fn check_settings(
         .iter()
         .map(|topic| ResourceSpecifier::Topic(topic.name))
         .collect();
-    let described = admin
-        .describe_configs(&resources, options)
-        .await
-        .map_err(client_error("stockstream-admin"))?;
-    for (topic, result) in topics.iter().zip(described) {
-        let error = |message: String| BackboneError::Topic {
-            topic: topic.name.to_owned(),
-            message,
-        };
-        let resource = result.map_err(|code| error(format!("settings cannot be read: {code}")))?;
-        let value = |name: &str| {
-            resource
-                .get(name)
-                .and_then(|entry| entry.value.clone())
-                .unwrap_or_default()
-        };
-        if value("unclean.leader.election.enable") == "true" {
-            return Err(error(
-                "unclean.leader.election.enable is true: acknowledged records can be lost; set it to false"
-                    .into(),
-            ));
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
+    loop {
+        let described = admin
+            .describe_configs(&resources, options)
+            .await
+            .map_err(client_error("stockstream-admin"))?;
+        let mut unknown = None;
+        for (topic, result) in topics.iter().zip(described) {
+            let error = |message: String| BackboneError::Topic {
+                topic: topic.name.to_owned(),
+                message,
+            };
+            let value = |name: &str| {
+                let resource = result.as_ref().ok()?;
+                resource.get(name)?.value.clone()
+            };
+            match (value("unclean.leader.election.enable"), value("cleanup.policy")) {
+                (Some(unclean), _) if unclean == "true" => {
+                    return Err(error(
+                        "unclean.leader.election.enable is true: acknowledged records can be lost; set it to false"
+                            .into(),
+                    ));
+                }
+                (_, Some(policy)) if topic.policy == Policy::Compact && policy != "compact" => {
+                    return Err(error(format!(
+                        "cleanup.policy is `{policy}`: the state in it would be deleted; set it to compact"
+                    )));
+                }
+                (Some(_), Some(_)) => {}
+                _ => {
+                    let cause = result.as_ref().err().map(ToString::to_string);
+                    let cause = cause.unwrap_or_else(|| "the broker names none".into());
+                    unknown = Some(error(format!("settings cannot be read: {cause}")));
+                }
+            }
         }
-        if topic.policy == Policy::Compact && value("cleanup.policy") != "compact" {
-            return Err(error(format!(
-                "cleanup.policy is `{}`: the state in it would be deleted; set it to compact",
-                value("cleanup.policy")
-            )));
+        match unknown {
+            None => return Ok(()),
+            Some(error) if tokio::time::Instant::now() > deadline => return Err(error),
+            Some(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
-    Ok(())
 }
 
 impl Backbone {

@@ -25,6 +25,8 @@ pub enum BackboneError {
     Topic { topic: String, message: String },
     #[error("{failed} records to Kafka were not acknowledged; the first: {first}")]
     Delivery { failed: u64, first: String },
+    #[error("Kafka will never take this record: {record}")]
+    Refused { record: String },
     #[error("records to Kafka were not acknowledged within {waited_ms} ms, {in_flight} are still under way")]
     FlushTimeout { waited_ms: u128, in_flight: i32 },
     #[error(

@@ -228,11 +228,29 @@ where
     record
 }
 
+/// Whether a record that was not written may be written later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    Now,
+    Refused,
+}
+
+impl Failure {
+    fn of(error: &KafkaError) -> Self {
+        use RDKafkaErrorCode::{InvalidMessage, InvalidMessageSize, InvalidRecord, MessageSizeTooLarge};
+        match error.rdkafka_error_code() {
+            Some(MessageSizeTooLarge | InvalidMessage | InvalidMessageSize | InvalidRecord) => Self::Refused,
+            _ => Self::Now,
+        }
+    }
+}
+
 /// Acknowledgement of a batch of records of an [`AckProducer`].
 pub struct BatchAck {
     /// One for each record under way, and one for the batch while it is being sent.
     remaining: AtomicUsize,
-    error: Mutex<Option<String>>,
+    /// The first; a refusal is one that comes again whenever the record is sent.
+    error: Mutex<Option<(Failure, String)>>,
     done: tokio::sync::Notify,
 }
 
@@ -258,7 +276,8 @@ impl BatchAck {
             self.done.notified().await;
         }
         match self.error.lock().take() {
-            Some(first) => Err(BackboneError::Delivery { failed: 1, first }),
+            Some((Failure::Refused, record)) => Err(BackboneError::Refused { record }),
+            Some((Failure::Now, first)) => Err(BackboneError::Delivery { failed: 1, first }),
             None => Ok(()),
         }
     }
@@ -278,9 +297,10 @@ impl ProducerContext for AckContext {
 
     fn delivery(&self, result: &DeliveryResult<'_>, ack: Arc<BatchAck>) {
         if let Err((error, message)) = result {
-            ack.error
-                .lock()
-                .get_or_insert_with(|| format!("{}[{}]: {error}", message.topic(), message.partition()));
+            ack.error.lock().get_or_insert_with(|| {
+                let text = format!("{}[{}]: {error}", message.topic(), message.partition());
+                (Failure::of(error), text)
+            });
         }
         ack.finish_one();
     }
@@ -332,6 +352,9 @@ impl AckProducer {
                 ack.finish_one();
                 match error {
                     KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => Ok(false),
+                    error if Failure::of(&error) == Failure::Refused => Err(BackboneError::Refused {
+                        record: format!("{topic}[{partition}]: {error}"),
+                    }),
                     source => Err(client_error("producer")(source)),
                 }
             }

@@ -1,6 +1,7 @@
 //! The two kinds of links: messages that come in, and messages that go out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fe2o3_amqp::link::delivery::DeliveryInfo;
 use fe2o3_amqp::{Receiver, Sendable, Sender};
@@ -11,13 +12,16 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::store::{Entry, Queue, Queues};
+use super::faults::Counters;
+use super::store::{Acceptance, Entry, Queue, Queues};
 
 /// Messages that are settled in one frame.
 const SETTLED_TOGETHER: usize = 100;
+/// How long a receiver without credit may keep the oldest message from others.
+const OFFERED_AGAIN: Duration = Duration::from_millis(10);
 
 /// Takes what a client sends.
-pub async fn from_sender(mut receiver: Receiver, queues: Arc<Queues>, cancel: CancellationToken) {
+pub async fn from_sender(mut receiver: Receiver, queues: Arc<Queues>, cut: CancellationToken) {
     let address = receiver
         .target()
         .as_ref()
@@ -29,34 +33,40 @@ pub async fn from_sender(mut receiver: Receiver, queues: Arc<Queues>, cancel: Ca
     let queue = queues.get(&address);
     let mut settled: Vec<DeliveryInfo> = Vec::with_capacity(SETTLED_TOGETHER);
     loop {
-        tokio::select! {
-            () = queue.room() => {}
-            () = cancel.cancelled() => return,
+        // More that is there already is settled together with it, but nothing waits for room, or for the next message.
+        let mut delivery = None;
+        if settled.len() < SETTLED_TOGETHER && queue.has_room() {
+            delivery = receiver.recv::<Body<Value>>().now_or_never();
         }
-        // More that is there already is settled together with it.
-        let delivery = match receiver.recv::<Body<Value>>().now_or_never() {
-            Some(delivery) if settled.len() < SETTLED_TOGETHER => delivery,
-            other => {
-                if !settled.is_empty()
-                    && let Err(error) = receiver.accept_all(std::mem::take(&mut settled)).await
-                {
-                    tracing::debug!(%error, address, "a sender is gone");
-                    return;
-                }
-                if let Some(delivery) = other {
-                    delivery
-                } else {
-                    tokio::select! {
-                        delivery = receiver.recv::<Body<Value>>() => delivery,
-                        () = cancel.cancelled() => return,
-                    }
-                }
+        if delivery.is_none() && !settled.is_empty() {
+            let accepted = tokio::select! {
+                accepted = receiver.accept_all(std::mem::take(&mut settled)) => accepted,
+                () = cut.cancelled() => return,
+            };
+            if let Err(error) = accepted {
+                tracing::debug!(%error, address, "a sender is gone");
+                return;
+            }
+        }
+        let delivery = if let Some(delivery) = delivery {
+            delivery
+        } else {
+            let next = async {
+                queue.room().await;
+                receiver.recv::<Body<Value>>().await
+            };
+            tokio::select! {
+                delivery = next => delivery,
+                () = cut.cancelled() => return,
             }
         };
         match delivery {
             Ok(delivery) => {
                 let (info, message) = delivery.into_parts();
-                queue.push(message);
+                if queue.push(message) {
+                    cut.cancel();
+                    return;
+                }
                 settled.push(info);
             }
             Err(error) => {
@@ -70,12 +80,13 @@ pub async fn from_sender(mut receiver: Receiver, queues: Arc<Queues>, cancel: Ca
 type Settling = std::pin::Pin<Box<dyn Future<Output = (Entry, Settled)> + Send>>;
 
 enum Settled {
-    Done,
+    Accepted,
+    Rejected,
     Back { failed: bool },
 }
 
 /// Gives a client what the queue has, as its credit allows.
-pub async fn to_receiver(mut sender: Sender, queues: Arc<Queues>, cancel: CancellationToken) {
+pub async fn to_receiver(mut sender: Sender, queues: Arc<Queues>, cut: CancellationToken) {
     let address = sender.source().as_ref().and_then(|source| source.address.clone());
     let Some(address) = address else {
         tracing::debug!("a receiver attached without an address");
@@ -83,9 +94,14 @@ pub async fn to_receiver(mut sender: Sender, queues: Arc<Queues>, cancel: Cancel
     };
     let queue = queues.get(&address);
     // Ends with this link, or with its connection.
-    let ended = cancel.child_token();
+    let ended = cut.child_token();
     let (out, settling) = mpsc::unbounded_channel();
-    let settler = tokio::spawn(settle(settling, Arc::clone(&queue), ended.clone()));
+    let settler = tokio::spawn(settle(
+        settling,
+        Arc::clone(&queue),
+        Arc::clone(&queues.counters),
+        cut,
+    ));
     loop {
         let entry = tokio::select! {
             entry = queue.pop() => entry,
@@ -99,11 +115,16 @@ pub async fn to_receiver(mut sender: Sender, queues: Arc<Queues>, cancel: Cancel
             first_acquirer: entry.deliveries == 0,
             ..message.header.take().unwrap_or_default()
         });
-        // Waits for credit; the entry is safe in either case.
+        // Without credit it waits here, and only for so long: another receiver may have some.
         let sent = tokio::select! {
             sent = sender.send_batchable(Sendable::from(message)) => sent,
+            () = tokio::time::sleep(OFFERED_AGAIN) => {
+                queue.put_back(entry, false);
+                tokio::task::yield_now().await;
+                continue;
+            }
             () = ended.cancelled() => {
-                queue.put_back(entry, true);
+                queue.put_back(entry, false);
                 break;
             }
         };
@@ -117,7 +138,8 @@ pub async fn to_receiver(mut sender: Sender, queues: Arc<Queues>, cancel: Cancel
                         () = ended.cancelled() => return (entry, Settled::Back { failed: true }),
                     };
                     let settled = match outcome {
-                        Ok(Outcome::Accepted(_) | Outcome::Rejected(_)) => Settled::Done,
+                        Ok(Outcome::Accepted(_)) => Settled::Accepted,
+                        Ok(Outcome::Rejected(_)) => Settled::Rejected,
                         Ok(Outcome::Modified(modified)) => Settled::Back {
                             failed: modified.delivery_failed.unwrap_or(false),
                         },
@@ -145,9 +167,16 @@ pub async fn to_receiver(mut sender: Sender, queues: Arc<Queues>, cancel: Cancel
 }
 
 /// Waits for the outcome of everything that is out.
-async fn settle(mut new: mpsc::UnboundedReceiver<Settling>, queue: Arc<Queue>, ended: CancellationToken) {
+async fn settle(
+    mut new: mpsc::UnboundedReceiver<Settling>,
+    queue: Arc<Queue>,
+    counters: Arc<Counters>,
+    cut: CancellationToken,
+) {
     let mut out = FuturesUnordered::new();
     let mut open = true;
+    // Outcomes may have come that a broken connection did not bring.
+    let mut broken = false;
     while open || !out.is_empty() {
         tokio::select! {
             settling = new.recv(), if open => match settling {
@@ -155,13 +184,22 @@ async fn settle(mut new: mpsc::UnboundedReceiver<Settling>, queue: Arc<Queue>, e
                 None => open = false,
             },
             Some((entry, settled)) = out.next(), if !out.is_empty() => match settled {
-                Settled::Done => {
-                    queue.done();
-                    drop(entry);
-                }
+                _ if broken => queue.put_back(entry, true),
+                Settled::Accepted => match queue.acceptance() {
+                    Acceptance::Counts => queue.done(),
+                    Acceptance::ThenCut => {
+                        queue.done();
+                        broken = true;
+                        cut.cancel();
+                    }
+                    Acceptance::Lost => {
+                        Counters::add(&counters.acceptances_lost, 1);
+                        queue.put_back(entry, true);
+                    }
+                },
+                Settled::Rejected => queue.back_out(entry),
                 Settled::Back { failed } => queue.put_back(entry, failed),
             },
         }
     }
-    debug_assert!(ended.is_cancelled() || out.is_empty());
 }
