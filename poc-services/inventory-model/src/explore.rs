@@ -124,10 +124,13 @@ pub fn explore<M: Model>(model: &M, threads: usize) -> Exploration<M::Violation>
             violations.extend(part.violations);
             final_states += part.final_states;
         }
-        let counterexample = violations.into_iter().min().map(|(violation, at)| Counterexample {
-            violation,
-            trace: trace(model, &visited, first, at),
-        });
+        let counterexample = violations
+            .into_iter()
+            .min()
+            .map(|(violation, at)| Counterexample {
+                violation,
+                trace: trace(model, &visited, first, at),
+            });
         if counterexample.is_some() || next.is_empty() {
             return Exploration {
                 states: visited.len(),
@@ -136,18 +139,12 @@ pub fn explore<M: Model>(model: &M, threads: usize) -> Exploration<M::Violation>
                 counterexample,
             };
         }
-        if std::env::var_os("PROGRESS").is_some() { eprintln!("{depth} {} {}", next.len(), visited.len()); }
         level = next;
         depth += 1;
     }
 }
 
-fn visit<M: Model>(
-    model: &M,
-    level: &[(u64, M::State)],
-    taken: &AtomicUsize,
-    visited: &Visited,
-) -> Found<M> {
+fn visit<M: Model>(model: &M, level: &[(u64, M::State)], taken: &AtomicUsize, visited: &Visited) -> Found<M> {
     let mut found = Found {
         next: Vec::new(),
         violations: Vec::new(),
@@ -213,7 +210,7 @@ struct Fold(u64);
 
 impl Fold {
     fn fold(&mut self, word: u64) {
-        let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835_u128;
+        let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15_u128;
         self.0 = (product as u64) ^ (product >> 64) as u64 ^ word.rotate_left(23);
     }
 }

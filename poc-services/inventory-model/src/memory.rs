@@ -160,7 +160,9 @@ impl Memory {
 
     /// All of it, in 64 and 56 bits.
     pub fn words(&self) -> [u64; 2] {
-        let [a, b] = self.cells.map(|cell| u64::from(cell.value) << 8 | u64::from(cell.applied));
+        let [a, b] = self
+            .cells
+            .map(|cell| u64::from(cell.value) << 8 | u64::from(cell.applied));
         let [first, second] = self
             .windows
             .map(|window| u64::from(window.numbers) << 8 | u64::from(window.cut));
