@@ -13,18 +13,16 @@ pub enum Fold {
 /// How often each transaction was applied.
 pub type History = [u32; TRANSACTIONS as usize];
 
-/// Two histories that look the same, of all that there are.
-pub fn confused(fold: Fold) -> Option<(History, History)> {
+/// How many histories there are, and two of them that look the same.
+pub fn confused(fold: Fold) -> (usize, Option<(History, History)>) {
     let histories: Vec<History> = (0..TIMES.pow(TRANSACTIONS)).map(history).collect();
-    for (index, one) in histories.iter().enumerate() {
+    let pair = histories.iter().enumerate().find_map(|(index, one)| {
         let other = histories[index + 1..]
             .iter()
             .find(|other| digest(fold, **other) == digest(fold, *one));
-        if let Some(other) = other {
-            return Some((*one, *other));
-        }
-    }
-    None
+        other.map(|other| (*one, *other))
+    });
+    (histories.len(), pair)
 }
 
 fn history(index: u32) -> History {

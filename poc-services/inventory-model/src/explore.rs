@@ -139,9 +139,6 @@ pub fn explore<M: Model>(model: &M, threads: usize) -> Exploration<M::Violation>
                 counterexample,
             };
         }
-        if std::env::var_os("PROGRESS").is_some() {
-            eprintln!("{depth} {} {}", next.len(), visited.len());
-        }
         level = next;
         depth += 1;
     }
@@ -213,7 +210,7 @@ struct Fold(u64);
 
 impl Fold {
     fn fold(&mut self, word: u64) {
-        let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835_u128;
+        let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15_u128;
         self.0 = (product as u64) ^ (product >> 64) as u64 ^ word.rotate_left(23);
     }
 }

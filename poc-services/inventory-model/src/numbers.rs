@@ -13,19 +13,26 @@ pub struct Misplaced {
     pub placed: u64,
 }
 
-/// Every number that may come next, behind every highest number of a whole turn.
-pub fn misplaced(modulus: u64) -> Option<Misplaced> {
-    (TILL_NUMBER_MAX..2 * TILL_NUMBER_MAX).find_map(|highest| {
-        (highest - JUMP_MAX..=highest + JUMP_MAX).find_map(|meant| {
+/// Every number that may come next, behind every highest number of a whole turn: how many were tried, and the first
+/// that is misplaced.
+pub fn misplaced(modulus: u64) -> (usize, Option<Misplaced>) {
+    let mut tried = 0;
+    for highest in TILL_NUMBER_MAX..2 * TILL_NUMBER_MAX {
+        for meant in highest - JUMP_MAX..=highest + JUMP_MAX {
+            tried += 1;
             let raw = (meant - 1) % TILL_NUMBER_MAX + 1;
             let placed = place(raw, highest, modulus);
-            (placed != meant).then_some(Misplaced {
-                highest,
-                meant,
-                placed,
-            })
-        })
-    })
+            if placed != meant {
+                let misplaced = Misplaced {
+                    highest,
+                    meant,
+                    placed,
+                };
+                return (tried, Some(misplaced));
+            }
+        }
+    }
+    (tried, None)
 }
 
 /// The nearest number to the highest one that is written like this.

@@ -126,7 +126,11 @@ impl Model for Partials {
 
     fn violation(&self, state: &State, is_final: bool) -> Option<Violation> {
         let owner = &state.owners[state.newest as usize];
-        let is_unaware = self.marks == Marks::Once || !owner.is_foreign;
+        // That it is outranked it learns from the state's topic as well.
+        let is_unaware = match self.marks {
+            Marks::Counted => !owner.is_foreign,
+            Marks::Once => owner.epoch == state.barrier_max,
+        };
         let is_content = owner.phase == Phase::Ready
             && owner.cut == END
             && owner.pending == 0
@@ -169,7 +173,7 @@ impl Partials {
             }
             Phase::Ready => self.start(state, index, out),
             Phase::Sending => self.send(state, index, out),
-            Phase::Checking => self.check(state, index, out),
+            Phase::Checking => Self::check(state, index, out),
         }
     }
 
@@ -191,7 +195,9 @@ impl Partials {
             owner.phase = Phase::Sending;
             out.push(say(index, &format!("flushes at {cut}"), state));
         }
-        let is_due = self.marks == Marks::Counted && owner.has_marked && owner.is_foreign;
+        let is_due = owner.has_marked
+            && owner.is_foreign
+            && (self.marks == Marks::Counted || owner.epoch < state.barrier_max);
         if is_due || owner.pending != 0 {
             let mut state = *state;
             state.owners[index].phase = Phase::Sending;
@@ -216,35 +222,25 @@ impl Partials {
             return;
         }
         let mut state = *state;
-        if owner.has_marked && self.marks == Marks::Once {
-            state.owners[index].phase = Phase::Ready;
-            out.push(say(index, "commits", state));
-            return;
-        }
-        append(&mut state, index, MARK as u8);
         let is_outranked = state.barrier_max > owner.epoch;
+        if self.marks == Marks::Counted || !owner.has_marked {
+            append(&mut state, index, MARK as u8);
+        }
         let owner = &mut state.owners[index];
         owner.has_marked = true;
         owner.is_outranked = is_outranked;
-        owner.range = owner.touched;
+        owner.range = match self.marks {
+            Marks::Counted => owner.touched,
+            Marks::Once => 0,
+        };
         owner.touched = 0;
         owner.is_foreign = false;
-        owner.phase = match self.marks {
-            Marks::Counted => Phase::Checking,
-            Marks::Once => Phase::Ready,
-        };
-        if self.marks == Marks::Once {
-            owner.range = 0;
-        }
+        owner.phase = Phase::Checking;
         let epoch = owner.epoch;
-        out.push(say(
-            index,
-            &format!("appends its end mark (epoch {epoch})"),
-            state,
-        ));
+        out.push(say(index, &format!("ends its flush (epoch {epoch})"), state));
     }
 
-    fn check(&self, state: &State, index: usize, out: &mut Vec<(Action, State)>) {
+    fn check(state: &State, index: usize, out: &mut Vec<(Action, State)>) {
         let mut state = *state;
         let is_assigned = state.newest as usize == index;
         let owner = &mut state.owners[index];
@@ -285,7 +281,11 @@ fn append(state: &mut State, index: usize, key: u8) {
 
 fn note(state: &mut State, writer: usize, key: Option<u8>) {
     for (index, owner) in state.owners.iter_mut().enumerate() {
-        if index != writer && !matches!(owner.phase, Phase::Waiting | Phase::Acquiring | Phase::Ended) {
+        if owner.epoch < state.barrier_max {
+            // Its next mark is its last record, whatever else is there.
+            (owner.touched, owner.is_foreign) = (0, true);
+        } else if index != writer && !matches!(owner.phase, Phase::Waiting | Phase::Acquiring | Phase::Ended)
+        {
             owner.is_foreign = true;
             owner.touched |= key.map_or(0, |key| 1 << key);
         }

@@ -14,16 +14,16 @@ pub enum Plant {
     LiveWindow,
     /// The key of a barrier has no epoch, so compaction keeps the last one only.
     OneBarrierKey,
-    /// A rebuilding owner flushes at any cut.
+    /// A rebuilding owner flushes below what it found.
     RebuildFlushesEarly,
-    /// A restore goes on from what the group committed.
+    /// Restore and rebuild go on from what the group committed.
     ReplayFromCommit,
     /// A record gets the epoch that its instance has when it is sent.
     EpochAtSend,
     /// A restore ends at the end that it found before it set its barrier.
     RestoreEndsAtEof,
+    /// Of two lines of one article the second is taken for a replay.
     SecondLineSkipped,
-    /// Holes of the first draft: see docs/state.md.
     /// A restore does not look at what lies behind its own barrier.
     BlindBehindBarrier,
     /// The key of a barrier has the epoch but not the owner.
@@ -32,17 +32,14 @@ pub enum Plant {
     NoNewAcquisition,
     /// Cells may be ahead of the cut whose digest the intent gives.
     LiveCells,
-    /// Rules that are nobody's hole, to see that they are needed.
     /// A living owner does not count what lies between its heads.
     NoRepair,
     /// A restoring owner does not mind zombies' records.
     NoRebuild,
-    /// A restored owner flushes below what it found.
-    NoHold,
 }
 
 impl Plant {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 17] = [
         Self::CommitBeforeAcknowledge,
         Self::LastWriteWinsRestore,
         Self::NoPurgeOnRevoke,
@@ -60,6 +57,27 @@ impl Plant {
         Self::LiveCells,
         Self::NoRepair,
         Self::NoRebuild,
-        Self::NoHold,
     ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CommitBeforeAcknowledge => "commit before acknowledge",
+            Self::LastWriteWinsRestore => "last-write-wins restore",
+            Self::NoPurgeOnRevoke => "no purge on revoke",
+            Self::WindowsBeforeCells => "windows before cells",
+            Self::LiveWindow => "live window serialised",
+            Self::OneBarrierKey => "one barrier key for all epochs",
+            Self::RebuildFlushesEarly => "rebuild that flushes early",
+            Self::ReplayFromCommit => "replay from the group's commit",
+            Self::EpochAtSend => "epoch read at send time",
+            Self::RestoreEndsAtEof => "restore that ends at EOF",
+            Self::SecondLineSkipped => "second line of a SKU skipped",
+            Self::BlindBehindBarrier => "blind behind the own barrier",
+            Self::BarrierKeyWithoutOwner => "barrier key without owner",
+            Self::NoNewAcquisition => "no new acquisition",
+            Self::LiveCells => "live cells under a digest",
+            Self::NoRepair => "no repair",
+            Self::NoRebuild => "no rebuild",
+        }
+    }
 }

@@ -131,8 +131,17 @@ fn rebuild(protocol: &Protocol, state: &State) -> Restored {
     let last = &state.log.last;
     let found = last.iter().flatten().map(|record| record.at);
     let keys = (0..KEYS).filter(|key| last[*key as usize].is_some());
+    // A bug takes the group's word for where to begin.
+    let next = if protocol.has(Plant::ReplayFromCommit) {
+        state.committed.0
+    } else {
+        0
+    };
     Restored {
-        memory: Memory::default(),
+        memory: Memory {
+            next,
+            ..Memory::default()
+        },
         hold: if protocol.has(Plant::RebuildFlushesEarly) {
             0
         } else {
