@@ -333,7 +333,6 @@ fn text<S: Serializer>(value: &LocationId, serializer: S) -> Result<S::Ok, S::Er
     serializer.collect_str(value)
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 fn source_text<S: Serializer>(value: &SourceId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
