@@ -124,7 +124,11 @@ pub struct RunArgs {
     /// Write the report, JSON, to this file.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub report: Option<PathBuf>,
-    /// Damage one transaction in N inside a service: drop|double|alter:1/N@normaliser|inventory. The audit must find it.
+    /// Damage one transaction in N inside a service, such as drop:1/1000@inventory. The audit must find it.
+    ///
+    /// Classes: drop, double, alter, misroute, stale, lie. Services: store-gateway, mq-source, normaliser, inventory,
+    /// item-inventory. A double in front of the inventory is dropped by it and counted; stale and lie are for inventory
+    /// and item-inventory. docs/sabotage.md has the whole table.
     #[arg(long, value_name = "CLASS:1/N@SERVICE")]
     pub sabotage: Option<Sabotage>,
     /// Use the Kafka cluster at this address instead of the embedded stand-in.

@@ -55,6 +55,8 @@ pub struct Counters {
     /// Opening amounts, which are not offered load.
     pub(crate) opening: AtomicU64,
     pub(crate) opening_lines: AtomicU64,
+    /// Of these, what warehouses sent to their queues: a line each.
+    pub(crate) opening_queue: AtomicU64,
     pub(crate) rejected: AtomicU64,
     pub(crate) lateness: Mutex<Histogram<u64>>,
     /// Wall milliseconds since 1970 of the first and the last release of trading.
@@ -80,6 +82,7 @@ impl Default for Counters {
             journal_full: AtomicBool::new(false),
             opening: AtomicU64::new(0),
             opening_lines: AtomicU64::new(0),
+            opening_queue: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             lateness: Mutex::new(
                 Histogram::new_with_bounds(1, 3_600_000, 3).expect("constant bounds are valid"),

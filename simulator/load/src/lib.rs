@@ -96,6 +96,8 @@ pub struct Snapshot {
     pub scans: Amount,
     /// Opening stock, which is not offered load.
     pub opening: Amount,
+    /// Of the opening stock, what warehouses sent to their queues.
+    pub opening_queue: Amount,
     /// Acknowledged by the edges: tills, queue, scans.
     pub acknowledged: [u64; 3],
     pub waiting_bytes: u64,
@@ -120,10 +122,34 @@ impl Snapshot {
         }
     }
 
+    /// All that warehouses and scanners sent, opening stock included: tills have none.
+    pub const fn queue_and_scans_with_opening(&self) -> (Amount, Amount) {
+        let queue = Amount {
+            transactions: self.queue.transactions + self.opening_queue.transactions,
+            lines: self.queue.lines + self.opening_queue.lines,
+        };
+        let scans = Amount {
+            transactions: (self.scans.transactions + self.opening.transactions)
+                .saturating_sub(self.opening_queue.transactions),
+            lines: (self.scans.lines + self.opening.lines).saturating_sub(self.opening_queue.lines),
+        };
+        (queue, scans)
+    }
+
+    /// Released and not acknowledged, opening stock included: by the store gateway, and by the queue.
+    pub const fn waiting_at_edges(&self) -> (u64, u64) {
+        let [tills_in, queue_in, scans_in] = self.acknowledged;
+        let (queue, scans) = self.queue_and_scans_with_opening();
+        (
+            (self.tills.transactions + scans.transactions).saturating_sub(tills_in + scans_in),
+            queue.transactions.saturating_sub(queue_in),
+        )
+    }
+
     /// Released and not acknowledged, opening stock included.
     pub const fn waiting_transactions(&self) -> u64 {
-        let [tills, queue, scans] = self.acknowledged;
-        (self.offered().transactions + self.opening.transactions).saturating_sub(tills + queue + scans)
+        let (at_stores, at_warehouses) = self.waiting_at_edges();
+        at_stores + at_warehouses
     }
 }
 
@@ -296,7 +322,12 @@ impl Load {
             transactions: counters.opening.load(Ordering::Relaxed),
             lines: counters.opening_lines.load(Ordering::Relaxed),
         };
+        let opening_queue = counters.opening_queue.load(Ordering::Relaxed);
         Snapshot {
+            opening_queue: Amount {
+                transactions: opening_queue,
+                lines: opening_queue,
+            },
             phase: counters.phase(),
             simulated: TimeMs(counters.simulated_ms.load(Ordering::Relaxed)),
             tills,

@@ -169,6 +169,11 @@ impl Release {
                     .opening
                     .fetch_add(transactions.into(), Ordering::Relaxed);
                 self.counters.opening_lines.fetch_add(lines, Ordering::Relaxed);
+                if message.channel == Channel::Queue {
+                    self.counters
+                        .opening_queue
+                        .fetch_add(transactions.into(), Ordering::Relaxed);
+                }
                 let pending = pending(&bytes, message, now, transactions);
                 self.send(going, place, pending);
             }

@@ -122,18 +122,13 @@ fn draw_tabs(model: &Model, frame: &mut Frame<'_>, area: Rect) {
                 })
                 .add_modifier(Modifier::REVERSED),
         ),
+        None if model.frozen => Span::styled("FROZEN", theme.style(Role::Warn)),
         None => Span::raw(snapshot.phase.label()),
     });
     spans.push(Span::styled(
         format!(" · {}", duration(snapshot.elapsed)),
         theme.style(Role::Muted),
     ));
-    if model.frozen {
-        spans.push(Span::styled(" · FROZEN, f goes on", theme.style(Role::Warn)));
-    }
-    if model.quitting && snapshot.verdict.is_none() {
-        spans.push(Span::styled(" · ending, q leaves now", theme.style(Role::Warn)));
-    }
     frame.render_widget(Paragraph::new(Line::from(spans)), area);
 
     let mut tabs = Vec::new();
@@ -163,6 +158,11 @@ fn draw_say(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     if let Some(alert) = &snapshot.alert {
         let line = Line::from(Span::styled(format!(" ! {alert}"), theme.style(Role::Bad)));
         frame.render_widget(Paragraph::new(line).wrap(Wrap { trim: false }), area);
+        return;
+    }
+    if model.quitting && snapshot.verdict.is_none() {
+        let text = " Ending: what is under way is summed up first; q again leaves at once.";
+        frame.render_widget(Paragraph::new(Span::styled(text, theme.style(Role::Warn))), area);
         return;
     }
     let mut spans = Vec::new();

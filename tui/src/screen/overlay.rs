@@ -23,7 +23,7 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         Overlay::Store => (" store ", " Esc closes ", store(model)),
         Overlay::Verdict => (
             " verdict ",
-            " Esc closes, Enter opens it again · q leaves ",
+            " Esc closes · it stays for your questions, q leaves ",
             verdict(model, inner, room),
         ),
     };

@@ -175,12 +175,13 @@ impl View {
 
         let state = |name| sources.services.state(name);
         // A document of the gateway's can hold several transactions: those who sent it know.
+        let (queue, scans) = sent.queue_and_scans_with_opening();
         let [tills_in, _, scans_in] = sent.acknowledged;
         let gateway = tills_in + scans_in;
         let totals: [(ServiceState, u64, u64); 8] = [
             (ServiceState::Up, sent.tills.transactions, sent.tills.lines),
-            (ServiceState::Up, sent.queue.transactions, sent.queue.lines),
-            (ServiceState::Up, sent.scans.transactions, sent.scans.lines),
+            (ServiceState::Up, queue.transactions, queue.lines),
+            (ServiceState::Up, scans.transactions, scans.lines),
             (state(ServiceName::StoreGateway), gateway, 0),
             (
                 state(ServiceName::MqSource),
@@ -199,13 +200,13 @@ impl View {
             ),
             (state(ServiceName::Inventory), get(&inventory.items_written), 0),
         ];
-        let waiting = sent.waiting_transactions();
+        let (at_stores, at_warehouses) = sent.waiting_at_edges();
         let lags: [Option<u64>; 8] = [
             None,
             None,
             None,
-            Some(waiting),
-            sources.queue_depth,
+            Some(at_stores),
+            sources.queue_depth.map(|depth| depth + at_warehouses),
             sources.lags.normaliser(),
             sources.lags.inventory(),
             None,
@@ -250,8 +251,10 @@ impl View {
     }
 
     fn add_audit(&self, snapshot: &mut Snapshot, audit: &AuditSnapshot, sources: &Sources<'_>) {
-        let freshness = &audit.freshness;
-        snapshot.freshness = freshness_view(freshness);
+        // The opening stock is due all at once: how long it takes is no freshness.
+        if !matches!(snapshot.phase, Phase::Starting | Phase::Opening) {
+            snapshot.freshness = freshness_view(&audit.freshness);
+        }
         snapshot.proof = ProofView {
             cells_compared: audit.cells_compared,
             cells_diverging: audit.cells_diverging,

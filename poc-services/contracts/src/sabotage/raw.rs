@@ -89,7 +89,9 @@ mod tests {
             ..Header::default()
         };
         let mut writer = ReceiptWriter::begin(&mut out, &header);
-        items.iter().for_each(|item| writer.item(item));
+        for item in items {
+            writer.item(item);
+        }
         writer.finish();
         out
     }
