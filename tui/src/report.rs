@@ -139,6 +139,8 @@ pub struct Resources {
     pub cpu_seconds: f64,
     pub cpu_seconds_per_million_transactions: Option<f64>,
     pub rss_mib_max: u64,
+    /// Median over the seconds of trading.
+    pub cores_used_median: Option<f64>,
     /// Threads alive at the end, by name.
     pub cpu_seconds_by_thread: BTreeMap<String, f64>,
 }

@@ -275,7 +275,7 @@ fn idle(bench: &Bench) -> Result<()> {
     let reports = runs(bench, &file.display().to_string(), &[])?;
     let share = reports
         .iter()
-        .map(|report| Ok(100.0 * number(report, "/steady/cores_used")?))
+        .map(|report| Ok(100.0 * number(report, "/resources/cores_used_median")?))
         .collect::<Result<Vec<_>>>()?;
     print("CPU at 58 transactions a second", "% of one core", share);
     Ok(())

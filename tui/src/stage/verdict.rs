@@ -520,6 +520,7 @@ fn written(
             cpu_seconds_per_million_transactions: (transactions > 0)
                 .then(|| used.cpu_seconds * 1e6 / transactions as f64),
             rss_mib_max: used.rss_mib_max,
+            cores_used_median: run.view.cores_used_median(),
             cpu_seconds_by_thread: resources::cpu_by_thread().into_iter().collect(),
         },
         warnings,

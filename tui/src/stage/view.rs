@@ -39,6 +39,7 @@ const fn counts(part: usize) -> Counts {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+const CORES_SAMPLES_MAX: usize = 3_600;
 
 /// What one snapshot is made of.
 pub struct Sources<'a> {
@@ -72,6 +73,8 @@ pub struct View {
     sampled: Option<Instant>,
     /// Largest lag seen by part.
     pub lag_max: [u64; 8],
+    /// Of each second of trading, the first hour of it.
+    cores_used: Vec<f64>,
 }
 
 impl View {
@@ -93,6 +96,7 @@ impl View {
             handled_history: History::default(),
             sampled: None,
             lag_max: [0; 8],
+            cores_used: Vec::new(),
         }
     }
 
@@ -132,6 +136,9 @@ impl View {
         if self.sampled.is_none_or(|at| now.duration_since(at) >= SECOND) {
             self.sampled = Some(now);
             self.resources = self.meter.measure(sources.broker_bytes);
+            if phase == Phase::Running && self.cores_used.len() < CORES_SAMPLES_MAX {
+                self.cores_used.push(self.resources.cores_used);
+            }
             if snapshot.freshness.count > 0 {
                 self.freshness.push(snapshot.freshness.p99);
             }
@@ -144,6 +151,13 @@ impl View {
         snapshot.diverging_history = self.diverging.to_vec().into();
         snapshot.handled_history = self.handled_history.to_vec().into();
         snapshot
+    }
+
+    /// Median of the cores in use over the seconds of trading.
+    pub fn cores_used_median(&self) -> Option<f64> {
+        let mut sorted = self.cores_used.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied()
     }
 
     /// What the process uses, measured now.
