@@ -141,6 +141,9 @@ fn play(name: &str, args: &RunArgs) -> Result<ExitCode> {
         None => args.unthrottled.then_some(scenario::Load::Unthrottled),
     };
     let chosen = world_of::choose(name, args.seed, args.scale, load)?;
+    if let Some(path) = &args.report {
+        report::can_be_written(path)?;
+    }
     let on_screen = !args.headless && !args.json && io::stdout().is_terminal() && io::stdin().is_terminal();
     let runtime = runtime()?;
     let cancel = cancel_on_ctrl_c(&runtime);

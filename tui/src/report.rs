@@ -152,6 +152,19 @@ pub struct WriteError {
     source: std::io::Error,
 }
 
+/// Told before a run of minutes, not after it. What is there already is left as it is.
+pub fn can_be_written(path: &Path) -> Result<(), WriteError> {
+    std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map(drop)
+        .map_err(|source| WriteError {
+            path: path.to_owned(),
+            source,
+        })
+}
+
 impl Report {
     pub fn write(&self, path: &Path) -> Result<(), WriteError> {
         let error = |source| WriteError {

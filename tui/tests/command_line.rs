@@ -84,6 +84,59 @@ fn a_full_disk_for_the_report_is_an_error_that_names_the_file() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_is_refused_before_the_run() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let path = folder
+        .path()
+        .join("none")
+        .join("report.json")
+        .display()
+        .to_string();
+    let error = refused(&["run", "ibm-controlled", "--headless", "--report", &path]);
+    assert!(
+        error.contains(&path) && error.contains("folder that exists"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_unknown_topic_is_refused_without_waiting_for_a_broker() {
+    let error = refused(&["tap", "movments", "--kafka", "127.0.0.1:1"]);
+    assert!(
+        error.contains("`movments`") && error.contains("movements,"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_queue_that_does_not_answer_is_refused_with_its_address() {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("amqp://127.0.0.1:{}", socket.local_addr().expect("bound").port());
+    let error = refused(&["run", "ibm-controlled", "--headless", "--amqp", &url]);
+    assert!(
+        error.contains(&url) && error.contains("check the address"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_service_that_does_not_exist_is_refused_with_those_that_do() {
+    let error = refused(&["serve", "normalizer", "--kafka", "127.0.0.1:1"]);
+    assert!(
+        error.contains("'normalizer'") && error.contains("normaliser"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_sabotage_that_a_stage_does_not_have_is_refused_with_the_stages_that_have_it() {
+    let error = refused(&["run", "quiet-day", "--sabotage", "stale:1/9@mq-source"]);
+    assert!(error.contains("inventory, item-inventory"), "{error}");
+    let error = refused(&["run", "quiet-day", "--sabotage", "lie:1/9@normaliser"]);
+    assert!(error.contains("inventory, item-inventory"), "{error}");
+}
+
+#[test]
 fn check_says_ok_with_the_expected_totals_of_every_shipped_scenario() {
     let ran = ran(&stockstream(&[
         "check",
@@ -218,6 +271,26 @@ fn a_report_has_the_fields_that_others_rely_on() {
         "/pacing/kept",
         "/freshness_ms/p999",
         "/lag",
+        "/offered/lines",
+        "/offered/by_source/queue/transactions",
+        "/offered/by_source/scans/lines",
+        "/handled/transactions",
+        "/handled/by_source/tills/transactions",
+        "/handled/by_source/tills/lines",
+        "/handled/by_source/queue/lines",
+        "/handled/by_source/scans/lines",
+        "/freshness_ms/p50",
+        "/freshness_ms/p90",
+        "/freshness_ms/p99",
+        "/freshness_ms/max",
+        "/freshness_ms/count",
+        "/audit/cells_compared",
+        "/audit/cells_diverging",
+        "/audit/items_diverging",
+        "/audit/transactions_lost",
+        "/audit/transactions_doubled",
+        "/stages_digest/source/hash",
+        "/stages_digest/view/quantity",
         "/audit/books_difference",
         "/audit/diverging",
         "/dead_letters/total",
@@ -226,5 +299,15 @@ fn a_report_has_the_fields_that_others_rely_on() {
         "/verdict/outcome",
     ] {
         assert!(report.pointer(path).is_some(), "{path}");
+    }
+    // What was offered was handled, by source too.
+    for path in [
+        "transactions",
+        "lines",
+        "by_source/tills/lines",
+        "by_source/scans/transactions",
+    ] {
+        let (offered, handled) = (format!("/offered/{path}"), format!("/handled/{path}"));
+        assert_eq!(report.pointer(&offered), report.pointer(&handled), "{path}");
     }
 }
