@@ -97,11 +97,15 @@ fn own(
     let partials_end = log.ends(&[(OutTopic::Partials, number)])?[0];
     let mut owned = Owned::restored(restored, state_end, partials_end);
     topic_id.clone_into(&mut owned.topic_id);
-    owned.image_every = config.image_every;
+    match config.image_every {
+        Some(movements) => owned.image_every = movements,
+        None => owned.is_kept_from_head = true,
+    }
     check_log(&log.producer, &owned)?;
     if let Some(cause) = cause {
         tracing::warn!(partition = number, ?cause, "the state is made anew");
         owned.rebuild(log, &config.counters)?;
+        check_log(&log.producer, &owned)?;
     }
     Ok(owned)
 }
@@ -143,11 +147,11 @@ fn check_topic(restored: &Restored, topic_id: &str) -> Result<(), InventoryError
 pub fn check_log(producer: &Producer, owned: &Owned) -> Result<(), InventoryError> {
     let partition = owned.state.number();
     let (first, end) = producer.watermarks(MOVEMENTS, partition)?;
-    if first > owned.floor() {
+    if first > owned.needs_from() {
         return Err(InventoryError::LogGone {
             partition,
             first,
-            needed: owned.floor(),
+            needed: owned.needs_from(),
         });
     }
     if end < owned.state.hold_until {

@@ -149,7 +149,9 @@ fn admit(owned: &mut Owned, group: &impl Group) -> Result<bool, InventoryError> 
 
 fn tell_floor(owned: &mut Owned, group: &impl Group) -> Result<(), InventoryError> {
     if !owned.is_floor_told {
-        group.keep_from(owned.state.number, owned.floor())?;
+        let from = owned.keeps_from();
+        group.keep_from(owned.state.number, from)?;
+        owned.told = from;
         owned.is_floor_told = true;
     }
     Ok(())

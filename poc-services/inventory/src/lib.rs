@@ -87,8 +87,10 @@ pub struct Config {
     pub item_flush: Duration,
     /// Between two heads of a partition in which nothing moves: each looks whether somebody else wrote there.
     pub idle_head: Duration,
-    /// Movements of a partition between two images, which are what a rebuild begins with.
-    pub image_every: u64,
+    /// Movements of a partition between two images, which are what a rebuild begins with. `None`: no images, and `movements`
+    /// is kept from the newest head only, for a broker that has little room; a partition that would have to be rebuilt is
+    /// then unknown.
+    pub image_every: Option<u64>,
     /// Damages one transaction in so many, so that the audit has something to find.
     pub sabotage: Option<Sabotage>,
     pub counters: Arc<Counters>,
@@ -106,7 +108,7 @@ impl Default for Config {
             flush_max: Duration::from_secs(5),
             item_flush: Duration::from_millis(200),
             idle_head: Duration::from_secs(3),
-            image_every: 250_000,
+            image_every: Some(250_000),
             sabotage: None,
             counters: Arc::default(),
             kill: CancellationToken::new(),

@@ -17,6 +17,9 @@ use crate::repair::{Account, Balance};
 use crate::restore::{Image, Restored};
 use crate::{Counters, InventoryError};
 
+/// Movements after which a new start of the input is told, where it follows the heads: each costs a commit.
+const TELL_EVERY: u64 = 5_000;
+
 #[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -31,6 +34,8 @@ pub struct Owned {
     pub letters_from: u64,
     /// Movements between two images.
     pub image_every: u64,
+    /// There are no images, and the input is kept from the newest head only: what would have to be rebuilt is unknown.
+    pub is_kept_from_head: bool,
     /// Offset of the own barrier.
     barrier: u64,
     /// Records in `store.inventory` since the barrier.
@@ -49,6 +54,8 @@ pub struct Owned {
     /// A rebuild begins here.
     floor: u64,
     pub(crate) is_floor_told: bool,
+    /// What was told last.
+    pub(crate) told: u64,
     images: HashMap<ImageId, Image>,
     writer: Option<ImageWriter>,
     sealing: Option<(ImageId, Seal)>,
@@ -63,6 +70,7 @@ impl Owned {
             topic_id: String::new(),
             letters_from: 0,
             image_every: u64::MAX,
+            is_kept_from_head: false,
             barrier: 0,
             records: 0,
             accounts: [Account::default(); 2],
@@ -73,6 +81,7 @@ impl Owned {
             flushed: state.next,
             floor: 0,
             is_floor_told: false,
+            told: 0,
             images: HashMap::new(),
             writer: None,
             sealing: None,
@@ -98,9 +107,22 @@ impl Owned {
         }
     }
 
-    /// A rebuild begins here: the input must be kept from it on.
-    pub const fn floor(&self) -> u64 {
-        self.floor
+    /// From where on the input must be kept.
+    pub const fn keeps_from(&self) -> u64 {
+        if self.is_kept_from_head {
+            self.flushed
+        } else {
+            self.floor
+        }
+    }
+
+    /// From where on the input must be there: a rebuild begins at the floor.
+    pub const fn needs_from(&self) -> u64 {
+        if self.is_kept_from_head {
+            self.state.next
+        } else {
+            self.floor
+        }
     }
 
     /// Forgets the state and goes on from the floor, so that it is made anew.
@@ -250,6 +272,9 @@ impl Owned {
         self.is_displaced = false;
         self.wants_head = false;
         self.flushed = cut.offset;
+        if self.is_kept_from_head && cut.offset >= self.told + TELL_EVERY {
+            self.is_floor_told = false;
+        }
         let Some((id, seal)) = self.sealing.take() else {
             return false;
         };

@@ -269,8 +269,9 @@ impl<'a> Session<'a> {
                 offset = owned.state.next(),
                 "the state differs and is made anew"
             );
-            let rebuilt =
-                check_log(&log.producer, owned).and_then(|()| owned.rebuild(log, &self.config.counters));
+            let rebuilt = check_log(&log.producer, owned)
+                .and_then(|()| owned.rebuild(log, &self.config.counters))
+                .and_then(|()| check_log(&log.producer, owned));
             match rebuilt {
                 Ok(()) => {
                     clients.consumer.go_to(MOVEMENTS, partition, owned.state.next())?;

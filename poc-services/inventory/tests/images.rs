@@ -29,12 +29,12 @@ fn one_image_is_left_and_the_floor_is_its_cut() {
     let (group, counters) = (MemoryGroup::default(), Counters::default());
     let owned = live_with(&movements, 4, &mut log, &group, &counters).expect("nothing breaks");
     assert!(counters.images_sealed.load(Relaxed) > 3);
-    assert!(owned.floor() > 60, "{}", owned.floor());
-    assert_eq!(group.floor.get(), owned.floor());
+    assert!(owned.keeps_from() > 60, "{}", owned.keeps_from());
+    assert_eq!(group.floor.get(), owned.keeps_from());
     log.compact();
     let left = image_records(&log);
     let of_floor = left.iter().filter(|key| match key {
-        StateKey::ImagePart { image, .. } | StateKey::Seal(image) => image.cut == owned.floor(),
+        StateKey::ImagePart { image, .. } | StateKey::Seal(image) => image.cut == owned.keeps_from(),
         _ => false,
     });
     assert!(of_floor.count() >= 2, "{left:?}");

@@ -243,14 +243,14 @@ impl Source {
         }
         let ack = BatchAck::new();
         let (place, body) = (self.warehouse, &message.body[..]);
-        let copies: &[(LocationId, &[u8])] =
-            match &damage(self.sabotage.as_ref(), FORMAT_COPYBOOK_037, place, body) {
-                Damage::None => &[(place, body)],
-                Damage::Drop => &[],
-                Damage::Twice => &[(place, body), (place, body)],
-                Damage::Altered(altered) => &[(place, altered)],
-                Damage::Elsewhere(other) => &[(*other, body)],
-            };
+        let damaged = damage(self.sabotage.as_ref(), FORMAT_COPYBOOK_037, place, body);
+        let copies: &[(LocationId, &[u8])] = match &damaged {
+            Damage::None => &[(place, body)],
+            Damage::Drop => &[],
+            Damage::Twice => &[(place, body), (place, body)],
+            Damage::Altered(altered) => &[(place, altered)],
+            Damage::Elsewhere(other) => &[(*other, body)],
+        };
         let format: [(&str, &[u8]); 1] = [(headers::FORMAT, FORMAT_COPYBOOK_037.as_bytes())];
         let due = (message.due_ms > 0).then_some(message.due_ms);
         for (place, body) in copies {

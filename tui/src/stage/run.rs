@@ -203,6 +203,10 @@ impl Stage {
             scenario.services.flush_interval.as_duration(),
             failures,
         );
+        if args.kafka.is_none() {
+            // Images, and the movements since the last one, want more room than the embedded broker has.
+            services.image_every = None;
+        }
         let articles = world.articles().to_vec();
         let backbone = servers.backbone.clone();
         tokio::task::spawn_blocking(move || load::publish_catalogue(&backbone, &articles))

@@ -84,6 +84,8 @@ pub struct Services {
     pub counters: Counters,
     running: BTreeMap<&'static str, Running>,
     failed: BTreeMap<&'static str, String>,
+    /// As in the inventory's configuration.
+    pub image_every: Option<u64>,
     /// They are processes of their own: nothing is started here, and nothing counted.
     outside: bool,
     /// Known from the first start on, and kept.
@@ -109,6 +111,7 @@ impl Services {
             counters: Counters::default(),
             running: BTreeMap::new(),
             failed: BTreeMap::new(),
+            image_every: inventory::Config::default().image_every,
             outside: false,
             gateway_address: None,
             failures,
@@ -213,6 +216,7 @@ impl Services {
                 let config = inventory::Config {
                     sabotage: self.sabotage,
                     flush_min: self.flush_min,
+                    image_every: self.image_every,
                     counters: Arc::clone(&self.counters.inventory),
                     kill: kill.clone(),
                     ..inventory::Config::default()
