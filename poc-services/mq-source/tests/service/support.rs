@@ -227,6 +227,7 @@ impl Running {
             client_id: "mq-source-test".into(),
             warehouses: vec![stage.warehouse],
             amqp,
+            sabotage: None,
             counters: Arc::clone(&counters),
         };
         let (backbone, token) = (stage.backbone.clone(), cancel.clone());
