@@ -45,7 +45,10 @@ pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
     let is_stopped = || cancel.is_cancelled() || config.kill.is_cancelled();
     let mut failures = 0;
     loop {
-        let mut session = Session::default();
+        let mut session = Session {
+            saboteur: ItemSaboteur::new(config.sabotage),
+            ..Session::default()
+        };
         match session.run(config, backbone, cancel) {
             Err(error) if error.is_passing() && failures < FAILURES_MAX && !is_stopped() => {
                 failures = if session.has_published { 1 } else { failures + 1 };

@@ -224,8 +224,10 @@ impl Stage {
                 .context("the gateway listens")?
                 .to_string()
         };
-        let lags_cancel = cancel.child_token();
-        let lags = Lags::start(&servers.backbone, lags_cancel.clone())?;
+        // Not of Ctrl-C's token: a run that is interrupted still brings home what was sent, and watches it arrive.
+        let lags_cancel = CancellationToken::new();
+        let _lags_end = lags_cancel.clone().drop_guard();
+        let lags = Lags::start(&servers.backbone, lags_cancel)?;
         let receipts = match scenario.stop {
             Stop::Transactions(receipts) => Some(args.transactions.unwrap_or(receipts)),
             Stop::Duration(_) => args.transactions,
@@ -251,7 +253,7 @@ impl Stage {
             connections: CONNECTIONS,
             upload_interval: Duration::from_millis(100),
         };
-        let load = Load::start(config, world, Arc::clone(&ledger), &cancel.child_token())?;
+        let load = Load::start(config, world, Arc::clone(&ledger), &CancellationToken::new())?;
         let run = Run {
             view: View::new(base, &places),
             director: Director::new(scenario),
@@ -277,9 +279,7 @@ impl Stage {
             started_at,
             started: Instant::now(),
         };
-        let outcome = run.run().await;
-        lags_cancel.cancel();
-        outcome
+        run.run().await
     }
 }
 
