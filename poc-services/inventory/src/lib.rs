@@ -290,6 +290,15 @@ impl InventoryError {
             _ => false,
         }
     }
+
+    /// Others own what this instance had: for one that ends anyway that is no failure, they go on from its last flush.
+    fn is_outdone(&self) -> bool {
+        match self {
+            Self::Backbone(error) => error.is_put_out(),
+            Self::Lost { .. } | Self::Superseded { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 /// Both stages, until cancelled. Blocks.

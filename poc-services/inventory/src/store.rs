@@ -58,6 +58,10 @@ pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
             }
             // A killed process has nobody to tell.
             _ if config.kill.is_cancelled() => return Ok(()),
+            Err(error) if is_stopped() && error.is_outdone() => {
+                tracing::info!(%error, "stopped, and others had taken over already");
+                return Ok(());
+            }
             other => return other,
         }
         if is_stopped() {

@@ -51,6 +51,18 @@ impl BackboneError {
             Some(RebalanceInProgress | IllegalGeneration)
         )
     }
+
+    /// A commit of somebody that the group has put out meanwhile: what it had belongs to others.
+    pub fn is_put_out(&self) -> bool {
+        use rdkafka::error::RDKafkaErrorCode::{FencedInstanceId, UnknownMemberId};
+        let Self::Commit { source, .. } = self else {
+            return false;
+        };
+        matches!(
+            source.rdkafka_error_code(),
+            Some(UnknownMemberId | FencedInstanceId)
+        )
+    }
 }
 
 /// What a consumer does where its offset does not exist.

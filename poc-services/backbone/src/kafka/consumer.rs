@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -18,6 +17,7 @@ use super::ffi;
 
 /// A position that was assigned must be readable by then.
 const SEEK_WITHIN: Duration = Duration::from_secs(10);
+const CLOSE_POLL: Duration = Duration::from_millis(100);
 const SEEK_PAUSE: Duration = Duration::from_millis(5);
 
 /// One record, borrowed from the client's buffer.
@@ -110,8 +110,6 @@ enum Rebalance {
 struct GroupContext {
     errors: SharedContext,
     pending: Arc<Mutex<VecDeque<Rebalance>>>,
-    /// Nobody answers rebalances any more.
-    is_closing: Arc<AtomicBool>,
 }
 
 impl ClientContext for GroupContext {
@@ -138,11 +136,6 @@ fn list(partitions: &[Assignment]) -> TopicPartitionList {
 impl ConsumerContext for GroupContext {
     // The service answers each rebalance itself, outside of the callback, when its state is ready for it.
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        if self.is_closing.load(Ordering::Acquire) {
-            // Left unanswered it would keep the client from closing, for ever.
-            let _ = consumer.incremental_unassign(list);
-            return;
-        }
         let rebalance = match error {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Rebalance::Assigned(partitions(list)),
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS if consumer.assignment_lost() => {
@@ -161,7 +154,7 @@ impl ConsumerContext for GroupContext {
 /// A member of a consumer group, cooperative, with its commits in its own hands. Dropping it leaves the group, whatever
 /// it still holds.
 pub struct GroupConsumer {
-    inner: BaseConsumer<GroupContext>,
+    inner: Arc<BaseConsumer<GroupContext>>,
     context: GroupContext,
     group: String,
     /// Handed to the service, which has not yet taken or given back.
@@ -235,10 +228,10 @@ impl GroupConsumer {
                 ffi::set_leader_epoch(&mut to_check, last, *leader_epoch);
             }
         }
-        self.unanswered.lock().take();
         self.inner
             .incremental_assign(&list)
             .map_err(client_error(&self.group))?;
+        self.answered(|rebalance| matches!(rebalance, Rebalance::Assigned(_)));
         self.seek(&to_check)
     }
 
@@ -281,10 +274,15 @@ impl GroupConsumer {
 
     /// Stops reading partitions that were revoked or lost.
     pub fn give_back(&self, partitions: &[Assignment]) -> Result<(), BackboneError> {
-        self.unanswered.lock().take();
         self.inner
             .incremental_unassign(&list(partitions))
-            .map_err(client_error(&self.group))
+            .map_err(client_error(&self.group))?;
+        self.answered(|rebalance| !matches!(rebalance, Rebalance::Assigned(_)));
+        Ok(())
+    }
+
+    fn answered(&self, is_answer: impl Fn(&Rebalance) -> bool) {
+        self.unanswered.lock().take_if(|rebalance| is_answer(rebalance));
     }
 
     /// Commits next offsets, checked by the coordinator against member and generation.
@@ -350,20 +348,39 @@ impl GroupConsumer {
 }
 
 impl Drop for GroupConsumer {
+    // A rebalance that nobody answers keeps the client from closing, for ever. An answer that was not wanted any more, and
+    // that the client gets while it closes, it never acknowledges: so a thread of its own waits for that.
     fn drop(&mut self) {
-        self.context.is_closing.store(true, Ordering::Release);
         let unanswered = self.unanswered.lock().take();
         for rebalance in unanswered
             .into_iter()
             .chain(self.context.pending.lock().drain(..))
         {
-            let _ = match rebalance {
-                Rebalance::Assigned(partitions) => self.inner.incremental_assign(&list(&partitions)),
-                Rebalance::Revoked(partitions) | Rebalance::Lost(partitions) => {
-                    self.inner.incremental_unassign(&list(&partitions))
-                }
-            };
+            answer_nothing(&self.inner, &rebalance);
         }
+        if let Err(error) = self.inner.close_queue() {
+            tracing::debug!(%error, group = self.group, "not closed");
+            return;
+        }
+        while !self.inner.closed() {
+            drop(self.inner.poll(CLOSE_POLL));
+            for rebalance in self.context.pending.lock().drain(..) {
+                let inner = Arc::clone(&self.inner);
+                std::thread::spawn(move || answer_nothing(&inner, &rebalance));
+            }
+        }
+    }
+}
+
+/// An answer without partitions is one, and is never refused.
+fn answer_nothing(consumer: &BaseConsumer<GroupContext>, rebalance: &Rebalance) {
+    let nothing = TopicPartitionList::new();
+    let answered = match rebalance {
+        Rebalance::Assigned(_) => consumer.incremental_assign(&nothing),
+        Rebalance::Revoked(_) | Rebalance::Lost(_) => consumer.incremental_unassign(&nothing),
+    };
+    if let Err(error) = answered {
+        tracing::debug!(%error, "rebalance not answered");
     }
 }
 
@@ -480,7 +497,7 @@ impl Backbone {
             .map_err(client_error(client_id))?;
         inner.subscribe(topics).map_err(client_error(client_id))?;
         Ok(GroupConsumer {
-            inner,
+            inner: Arc::new(inner),
             context,
             group: group.to_owned(),
             unanswered: Mutex::new(None),

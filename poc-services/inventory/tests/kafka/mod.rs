@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 /// A hang must end; nothing here waits so long otherwise.
 pub const DEADLINE: Duration = Duration::from_mins(1);
+const READ_AT_ONCE: usize = 1_000;
 pub const STORES: u16 = 24;
 pub const SKUS: u32 = 12;
 
@@ -132,8 +133,12 @@ pub struct View {
 }
 
 impl View {
+    /// Some more of both; never without end, though somebody writes all the time.
     pub fn read(&mut self) {
-        while let Some(record) = self.state.poll(Duration::from_millis(10)).unwrap() {
+        for _ in 0..READ_AT_ONCE {
+            let Some(record) = self.state.poll(Duration::from_millis(10)).unwrap() else {
+                break;
+            };
             match StateKey::parse(record.key()).unwrap() {
                 StateKey::Cell { location, sku } => {
                     let cell = Cell::decode(record.payload().unwrap()).unwrap();
@@ -146,7 +151,10 @@ impl View {
                 _ => {}
             }
         }
-        while let Some(record) = self.items.poll(Duration::from_millis(10)).unwrap() {
+        for _ in 0..READ_AT_ONCE {
+            let Some(record) = self.items.poll(Duration::from_millis(10)).unwrap() else {
+                break;
+            };
             if record.key().starts_with(b"b/") {
                 continue;
             }
@@ -309,18 +317,29 @@ impl Running {
 
     pub fn stop(self) -> Arc<Counters> {
         self.cancel.cancel();
-        self.thread.join().unwrap().unwrap();
-        self.counters
+        let counters = Arc::clone(&self.counters);
+        self.end().unwrap();
+        counters
     }
 
     pub fn kill(self) -> Arc<Counters> {
         self.kill.cancel();
-        self.thread.join().unwrap().unwrap();
-        self.counters
+        let counters = Arc::clone(&self.counters);
+        self.end().unwrap();
+        counters
     }
 
     pub fn error(self) -> InventoryError {
-        self.thread.join().unwrap().unwrap_err()
+        self.end().unwrap_err()
+    }
+
+    fn end(self) -> Result<(), InventoryError> {
+        let until = Instant::now() + DEADLINE;
+        while !self.thread.is_finished() {
+            assert!(Instant::now() < until, "it does not end: {:?}", self.counters);
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+        self.thread.join().unwrap()
     }
 }
 
