@@ -166,7 +166,9 @@ fn consumer(bootstrap: &str, topic: &str) -> Result<BaseConsumer, Failure> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("group.id", format!("skeleton-{topic}"))
-        .set("enable.auto.commit", "false")
+        // What the group has committed the broker may give up, so that any number of transactions has room.
+        .set("enable.auto.commit", "true")
+        .set("auto.commit.interval.ms", "250")
         .set("fetch.queue.backoff.ms", "2")
         .create()?;
     let mut list = TopicPartitionList::new();

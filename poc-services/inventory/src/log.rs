@@ -145,13 +145,11 @@ impl Log for KafkaLog {
         {
             return Ok(());
         }
-        Ok(self
-            .producer
-            .send(topic.name(), partition, key, value, None, &[])?)
+        Ok(self.producer.gather(topic.name(), partition, key, Some(value))?)
     }
 
     fn delete(&mut self, topic: OutTopic, partition: u32, key: &[u8]) -> Result<(), InventoryError> {
-        Ok(self.producer.delete(topic.name(), partition, key)?)
+        Ok(self.producer.gather(topic.name(), partition, key, None)?)
     }
 
     fn acknowledged(&mut self) -> Result<(), InventoryError> {

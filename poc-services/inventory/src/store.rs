@@ -28,8 +28,8 @@ const RECOVERY_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Sessions that fail one after the other, none having flushed anything, until the error is the service's.
 const FAILURES_MAX: u32 = 12;
 const NAP: Duration = Duration::from_millis(20);
-/// An interval lasts at least so many times what the flush before took.
-const FLUSH_SHARE: u32 = 1;
+/// An interval lasts at least this part of what the flush before took: more would add to what the next one has to write.
+const FLUSH_SHARE: f64 = 0.25;
 
 /// Runs until cancelled, then flushes, commits and leaves its group. Blocks.
 pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> Result<(), InventoryError> {
@@ -81,7 +81,9 @@ struct Interval {
 
 impl Interval {
     fn adapt(&mut self, config: &Config, flush_took: Duration) {
-        let least = (flush_took * FLUSH_SHARE).clamp(config.flush_min, config.flush_max);
+        let least = flush_took
+            .mul_f64(FLUSH_SHARE)
+            .clamp(config.flush_min, config.flush_max);
         let wanted = self.now.mul_f64(if self.was_idle { 0.7 } else { 1.3 });
         self.now = wanted.clamp(least, config.flush_max);
         self.was_idle = false;

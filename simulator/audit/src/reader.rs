@@ -95,8 +95,7 @@ impl Reader {
             .set("auto.offset.reset", "earliest")
             .set("check.crcs", "true")
             .set("fetch.queue.backoff.ms", "5")
-            .set("fetch.wait.max.ms", "30")
-            .set("fetch.min.bytes", "32768")
+            .set("fetch.wait.max.ms", "200")
             .set("queued.max.messages.kbytes", "32768");
         for (key, value) in &config.settings {
             client.set(key, value);

@@ -218,16 +218,30 @@ impl Release {
             going.schedule.set_pace(Pace::Unthrottled, elapsed, until);
         }
         going.schedule.begin_step(step.from.0, until, receipts);
-        let mut places: Vec<(Bytes, PlaceEvents, usize)> = step
+        let places: Vec<(Bytes, PlaceEvents)> = step
             .places
             .into_iter()
-            .map(|mut events| (Bytes::from(std::mem::take(&mut events.bytes)), events, 0))
+            .map(|mut events| (Bytes::from(std::mem::take(&mut events.bytes)), events))
             .collect();
         let end = self
             .config
             .stop
             .until_ms
             .map_or(i64::MAX, |span| going.first_simulated_ms + span as i64);
+        let mut order: Vec<(i64, u32, u32)> = Vec::new();
+        for (place, (_, events)) in (0..).zip(&places) {
+            let instants = (0..).zip(&events.messages);
+            order.extend(
+                instants
+                    .filter(|(_, message)| message.at.0 < end)
+                    .map(|(index, message)| (message.at.0, place, index)),
+            );
+        }
+        // Unthrottled, place after place: a store's messages then go together.
+        if going.schedule.pace() != Pace::Unthrottled {
+            order.sort_unstable();
+        }
+        let mut order = order.into_iter().peekable();
         loop {
             self.tend(going, until);
             if going.stop {
@@ -235,34 +249,31 @@ impl Release {
             }
             let elapsed = going.elapsed();
             let now = going.schedule.simulated(elapsed).min(until as f64);
-            let mut released = 0_u64;
-            for (place, (bytes, events, next)) in places.iter_mut().enumerate() {
-                while let Some(message) = events.messages.get(*next) {
-                    if message.at.0 as f64 > now || message.at.0 >= end {
-                        break;
-                    }
-                    *next += 1;
-                    let due = going.schedule.due(message.at.0);
-                    // Unthrottled, nothing is due before it is released.
-                    let (late, due_ms) = if going.schedule.pace() == Pace::Unthrottled {
-                        (0.0, wall_ms())
-                    } else {
-                        ((elapsed - due).max(0.0), going.wall_ms(due))
-                    };
-                    self.release(going, place, bytes, events, message, due_ms, late as u64);
-                    released += 1;
-                    if self
-                        .config
-                        .stop
-                        .receipts
-                        .is_some_and(|last| going.receipts >= last)
-                    {
-                        going.stop = true;
-                        return;
-                    }
-                }
-                if going.schedule.pace() == Pace::Unthrottled {
+            let is_due = |(at, ..): &(i64, u32, u32)| *at as f64 <= now;
+            let mut last_place = None;
+            while let Some((_, place, index)) = order.next_if(is_due) {
+                let place = place as usize;
+                if going.schedule.pace() == Pace::Unthrottled && last_place.replace(place) != Some(place) {
                     self.wait_for_room(going);
+                }
+                let (bytes, events) = &places[place];
+                let message = &events.messages[index as usize];
+                let due = going.schedule.due(message.at.0);
+                // Unthrottled, nothing is due before it is released.
+                let (late, due_ms) = if going.schedule.pace() == Pace::Unthrottled {
+                    (0.0, wall_ms())
+                } else {
+                    ((elapsed - due).max(0.0), going.wall_ms(due))
+                };
+                self.release(going, place, bytes, events, message, due_ms, late as u64);
+                if self
+                    .config
+                    .stop
+                    .receipts
+                    .is_some_and(|last| going.receipts >= last)
+                {
+                    going.stop = true;
+                    return;
                 }
             }
             self.counters
@@ -275,9 +286,7 @@ impl Release {
             if now >= until as f64 {
                 return;
             }
-            if released == 0 {
-                thread::sleep(TICK);
-            }
+            thread::sleep(TICK);
         }
     }
 

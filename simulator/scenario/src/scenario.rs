@@ -93,12 +93,16 @@ pub enum Stop {
 pub struct Services {
     /// How often the inventory service publishes what changed: `50ms` to `5s`. Under overload it stretches this by itself.
     pub flush_interval: WallTime,
+    /// How long a store's server gathers what its tills write before it uploads it: `10ms` to `5s`. A request costs more
+    /// than the receipts in it.
+    pub upload_interval: WallTime,
 }
 
 impl Default for Services {
     fn default() -> Self {
         Self {
             flush_interval: WallTime::from_ms(100),
+            upload_interval: WallTime::from_ms(100),
         }
     }
 }

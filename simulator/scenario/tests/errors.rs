@@ -296,13 +296,20 @@ fn a_script_with_shoppers_is_refused() {
 }
 
 #[test]
-fn a_flush_interval_beyond_its_bounds_is_refused() {
+fn an_interval_beyond_its_bounds_is_refused() {
     insta::assert_snapshot!(error("services:\n  flush_interval: 10ms\n"), @r"
-    demo.yaml:5:19: a flush interval of 10ms is impossible: it must be 50ms to 5s
+    demo.yaml:5:19: `flush_interval` is 10ms: it must be 50ms to 5s
        |
      5 |   flush_interval: 10ms
        |                   ^
-       = 250ms is the default
+       = 100ms is the default
+    ");
+    insta::assert_snapshot!(error("services:\n  upload_interval: 6s\n"), @r"
+    demo.yaml:5:20: `upload_interval` is 6s: it must be 10ms to 5s
+       |
+     5 |   upload_interval: 6s
+       |                    ^
+       = 100ms is the default
     ");
 }
 

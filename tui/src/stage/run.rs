@@ -251,7 +251,7 @@ impl Stage {
                 .is_some_and(|script| script.send.times() > 1),
             threads: 1,
             connections: CONNECTIONS,
-            upload_interval: Duration::from_millis(100),
+            upload_interval: scenario.services.upload_interval.as_duration(),
         };
         let load = Load::start(config, world, Arc::clone(&ledger), &CancellationToken::new())?;
         let run = Run {

@@ -207,9 +207,8 @@ impl Backbone {
             .set("heartbeat.interval.ms", "2000")
             .set("max.poll.interval.ms", "300000")
             .set("fetch.queue.backoff.ms", "5")
-            // A request costs more than the records in it: what comes within these milliseconds comes together.
-            .set("fetch.wait.max.ms", "30")
-            .set("fetch.min.bytes", "32768")
+            // What waits on the same connection waits no longer than this.
+            .set("fetch.wait.max.ms", "200")
             .set("fetch.error.backoff.ms", "100")
             .set("max.partition.fetch.bytes", "2097152")
             .set("queued.min.messages", "50000")

@@ -25,6 +25,76 @@ pub fn flush<C: ClientContext>(client: &Client<C>, timeout: Duration) -> KafkaRe
     }
 }
 
+/// A topic as a producer knows it. It must go before the producer does.
+pub struct Topic(*mut sys::rd_kafka_topic_t);
+
+// SAFETY: librdkafka counts references to a topic and locks what is in it.
+unsafe impl Send for Topic {}
+
+impl Topic {
+    pub fn new<C: ClientContext>(client: &Client<C>, name: &str) -> KafkaResult<Self> {
+        let text = CString::new(name).map_err(KafkaError::Nul)?;
+        // SAFETY: the client is borrowed for the call; the name is copied; no configuration means the producer's own.
+        let topic =
+            unsafe { sys::rd_kafka_topic_new(client.native_ptr(), text.as_ptr(), std::ptr::null_mut()) };
+        if topic.is_null() {
+            // SAFETY: it reads the calling thread's last error.
+            let code = unsafe { sys::rd_kafka_last_error() };
+            return Err(KafkaError::MessageProduction(code.into()));
+        }
+        Ok(Self(topic))
+    }
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        // SAFETY: it was made by `new`, and nobody has it any more.
+        unsafe { sys::rd_kafka_topic_destroy(self.0) }
+    }
+}
+
+/// Queues records of one partition at once, which costs a fraction of as many single ones: key, and payload where it is no
+/// tombstone. How many were taken, from the first on, and what is wrong with the next.
+pub fn produce<'a>(
+    topic: &Topic,
+    partition: u32,
+    records: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+) -> (usize, Option<KafkaError>) {
+    let mut messages: Vec<sys::rd_kafka_message_t> = records
+        .map(|(key, payload)| {
+            // SAFETY: a message of zeros is one without key, payload and error.
+            let mut message: sys::rd_kafka_message_t = unsafe { std::mem::zeroed() };
+            message.key = key.as_ptr().cast_mut().cast();
+            message.key_len = key.len();
+            if let Some(payload) = payload {
+                message.payload = payload.as_ptr().cast_mut().cast();
+                message.len = payload.len();
+            }
+            message
+        })
+        .collect();
+    let count = i32::try_from(messages.len()).unwrap_or(i32::MAX);
+    // SAFETY: keys and payloads are borrowed for the call, which copies them; the array has as many messages as it says.
+    unsafe {
+        sys::rd_kafka_produce_batch(
+            topic.0,
+            partition as i32,
+            sys::RD_KAFKA_MSG_F_COPY,
+            messages.as_mut_ptr(),
+            count,
+        );
+    }
+    // Where the queue is full the rest is refused as well, so that no order is lost.
+    let refused = messages.iter().position(|message| message.err.is_error());
+    match refused {
+        None => (messages.len(), None),
+        Some(first) => (
+            first,
+            Some(KafkaError::MessageProduction(messages[first].err.into())),
+        ),
+    }
+}
+
 /// Puts the next offset in the log of each partition into the list: one request a leader, whatever kind the client is.
 /// All offsets of the list are to be `Offset::End`.
 pub fn ends<C: ClientContext>(

@@ -20,6 +20,8 @@ use super::ffi;
 pub type Header<'a> = (&'a str, &'a [u8]);
 
 const POLL_EVERY: u32 = 2_000;
+/// Records that go to the client at once.
+const GATHER_MAX: usize = 1_000;
 const WATERMARK_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Default)]
@@ -50,13 +52,99 @@ impl ProducerContext for FailureContext {
 /// For writers that acknowledge in flushes: per-record reports are for errors only, and a flush that ends with nothing
 /// in flight and no error proves that every record is durable.
 pub struct Producer {
+    gathered: Gathered,
+    /// By name; before the client, which they need.
+    topics: Vec<(String, ffi::Topic)>,
     inner: BaseProducer<FailureContext>,
     failures: FailureContext,
     since_poll: u32,
     waits: u64,
 }
 
+/// Records of one partition on their way to the client.
+#[derive(Default)]
+struct Gathered {
+    /// Into `topics`.
+    topic: usize,
+    partition: u32,
+    /// Keys and payloads, one behind the other.
+    bytes: Vec<u8>,
+    /// Of key and payload.
+    lengths: Vec<(usize, Option<usize>)>,
+}
+
+impl Gathered {
+    /// From the record at an index on.
+    fn records(&self, from: usize) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        let length = |(key, payload): &(usize, Option<usize>)| key + payload.unwrap_or(0);
+        let start = self.lengths[..from].iter().map(length).sum();
+        let mut rest = &self.bytes[start..];
+        self.lengths[from..].iter().map(move |(key, payload)| {
+            let (key, behind) = rest.split_at(*key);
+            let (value, behind) = behind.split_at(payload.unwrap_or(0));
+            rest = behind;
+            (key, payload.map(|_| value))
+        })
+    }
+}
+
 impl Producer {
+    /// Sends a record, or a tombstone, with others of its partition: when there are enough, when one for another partition
+    /// comes, or with the next flush. In the order of all calls.
+    pub fn gather(
+        &mut self,
+        topic: &str,
+        partition: u32,
+        key: &[u8],
+        payload: Option<&[u8]>,
+    ) -> Result<(), BackboneError> {
+        let is_same = self
+            .topics
+            .get(self.gathered.topic)
+            .is_some_and(|(name, _)| name == topic)
+            && self.gathered.partition == partition;
+        if !is_same || self.gathered.lengths.len() >= GATHER_MAX {
+            self.send_gathered()?;
+            self.gathered.topic = self.topic(topic)?;
+            self.gathered.partition = partition;
+        }
+        self.gathered.bytes.extend_from_slice(key);
+        self.gathered.bytes.extend_from_slice(payload.unwrap_or_default());
+        self.gathered.lengths.push((key.len(), payload.map(<[u8]>::len)));
+        Ok(())
+    }
+
+    fn topic(&mut self, name: &str) -> Result<usize, BackboneError> {
+        if let Some(index) = self.topics.iter().position(|(known, _)| known == name) {
+            return Ok(index);
+        }
+        let topic = ffi::Topic::new(self.inner.client(), name).map_err(client_error("producer"))?;
+        self.topics.push((name.to_owned(), topic));
+        Ok(self.topics.len() - 1)
+    }
+
+    fn send_gathered(&mut self) -> Result<(), BackboneError> {
+        let gathered = &mut self.gathered;
+        let mut sent = 0;
+        while sent < gathered.lengths.len() {
+            let topic = &self.topics[gathered.topic].1;
+            let (taken, refused) = ffi::produce(topic, gathered.partition, gathered.records(sent));
+            sent += taken;
+            match refused {
+                None => {}
+                Some(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => {
+                    self.waits += 1;
+                    self.inner.poll(Duration::from_millis(5));
+                }
+                Some(source) => return Err(client_error("producer")(source)),
+            }
+        }
+        gathered.bytes.clear();
+        gathered.lengths.clear();
+        self.inner.poll(Duration::ZERO);
+        Ok(())
+    }
+
     /// Sends one record, waiting while the client's queue is full. `partition` is explicit wherever location is the key.
     pub fn send(
         &mut self,
@@ -67,6 +155,9 @@ impl Producer {
         timestamp_ms: Option<i64>,
         headers: &[Header<'_>],
     ) -> Result<(), BackboneError> {
+        if !self.gathered.lengths.is_empty() {
+            self.send_gathered()?;
+        }
         self.since_poll += 1;
         if self.since_poll >= POLL_EVERY {
             self.since_poll = 0;
@@ -86,28 +177,11 @@ impl Producer {
         }
     }
 
-    /// Sends a tombstone.
-    pub fn delete(&mut self, topic: &str, partition: u32, key: &[u8]) -> Result<(), BackboneError> {
-        let mut record = BaseRecord::<'_, [u8], [u8]>::to(topic)
-            .partition(partition as i32)
-            .key(key);
-        loop {
-            match self.inner.send(record) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    record = back;
-                    self.waits += 1;
-                    self.inner.poll(Duration::from_millis(5));
-                }
-                Err((source, _)) => return Err(client_error("producer")(source)),
-            }
-        }
-    }
-
     /// Returns when all that was sent is acknowledged. An error means that some of it may or may not be in the log:
     /// the caller starts again from its last durable position.
     pub fn flush(&mut self, timeout: Duration) -> Result<(), BackboneError> {
         let start = Instant::now();
+        self.send_gathered()?;
         let flushed = ffi::flush(self.inner.client(), timeout);
         // The library's count holds its own events too, and what has failed is known only when its event is served.
         while self.inner.in_flight_count() > 0 && flushed.is_ok() && start.elapsed() < timeout {
@@ -192,7 +266,8 @@ impl Producer {
     }
 
     /// Drops what is queued and in flight. The producer must not be used for state afterwards.
-    pub fn purge(&self) {
+    pub fn purge(&mut self) {
+        self.gathered = Gathered::default();
         self.inner.purge(PurgeConfig::default().queue().inflight());
     }
 }
@@ -379,6 +454,8 @@ impl Backbone {
             .create_with_context(failures.clone())
             .map_err(client_error(client_id))?;
         Ok(Producer {
+            gathered: Gathered::default(),
+            topics: Vec::new(),
             inner,
             failures,
             since_poll: 0,
@@ -392,5 +469,28 @@ impl Backbone {
             .create_with_context(AckContext)
             .map_err(client_error(client_id))?;
         Ok(AckProducer { inner })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gathered_records_are_handed_out_from_any_of_them_on() {
+        let gathered = Gathered {
+            bytes: b"k1onek2k3three".to_vec(),
+            lengths: vec![(2, Some(3)), (2, None), (2, Some(5)), (0, Some(0))],
+            ..Gathered::default()
+        };
+        let all: [(&[u8], Option<&[u8]>); 4] = [
+            (b"k1", Some(b"one")),
+            (b"k2", None),
+            (b"k3", Some(b"three")),
+            (b"", Some(b"")),
+        ];
+        for from in 0..=4 {
+            assert_eq!(gathered.records(from).collect::<Vec<_>>(), all[from..]);
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 mod steps;
 
+use std::ops::RangeInclusive;
+
 use crate::curve::BUSIEST_DAY;
 use crate::expectation::Expectation;
 use crate::load::{Load, Rate};
@@ -25,7 +27,8 @@ const SHARE_OF_A_TILL: u64 = 2;
 /// The world goes on in steps of so many minutes, and starts at the border of one.
 const START_MINUTES: u16 = 5;
 const EVENTS_MAX: u64 = 10_000;
-const FLUSH_MS: std::ops::RangeInclusive<u64> = 50..=5_000;
+const FLUSH_MS: RangeInclusive<u64> = 50..=5_000;
+const UPLOAD_MS: RangeInclusive<u64> = 10..=5_000;
 
 type Check = Result<(), Problem>;
 
@@ -61,15 +64,21 @@ fn words(scenario: &Scenario) -> Check {
             "a few words for the top of the screen",
         );
     }
-    let flush = scenario.services.flush_interval;
-    if !FLUSH_MS.contains(&flush.ms) {
-        return problem(
-            &[Key("services"), Key("flush_interval")],
-            format!("a flush interval of {flush} is impossible: it must be 50ms to 5s"),
-            "250ms is the default",
-        );
+    let services = &scenario.services;
+    interval("flush_interval", services.flush_interval, FLUSH_MS)?;
+    interval("upload_interval", services.upload_interval, UPLOAD_MS)
+}
+
+fn interval(name: &'static str, value: WallTime, range: RangeInclusive<u64>) -> Check {
+    if range.contains(&value.ms) {
+        return Ok(());
     }
-    Ok(())
+    let [least, most] = [*range.start(), *range.end()].map(WallTime::from_ms);
+    problem(
+        &[Key("services"), Key(name)],
+        format!("`{name}` is {value}: it must be {least} to {most}"),
+        "100ms is the default",
+    )
 }
 
 fn world(scenario: &Scenario) -> Check {

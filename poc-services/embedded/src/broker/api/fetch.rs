@@ -19,6 +19,10 @@ use crate::broker::wire::{Header, Reply, begin_reply};
 
 /// Batches below this size are copied into the response: cheaper than a piece of their own.
 const COPY_BELOW_BYTES: usize = 4096;
+/// A request and its answer cost more than the records in them: what comes within this time of the first record comes with
+/// it, unless it is as much as this already.
+const GATHER: Duration = Duration::from_millis(8);
+const GATHER_BYTES: usize = 64 << 10;
 
 type Outcome = Result<Slice, ResponseError>;
 
@@ -38,6 +42,7 @@ pub async fn fetch(context: &Context, header: &Header, request: FetchRequest) ->
         .iter()
         .map(|wanted| find(context, header, wanted))
         .collect();
+    let mut gathered = None;
     loop {
         let outcomes = collect(context, &request, &topics);
         let all = || outcomes.iter().flatten();
@@ -46,9 +51,16 @@ pub async fn fetch(context: &Context, header: &Header, request: FetchRequest) ->
             .map(|slice| slice.bytes)
             .sum();
         let has_failed = all().any(Result::is_err);
-        let is_late = Instant::now() >= deadline;
-        if bytes >= min_bytes || has_failed || is_late || request.topics.is_empty() {
+        let now = Instant::now();
+        let is_enough = bytes >= min_bytes;
+        let is_gathered = bytes >= GATHER_BYTES || gathered.is_some_and(|until| now >= until);
+        if is_enough && is_gathered || has_failed || now >= deadline || request.topics.is_empty() {
             return write(header, &request, &outcomes, 0);
+        }
+        if is_enough {
+            let until = *gathered.get_or_insert_with(|| deadline.min(now + GATHER));
+            tokio::time::sleep_until(until.into()).await;
+            continue;
         }
         if register(context, &request, &topics, &outcomes) {
             let _ = tokio::time::timeout_at(deadline.into(), context.waiter.notify.notified()).await;
