@@ -110,8 +110,16 @@ fn cancel_on_ctrl_c(runtime: &tokio::runtime::Runtime) -> CancellationToken {
     let cancel = CancellationToken::new();
     let token = cancel.clone();
     runtime.spawn(async move {
+        if asked_to_end().await.is_err() {
+            return;
+        }
+        token.cancel();
         if asked_to_end().await.is_ok() {
-            token.cancel();
+            if io::stdout().is_terminal() {
+                ratatui::restore();
+            }
+            eprintln!("asked a second time: what is under way is left, and nothing is summed up");
+            std::process::exit(i32::from(INTERRUPTED));
         }
     });
     cancel

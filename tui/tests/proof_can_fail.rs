@@ -5,7 +5,7 @@
 mod damage;
 #[path = "../src/stage/digests.rs"]
 mod digests;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "of the binary's module this needs a part")]
 #[path = "../src/format.rs"]
 mod format;
 mod pipeline;

@@ -121,9 +121,9 @@ impl Default for Config {
 /// What the service did since the counters were made, over restarts.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Transactions that were new.
+    /// Transactions that were new. What is read again after a restart is counted once.
     pub transactions: AtomicU64,
-    /// Lines that changed a cell.
+    /// Their lines.
     pub lines: AtomicU64,
     /// Both by the kind of their source: tills, queues, readers.
     pub transactions_by_source: [AtomicU64; 3],
@@ -177,15 +177,21 @@ impl Counters {
         self.digest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes a record into the digest; `None`: it was not understood.
-    pub fn digested(&self, partition: u32, offset: u64, transaction: Option<&Transaction>, applied: Applied) {
+    /// Takes a record into the digest, and whether it was read for the first time; `None`: it was not understood.
+    pub fn digested(
+        &self,
+        partition: u32,
+        offset: u64,
+        transaction: Option<&Transaction>,
+        applied: Applied,
+    ) -> bool {
         let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
         if !digest.read.is_new(partition, offset) {
-            return;
+            return false;
         }
         let Some(transaction) = transaction else {
             digest.unreadable += 1;
-            return;
+            return true;
         };
         let quantities = transaction.lines.iter().map(|line| line.quantity);
         let of_it = Digest::of(
@@ -197,6 +203,7 @@ impl Counters {
         if applied == Applied::Repeat {
             digest.repeats.add(transaction.occurred_ms, &of_it);
         }
+        true
     }
 
     pub(crate) fn add(counter: &AtomicU64, value: u64) {

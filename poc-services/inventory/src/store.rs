@@ -356,16 +356,18 @@ impl<'a> Session<'a> {
             self.sabotage.as_ref(),
         );
         let transaction = is_readable.then_some(&self.transaction);
-        counters.digested(record.partition(), record.offset(), transaction, applied);
+        let is_first = counters.digested(record.partition(), record.offset(), transaction, applied);
         match applied {
-            Applied::New { lines } => {
+            Applied::New { .. } if is_first => {
+                let lines = self.transaction.lines.len() as u64;
                 Counters::add(&counters.transactions, 1);
-                Counters::add(&counters.lines, lines.into());
+                Counters::add(&counters.lines, lines);
                 let kind = (self.transaction.id.source.kind as usize).saturating_sub(1);
                 Counters::add(&counters.transactions_by_source[kind.min(2)], 1);
-                Counters::add(&counters.lines_by_source[kind.min(2)], lines.into());
+                Counters::add(&counters.lines_by_source[kind.min(2)], lines);
             }
-            Applied::Repeat => Counters::add(&counters.repeats, 1),
+            Applied::Repeat if is_first => Counters::add(&counters.repeats, 1),
+            Applied::New { .. } | Applied::Repeat => {}
             Applied::Replayed => Counters::add(&counters.replayed, 1),
             Applied::Refused(refusal) => {
                 if record.offset() >= owned.letters_from {

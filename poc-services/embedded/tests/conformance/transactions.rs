@@ -61,8 +61,15 @@ impl Transactional {
             .with_producer_epoch(known.1);
         let answer = eventually("the former transaction has ended", || {
             let answer = self.node.call(4, &request);
-            let busy = error(answer.error_code) == Some(ResponseError::ConcurrentTransactions);
-            (!busy).then_some(answer)
+            let is_busy = matches!(
+                error(answer.error_code),
+                Some(
+                    ResponseError::ConcurrentTransactions
+                        | ResponseError::CoordinatorLoadInProgress
+                        | ResponseError::CoordinatorNotAvailable
+                )
+            );
+            (!is_busy).then_some(answer)
         });
         match error(answer.error_code) {
             None => {

@@ -43,14 +43,14 @@ impl Group {
             }
         }
         self.state = State::PreparingRebalance;
-        let longest = self
-            .members
-            .values()
-            .map(|m| m.rebalance_timeout)
-            .max()
-            .unwrap_or_default();
-        self.deadline = Some(now + longest);
+        self.deadline = Some(self.rebalance_deadline(now));
         self.gather_until = None;
+    }
+
+    /// Whoever takes longest to join may take so long.
+    fn rebalance_deadline(&self, now: Instant) -> Instant {
+        let longest = self.members.values().map(|m| m.rebalance_timeout).max();
+        now + longest.unwrap_or_default()
     }
 
     pub(super) fn complete_join_if_all_are_here(&mut self, now: Instant) {
@@ -79,13 +79,7 @@ impl Group {
         }
         if self.members.values().all(|m| m.joining.is_none()) {
             // Only static members, none of them here yet: they keep their places until their sessions end.
-            let longest = self
-                .members
-                .values()
-                .map(|m| m.rebalance_timeout)
-                .max()
-                .unwrap_or_default();
-            self.deadline = Some(now + longest);
+            self.deadline = Some(self.rebalance_deadline(now));
             return;
         }
         let leads = |id: &StrBytes| self.members.get(id).is_some_and(|m| m.joining.is_some());
@@ -99,13 +93,7 @@ impl Group {
         self.generation += 1;
         self.protocol = self.vote();
         self.state = State::CompletingRebalance;
-        let longest = self
-            .members
-            .values()
-            .map(|m| m.rebalance_timeout)
-            .max()
-            .unwrap_or_default();
-        self.deadline = Some(now + longest);
+        self.deadline = Some(self.rebalance_deadline(now));
         let ids: Vec<StrBytes> = self.members.keys().cloned().collect();
         for id in ids {
             let joined = self.joined(&id, self.leader.as_ref() == Some(&id));
