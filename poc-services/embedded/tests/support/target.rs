@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::eventually;
 use super::raw::Raw;
+use super::records::list_offset;
 
 /// Names the Apache Kafka to test instead of the embedded broker.
 const VARIABLE: &str = "STOCKSTREAM_KAFKA";
@@ -148,7 +149,15 @@ impl Target {
 
     /// A connection to the node that leads a partition.
     pub fn leader(&self, topic: &str, partition: i32) -> Raw {
-        self.node(self.leader_of(topic, partition))
+        let mut node = self.node(self.leader_of(topic, partition));
+        // Metadata names a leader of Apache Kafka before that knows of its office.
+        if self.broker.is_none() {
+            eventually("the leader leads", || {
+                let (code, ..) = list_offset(&mut node, topic, partition, -1);
+                (code == 0).then_some(())
+            });
+        }
+        node
     }
 
     /// A connection to the node that answers for a group or a transactional id.
