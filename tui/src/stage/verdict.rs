@@ -221,7 +221,12 @@ fn pacing(run: &Run<'_>) -> Pacing {
 fn judge(run: &Run<'_>, report: &AuditReport, pacing: &Pacing, drained: bool) -> (Outcome, Vec<String>) {
     let mut reasons = Vec::new();
     if !drained {
-        reasons.push("what was sent did not arrive: something on the way stands still".to_owned());
+        reasons.push(if run.servers.broker_throttled() > 0 {
+            "what was sent did not arrive: the embedded broker's memory is full; give it more with --memory"
+                .to_owned()
+        } else {
+            "what was sent did not arrive: something on the way stands still".to_owned()
+        });
     }
     if report.cells_diverging > 0 {
         reasons.push(format!(
