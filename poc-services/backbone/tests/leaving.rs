@@ -3,52 +3,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "support/kafka.rs"]
+mod kafka;
+
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use backbone::{Assignment, Backbone, BackboneOptions, Event, GroupConsumer, OffsetReset};
-use contracts::topics::{self, MOVEMENTS, PARTITIONS};
-use embedded::broker::{Broker, BrokerOptions};
+use backbone::{Assignment, Event, GroupConsumer, OffsetReset};
+use contracts::topics::{MOVEMENTS, PARTITIONS};
+use kafka::Kafka;
 
 /// A hang must end; nothing here waits so long otherwise.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-struct Kafka {
-    _runtime: tokio::runtime::Runtime,
-    _broker: Broker,
-    backbone: Backbone,
-}
-
 impl Kafka {
-    fn start() -> Self {
-        Self::start_with(&[])
-    }
-
-    fn start_with(settings: &[(&str, &str)]) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let broker = runtime.block_on(Broker::start(BrokerOptions::default())).unwrap();
-        let backbone = Backbone::connect(BackboneOptions {
-            bootstrap: broker.bootstrap(),
-            label: "embedded".into(),
-            settings: settings
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-            compress: false,
-        })
-        .unwrap();
-        runtime.block_on(backbone.ensure_topics(&topics::ALL)).unwrap();
-        Self {
-            _runtime: runtime,
-            _broker: broker,
-            backbone,
-        }
-    }
-
     fn member(&self, name: &str) -> GroupConsumer {
         self.member_of("group", name)
     }

@@ -2,19 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "../../backbone/tests/support/kafka.rs"]
+mod kafka;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use backbone::{Backbone, BackboneOptions, Producer};
+use backbone::Producer;
 use contracts::ids::{Gtin, LocationId, Money, Quantity, Sku, TimeMs};
 use contracts::records::{Article, Movement};
 use contracts::topics::{self, PARTITIONS, headers, partition_of};
 use contracts::wire::copybook::{self, MoveRecord, MoveType};
 use contracts::wire::epcis::{BizStep, DocumentWriter, ScanEvent, ScanLine, SubLocation};
 use contracts::wire::tlog4690::{Header, Item, ReceiptWriter};
-use embedded::broker::{Broker, BrokerOptions};
+use kafka::Kafka;
 use normaliser::{Config, Counters, NormaliserError, Phase, Summary, run};
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
@@ -42,38 +45,7 @@ fn due() -> i64 {
     now.as_millis() as i64
 }
 
-struct Kafka {
-    runtime: tokio::runtime::Runtime,
-    broker: Broker,
-    backbone: Backbone,
-}
-
 impl Kafka {
-    fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let broker = runtime.block_on(Broker::start(BrokerOptions::default())).unwrap();
-        let options = BackboneOptions {
-            bootstrap: broker.bootstrap(),
-            label: "embedded".into(),
-            settings: vec![
-                ("debug".into(), "cgrp,consumer,fetch".into()),
-                ("log_level".into(), "7".into()),
-            ],
-            compress: false,
-        };
-        let backbone = Backbone::connect(options).unwrap();
-        runtime.block_on(backbone.ensure_topics(&topics::ALL)).unwrap();
-        Self {
-            runtime,
-            broker,
-            backbone,
-        }
-    }
-
     fn producer(&self) -> Producer {
         self.backbone.producer("test").unwrap()
     }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
 /// How long a cluster may take to answer the first question.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,26 +42,22 @@ impl BackboneError {
     /// A commit that came while the group shares its partitions out anew: either the coordinator waits for all members,
     /// or it has begun a generation that this member has not heard of. It may commit again soon.
     pub fn is_rebalancing(&self) -> bool {
-        use rdkafka::error::RDKafkaErrorCode::{IllegalGeneration, RebalanceInProgress};
-        let Self::Commit { source, .. } = self else {
-            return false;
-        };
-        matches!(
-            source.rdkafka_error_code(),
-            Some(RebalanceInProgress | IllegalGeneration)
-        )
+        use RDKafkaErrorCode::{IllegalGeneration, RebalanceInProgress};
+        matches!(self.commit_code(), Some(RebalanceInProgress | IllegalGeneration))
     }
 
     /// A commit of somebody that the group has put out meanwhile: what it had belongs to others.
     pub fn is_put_out(&self) -> bool {
-        use rdkafka::error::RDKafkaErrorCode::{FencedInstanceId, UnknownMemberId};
-        let Self::Commit { source, .. } = self else {
-            return false;
-        };
-        matches!(
-            source.rdkafka_error_code(),
-            Some(UnknownMemberId | FencedInstanceId)
-        )
+        use RDKafkaErrorCode::{FencedInstanceId, UnknownMemberId};
+        matches!(self.commit_code(), Some(UnknownMemberId | FencedInstanceId))
+    }
+
+    /// Why a commit was refused.
+    fn commit_code(&self) -> Option<RDKafkaErrorCode> {
+        match self {
+            Self::Commit { source, .. } => source.rdkafka_error_code(),
+            _ => None,
+        }
     }
 }
 

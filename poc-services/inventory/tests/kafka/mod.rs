@@ -3,17 +3,20 @@
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "../../../backbone/tests/support/kafka.rs"]
+mod broker;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use backbone::{Backbone, BackboneOptions, Reader};
+use backbone::Reader;
+pub use broker::Kafka;
 use contracts::ids::LocationId;
 use contracts::records::{Cell, ItemTotal, Movement, MovementKind, MovementLine, SourceKind};
 use contracts::topics::{self, PARTITIONS, StateKey, partition_of};
-use embedded::broker::{Broker, BrokerOptions};
 use inventory::{Config, Counters, InventoryError, run};
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
@@ -24,43 +27,7 @@ const READ_AT_ONCE: usize = 1_000;
 pub const STORES: u16 = 24;
 pub const SKUS: u32 = 12;
 
-pub struct Kafka {
-    pub runtime: tokio::runtime::Runtime,
-    pub broker: Broker,
-    pub backbone: Backbone,
-}
-
 impl Kafka {
-    pub fn start() -> Self {
-        Self::start_with(&[])
-    }
-
-    /// With settings of the clients.
-    pub fn start_with(settings: &[(&str, &str)]) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let broker = runtime.block_on(Broker::start(BrokerOptions::default())).unwrap();
-        let backbone = Backbone::connect(BackboneOptions {
-            bootstrap: broker.bootstrap(),
-            label: "embedded".into(),
-            settings: settings
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-            compress: false,
-        })
-        .unwrap();
-        runtime.block_on(backbone.ensure_topics(&topics::ALL)).unwrap();
-        Self {
-            runtime,
-            broker,
-            backbone,
-        }
-    }
-
     pub fn send(&self, movements: &[Movement]) {
         let mut producer = self.backbone.producer("test").unwrap();
         for movement in movements {
