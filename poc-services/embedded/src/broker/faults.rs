@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Invariant: without a rule a request costs one atomic read. A rule hits a request as a whole, also one that names
-//! other topics beside the rule's. It knows no request but by api, topics and node.
+//! other topics beside the rule's. It knows no request but by api, topics, node and the name of its client.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,6 +76,7 @@ pub struct Fault {
     api: Option<Api>,
     topic: Option<String>,
     node: Option<i32>,
+    client: Option<String>,
     effect: Effect,
     when: When,
 }
@@ -87,6 +88,7 @@ impl Fault {
             api: None,
             topic: None,
             node: None,
+            client: None,
             effect,
             when: When::Always,
         }
@@ -119,6 +121,16 @@ impl Fault {
         }
     }
 
+    /// Only requests of clients whose id is this, or this with a dash and more behind it: all connections of an instance
+    /// that names its clients after itself, and none of instance 12 for instance 1.
+    #[must_use]
+    pub fn client(self, name: impl Into<String>) -> Self {
+        Self {
+            client: Some(name.into()),
+            ..self
+        }
+    }
+
     #[must_use]
     pub fn when(self, when: When) -> Self {
         Self { when, ..self }
@@ -138,10 +150,16 @@ struct Rule {
 }
 
 impl Rule {
-    fn covers(&self, api: Api, node: i32, topics: Option<&[String]>) -> bool {
+    fn covers(&self, api: Api, node: i32, client: &str, topics: Option<&[String]>) -> bool {
         let fault = &self.fault;
+        let is_of = |name: &String| {
+            client
+                .strip_prefix(name.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
         fault.api.is_none_or(|wanted| wanted == api)
             && fault.node.is_none_or(|wanted| wanted == node)
+            && fault.client.as_ref().is_none_or(is_of)
             && fault
                 .topic
                 .as_ref()
@@ -250,10 +268,10 @@ impl Faults {
     }
 
     /// Asks the rules about one request.
-    pub(super) fn decide(&self, api: Api, node: i32, topics: Option<&[String]>) -> Fate {
+    pub(super) fn decide(&self, api: Api, node: i32, client: &str, topics: Option<&[String]>) -> Fate {
         let mut fate = Fate::default();
         for rule in &mut self.inner.lock().rules {
-            if !rule.covers(api, node, topics) || !rule.strikes() {
+            if !rule.covers(api, node, client, topics) || !rule.strikes() {
                 continue;
             }
             match rule.fault.effect {
@@ -276,7 +294,7 @@ mod tests {
 
     fn struck(faults: &Faults, times: usize) -> usize {
         (0..times)
-            .filter(|_| faults.decide(Api::Produce, 1, None).effect.is_some())
+            .filter(|_| faults.decide(Api::Produce, 1, "", None).effect.is_some())
             .count()
     }
 
@@ -285,7 +303,7 @@ mod tests {
         let faults = Faults::default();
         let rule = faults.add(Fault::new(CUT).api(Api::Fetch).node(2).topic("a"));
         let topics = ["a".to_owned(), "b".to_owned()];
-        let hit = |api, node, topics| faults.decide(api, node, topics).effect.is_some();
+        let hit = |api, node, topics| faults.decide(api, node, "", topics).effect.is_some();
         assert!(hit(Api::Fetch, 2, Some(&topics)));
         assert!(!hit(Api::Produce, 2, Some(&topics)));
         assert!(!hit(Api::Fetch, 1, Some(&topics)));
@@ -293,6 +311,16 @@ mod tests {
         assert!(!hit(Api::Fetch, 2, None));
         assert_eq!(faults.hits(rule), 1);
         assert!(faults.want_topics(Api::Fetch, 2) && !faults.want_topics(Api::Fetch, 1));
+    }
+
+    #[test]
+    fn rule_of_a_client_hits_all_its_connections_and_nobody_else() {
+        let faults = Faults::default();
+        let rule = faults.add(Fault::new(CUT).client("inventory-1"));
+        let hit = |client| faults.decide(Api::Produce, 1, client, None).effect.is_some();
+        assert!(hit("inventory-1") && hit("inventory-1-look"));
+        assert!(!hit("inventory-12") && !hit("inventory") && !hit("") && !hit("an-inventory-1"));
+        assert_eq!(faults.hits(rule), 2);
     }
 
     #[test]
@@ -326,7 +354,7 @@ mod tests {
         }
         faults.add(Fault::new(CUT));
         let behind = faults.add(Fault::new(Effect::Silence(Moment::After)));
-        let fate = faults.decide(Api::Produce, 1, None);
+        let fate = faults.decide(Api::Produce, 1, "", None);
         assert_eq!((fate.delay, fate.effect), (Duration::from_millis(12), Some(CUT)));
         assert_eq!(faults.hits(behind), 0);
     }

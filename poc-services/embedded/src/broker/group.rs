@@ -67,6 +67,8 @@ pub struct Group {
     /// A rebalance that starts from an empty group waits until here for more members.
     gather_until: Option<Instant>,
     initial_delay: Duration,
+    /// Members that were put out because nothing was heard of them.
+    pub expired: u64,
 }
 
 impl Group {
@@ -83,6 +85,7 @@ impl Group {
             deadline: None,
             gather_until: None,
             initial_delay,
+            expired: 0,
         }
     }
 
@@ -512,6 +515,7 @@ impl Group {
             .filter(|(_, m)| !m.is_waiting() && m.expires <= now)
             .map(|(id, _)| id.clone())
             .collect();
+        self.expired += expired.len() as u64;
         for id in &expired {
             self.remove(id, now);
         }

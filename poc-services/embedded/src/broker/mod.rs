@@ -140,6 +140,16 @@ pub struct PartitionStats {
     pub appended_records: u64,
 }
 
+/// A consumer group at one instant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GroupStats {
+    /// Rises with each rebalance.
+    pub generation: i32,
+    pub members: usize,
+    /// Members that were put out because nothing was heard of them for their session time-out, since the group was made.
+    pub expired: u64,
+}
+
 /// What the broker holds and did.
 #[derive(Debug, Clone, Default)]
 pub struct BrokerStats {
@@ -289,6 +299,15 @@ impl Broker {
         self.cluster.node(node).ok_or(BrokerError::UnknownNode(node))?;
         self.cluster.move_coordinator(key, node);
         Ok(())
+    }
+
+    /// A consumer group as it is now; `None`: nobody has ever joined it.
+    pub fn group(&self, name: &str) -> Option<GroupStats> {
+        self.cluster.coordinator.inspect(name, |group| GroupStats {
+            generation: group.generation,
+            members: group.members.len(),
+            expired: group.expired,
+        })
     }
 
     /// The node that coordinates a group or a transactional id; `None` while nobody does.

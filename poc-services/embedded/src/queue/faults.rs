@@ -80,6 +80,22 @@ impl Faults {
         self.manager.queues.get(queue).lose_acceptances(count);
     }
 
+    /// Takes back what [`Faults::cut_after`] and [`Faults::lose_acceptances`] set for this queue and what has not happened.
+    pub fn spare(&self, queue: &str) {
+        self.manager.queues.get(queue).spare();
+    }
+
+    /// Nobody gets to this queue: the connections of all who are attached break, and so does that of whoever attaches.
+    /// What lies in it stays. The manager's other queues are served on.
+    pub fn close_queue(&self, queue: &str) {
+        self.manager.queues.get(queue).close();
+    }
+
+    /// It is served again. Does nothing to a queue that is open.
+    pub fn open_queue(&self, queue: &str) {
+        self.manager.queues.get(queue).open();
+    }
+
     pub fn counts(&self) -> FaultCounts {
         let counters = &self.manager.queues.counters;
         let get = |counter: &AtomicU64| counter.load(Ordering::Acquire);

@@ -31,6 +31,7 @@ pub async fn from_sender(mut receiver: Receiver, queues: Arc<Queues>, cut: Cance
         return;
     };
     let queue = queues.get(&address);
+    queue.attach(&cut);
     let mut settled: Vec<DeliveryInfo> = Vec::with_capacity(SETTLED_TOGETHER);
     loop {
         // More that is there already is settled together with it, but nothing waits for room, or for the next message.
@@ -93,6 +94,7 @@ pub async fn to_receiver(mut sender: Sender, queues: Arc<Queues>, cut: Cancellat
         return;
     };
     let queue = queues.get(&address);
+    queue.attach(&cut);
     // Ends with this link, or with its connection.
     let ended = cut.child_token();
     let (out, settling) = mpsc::unbounded_channel();

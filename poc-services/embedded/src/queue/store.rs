@@ -7,6 +7,7 @@ use fe2o3_amqp_types::messaging::{Body, Message};
 use fe2o3_amqp_types::primitives::Value;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::faults::{Counters, Cut};
 
@@ -43,6 +44,10 @@ struct Inner {
     lose: u64,
     /// When a connection breaks.
     cut: Option<Cut>,
+    /// Nobody gets to it.
+    is_closed: bool,
+    /// The connections of those who are attached.
+    attached: Vec<CancellationToken>,
 }
 
 #[derive(Debug)]
@@ -203,6 +208,36 @@ impl Queue {
 
     pub fn cut_after(&self, cut: Cut) {
         self.inner.lock().cut = Some(cut);
+    }
+
+    /// What was set and has not happened does not happen.
+    pub fn spare(&self) {
+        let mut inner = self.inner.lock();
+        inner.lose = 0;
+        inner.cut = None;
+    }
+
+    /// Somebody attached over this connection, which breaks when the queue is closed; at once, if it is.
+    pub fn attach(&self, connection: &CancellationToken) {
+        let mut inner = self.inner.lock();
+        if inner.is_closed {
+            connection.cancel();
+            return;
+        }
+        inner.attached.retain(|other| !other.is_cancelled());
+        inner.attached.push(connection.clone());
+    }
+
+    pub fn close(&self) {
+        let mut inner = self.inner.lock();
+        inner.is_closed = true;
+        for connection in inner.attached.drain(..) {
+            connection.cancel();
+        }
+    }
+
+    pub fn open(&self) {
+        self.inner.lock().is_closed = false;
     }
 }
 

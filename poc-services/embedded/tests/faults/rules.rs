@@ -234,3 +234,36 @@ fn every_request_can_be_refused_in_every_form() {
     assert!(node.is_closed());
     assert_eq!(faults.hits(rule), 27);
 }
+
+#[test]
+fn rule_of_a_client_is_for_those_who_name_themselves_so() {
+    let target = start();
+    let (topic, mut leader) = one(&target);
+    let faults = target.broker().faults();
+    // The connections of these tests call themselves `raw`.
+    let other = faults.add(Fault::new(Effect::Disconnect(Moment::Before)).client("ra"));
+    assert_eq!(list_offset(&mut leader, &topic, 0, -1).1, 0);
+    let own = faults.add(Fault::new(Effect::Silence(Moment::Before)).client("raw"));
+    leader.send(2, &produce_request(&topic, 0, -1, &batch(&["never"], NOBODY)));
+    crate::support::eventually("it is silenced", || (faults.hits(own) == 1).then_some(()));
+    assert_eq!(faults.hits(other), 0);
+}
+
+#[test]
+fn group_tells_its_generation_and_whom_it_has_put_out() {
+    let target = start();
+    let broker = target.broker();
+    assert_eq!(broker.group("silent"), None);
+    let mut member = RawMember::new(&target, "silent");
+    member.session_timeout_ms = 1_000;
+    member.join();
+    let me = member.id.clone();
+    member.sync(&[(me, b"everything")]);
+    let stats = broker.group("silent").unwrap();
+    assert_eq!((stats.generation, stats.members, stats.expired), (1, 1, 0));
+    // From here on it sends nothing more.
+    crate::support::eventually("its session ends", || {
+        let stats = broker.group("silent").unwrap();
+        (stats.members == 0 && stats.expired == 1).then_some(())
+    });
+}

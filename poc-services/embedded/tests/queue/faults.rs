@@ -187,3 +187,55 @@ async fn poison_goes_to_the_backout_queue_after_its_deliveries_and_holds_up_nobo
     let mut kept = next.receiver(&backout, CreditMode::Auto(1)).await;
     assert_eq!(receive(&mut kept).await.number, 0);
 }
+
+#[tokio::test]
+async fn a_closed_queue_breaks_off_whoever_is_attached_and_others_are_served_on() {
+    let server = embedded(QueueOptions::default()).await;
+    let faults = server.embedded().faults();
+    let mut near = server.client().await;
+    let mut sender = near.sender("q").await;
+    send(&mut sender, 0..3).await;
+    let mut far = server.client().await;
+    let mut elsewhere = far.sender("elsewhere").await;
+    send(&mut elsewhere, 0..1).await;
+
+    faults.close_queue("q");
+    let _ = near.connection.on_close().await;
+    send(&mut elsewhere, 1..3).await;
+    // Whoever attaches is broken off too.
+    let mut again = server.client().await;
+    let attaching = tokio::spawn(async move {
+        let _sender = again.sender("q").await;
+        let _ = again.connection.on_close().await;
+    });
+    until(|| faults.counts().connections_cut == 2).await;
+    // Its connection may break before it has attached or behind that.
+    let _ = attaching.await;
+    assert_eq!(server.embedded().depth("q"), 3, "what lies there stays");
+
+    faults.open_queue("q");
+    let mut next = server.client().await;
+    let mut receiver = next.receiver("q", CreditMode::Auto(10)).await;
+    assert_eq!(numbers(&receive_many(&mut receiver, 3).await), [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn what_was_set_and_has_not_happened_can_be_taken_back() {
+    let server = embedded(QueueOptions::default()).await;
+    let faults = server.embedded().faults();
+    faults.lose_acceptances("q", 100);
+    faults.cut_after("q", Cut::Storing(3));
+    faults.spare("q");
+    let mut client = server.client().await;
+    let mut sender = client.sender("q").await;
+    send(&mut sender, 0..5).await;
+    let mut receiver = client.receiver("q", CreditMode::Auto(10)).await;
+    let got = receive_many(&mut receiver, 5).await;
+    receiver
+        .accept_all(got.iter().map(|got| &got.delivery))
+        .await
+        .expect("accepted");
+    until(|| server.embedded().depth("q") == 0).await;
+    let counts = faults.counts();
+    assert_eq!((counts.acceptances_lost, counts.connections_cut), (0, 0));
+}

@@ -128,7 +128,7 @@ async fn disturbed(context: &Context, header: &Header, body: Bytes) -> Result<An
     } else {
         None
     };
-    let fate = faults.decide(header.api, node, topics.as_deref());
+    let fate = faults.decide(header.api, node, &header.client_id, topics.as_deref());
     if !fate.delay.is_zero() {
         tokio::time::sleep(fate.delay).await;
     }
