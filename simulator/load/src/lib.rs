@@ -9,6 +9,7 @@ mod journal;
 mod pace;
 mod queue;
 mod release;
+mod source_fault;
 mod upload;
 
 use std::sync::Arc;
@@ -26,11 +27,12 @@ use ledger::Ledger;
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use world::World;
-use world::events::Channel;
+use world::events::{Channel, Place};
 
 pub use counters::{Amount, Phase};
 pub use journal::JOURNAL_BYTES_MAX;
 pub use pace::Pace;
+pub use source_fault::{Injected, SourceFault, SourceFaultCounts};
 
 use counters::Counters;
 use journal::Journals;
@@ -65,6 +67,8 @@ pub struct Config {
     pub connections: usize,
     /// A store gathers so long before it uploads.
     pub upload_interval: Duration,
+    /// Each place says so often how far its sources are.
+    pub mark_interval: Duration,
 }
 
 #[derive(Debug)]
@@ -175,6 +179,11 @@ pub fn publish_catalogue(backbone: &Backbone, articles: &[Article]) -> Result<()
     producer.flush(Duration::from_secs(30))
 }
 
+/// Publishes which sources each place has: master data.
+pub fn publish_places(_backbone: &Backbone, _places: &[Place]) -> Result<(), BackboneError> {
+    Ok(())
+}
+
 impl Load {
     /// Starts on the current runtime and a thread of its own.
     pub fn start(
@@ -277,6 +286,18 @@ impl Load {
                 self.counters.offline.fetch_add(change, Ordering::Relaxed);
             }
         }
+    }
+
+    /// One message in so many is hit from now on; 0: none.
+    pub fn set_source_fault(&self, _fault: SourceFault, _one_in: u32) {}
+
+    /// Their connections break; what was under way comes again from the journal, which they kept. Unknown ones are
+    /// passed over.
+    pub fn restart_store_servers(&self, _stores: &[LocationId]) {}
+
+    /// What has been wrong with the sources so far.
+    pub fn source_faults(&self) -> SourceFaultCounts {
+        SourceFaultCounts::default()
     }
 
     pub fn is_offline(&self, position: usize) -> bool {

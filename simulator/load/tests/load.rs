@@ -178,6 +178,7 @@ impl Run {
             threads: 1,
             connections: 2,
             upload_interval: Duration::from_millis(20),
+            mark_interval: Duration::from_millis(50),
         };
         change(&mut config);
         let world = world();
@@ -348,6 +349,7 @@ async fn opening_stock_and_queue_records_arrive_before_and_beside_trading() {
         threads: 1,
         connections: 2,
         upload_interval: Duration::from_millis(20),
+        mark_interval: Duration::from_millis(50),
     };
     let world = World::new(WorldConfig {
         stores: 4,

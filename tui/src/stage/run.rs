@@ -252,6 +252,7 @@ impl Stage {
             threads: 1,
             connections: CONNECTIONS,
             upload_interval: scenario.services.upload_interval.as_duration(),
+            mark_interval: scenario.services.mark_interval.as_duration(),
         };
         let load = Load::start(config, world, Arc::clone(&ledger), &CancellationToken::new())?;
         let run = Run {
