@@ -42,6 +42,8 @@ pub struct Config {
     /// Only obeyed if it names this service.
     pub sabotage: Option<Sabotage>,
     pub counters: Arc<Counters>,
+    /// Cancelled with the service: it ends without a last flush, as a killed process would.
+    pub kill: CancellationToken,
 }
 
 impl Default for Config {
@@ -53,6 +55,7 @@ impl Default for Config {
             flush_every: Duration::from_millis(200),
             sabotage: None,
             counters: Arc::default(),
+            kill: CancellationToken::new(),
         }
     }
 }
@@ -146,7 +149,7 @@ fn session(
     let mut producer = backbone.producer(&config.client_id)?;
     let mut taken = Vec::new();
     let result = serve(config, cancel, worker, &consumer, &mut producer, &mut taken);
-    if result.is_err() {
+    if result.is_err() || config.kill.is_cancelled() {
         // What is still under way is made again after the next start.
         producer.purge();
     }
@@ -197,6 +200,9 @@ fn serve(
             worker.feed.tail(&mut worker.catalogue, worker.counters)?;
             tailed = Instant::now();
         }
+    }
+    if config.kill.is_cancelled() {
+        return Ok(());
     }
     flush_and_commit(consumer, producer, &mut progress, worker.counters)
 }

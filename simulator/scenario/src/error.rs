@@ -74,6 +74,7 @@ fn word_without_value(yaml: &str) -> Option<(Position, String)> {
         ["stores_offline", "stores_online"]
             .into_iter()
             .filter_map(|which| action.key(which))
+            .chain(action.key("break").and_then(|broken| broken.key("stores")))
     });
     let stops_and_loads = ["load", "stop"].into_iter().filter_map(|key| top.key(key));
     let takes_value = [
@@ -85,6 +86,8 @@ fn word_without_value(yaml: &str) -> Option<(Position, String)> {
         "stores_online",
         "stop_service",
         "start_service",
+        "break",
+        "mend",
         "names",
         "region",
         "count",

@@ -13,11 +13,13 @@
 //!
 //! It does no IO, reads no clock, and knows nothing of the world, the services or the screen.
 
+mod breaking;
 mod check;
 mod curve;
 mod error;
 mod estimate;
 mod expectation;
+mod fault;
 mod load;
 mod locate;
 mod names;
@@ -31,9 +33,11 @@ mod timeline;
 mod totals;
 mod world;
 
+pub use breaking::{Break, Mend};
 pub use error::ScenarioError;
 pub use estimate::{WallEstimate, wall_estimate};
 pub use expectation::Expectation;
+pub use fault::{ALWAYS, Area, FAULT_NAMES, FAULTS, Fault, FaultInfo, Need, Parameter};
 pub use load::{Load, Rate, Speed};
 pub use names::{ItemNumber, ServiceName, StoreNumber};
 pub use scenario::{Scenario, Script, ScriptedEvent, ScriptedKind, Sending, Services, Stop};

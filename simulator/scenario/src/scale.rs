@@ -35,6 +35,14 @@ impl Scenario {
                 Some(Action::StoresOffline(which) | Action::StoresOnline(which)) => {
                     *which = scaled_selector(which, one_in, stores, stores_per_warehouse);
                 }
+                Some(Action::Break(broken)) => {
+                    if let Some(which) = &mut broken.stores {
+                        *which = scaled_selector(which, one_in, stores, stores_per_warehouse);
+                    }
+                    if let Some(data_centre) = &mut broken.data_centre {
+                        *data_centre = (*data_centre).min(world.data_centres);
+                    }
+                }
                 _ => {}
             }
         }

@@ -98,6 +98,12 @@ pub struct Services {
     pub upload_interval: WallTime,
     /// How often a place says how far its sources are, which is how the view knows what it lacks: `500ms` to `1m`.
     pub mark_interval: WallTime,
+    /// How long nothing may be heard of an instance before others get its work, on the embedded servers: `3s` to `1m`.
+    /// Its clients give up what is not answered in less.
+    pub session_timeout: WallTime,
+    /// Instances of the normaliser, and of the inventory, to begin with: 1 to 4.
+    #[schemars(range(min = 1, max = 4))]
+    pub instances: u8,
 }
 
 impl Default for Services {
@@ -106,6 +112,8 @@ impl Default for Services {
             flush_interval: WallTime::from_ms(100),
             upload_interval: WallTime::from_ms(100),
             mark_interval: WallTime::from_ms(5_000),
+            session_timeout: WallTime::from_ms(15_000),
+            instances: 1,
         }
     }
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::breaking::{Break, Mend};
 use crate::expectation::{Expect, Expectation, expectations};
 use crate::load::{Rate, Speed};
 use crate::names::{ServiceName, StoreNumber};
@@ -44,6 +45,10 @@ pub enum Action {
     StopService(ServiceName),
     /// The service is started again.
     StartService(ServiceName),
+    /// Something of the library of faults breaks: `stockstream faults` lists it.
+    Break(Break),
+    /// It works again.
+    Mend(Mend),
 }
 
 /// Which stores.

@@ -54,7 +54,7 @@ fn an_unknown_action_names_the_nearest_one() {
        |
      6 |     do: {stop_servise: inventory}
        |          ^
-       = did you mean `stop_service`? (choices: rate, speed, pause, stores_offline, stores_online, stop_service, start_service)
+       = did you mean `stop_service`? (choices: rate, speed, pause, stores_offline, stores_online, stop_service, start_service, break, mend)
     ");
 }
 
@@ -397,6 +397,103 @@ fn every_cut_and_every_lost_byte_of_a_scenario_is_an_error_or_a_scenario_and_nev
                 error.line >= 1 && error.column >= 1 && !error.message.is_empty(),
                 "{error:?}"
             );
+        }
+    }
+}
+
+fn steps(below: &str) -> String {
+    error(&format!("steps:\n{below}"))
+}
+
+#[test]
+fn an_unknown_fault_names_the_nearest_one() {
+    for (step, line) in [
+        ("  - {at: 1s, do: {break: inventry-killed}}\n", 5),
+        (
+            "  - {at: 1s, do: {break: late}}\n  - {at: 2s, do: {mend: lated}}\n",
+            6,
+        ),
+        ("  - at: 1s\n    do: {break: {fault: node-loss, node: 2}}\n", 6),
+    ] {
+        let text = steps(step);
+        assert!(text.starts_with(&format!("demo.yaml:{line}:")), "{text}");
+        assert!(text.contains("did you mean `"), "{text}");
+    }
+    let text = steps("  - {at: 1s, do: {break: inventry-killed}}\n");
+    assert!(text.contains("did you mean `inventory-killed`?"), "{text}");
+    let text = steps("  - at: 1s\n    do: {break: {fault: node-lost, nod: 2}}\n");
+    assert!(text.contains("did you mean `node`?"), "{text}");
+}
+
+#[test]
+fn a_fault_that_cannot_be_is_refused_where_it_stands() {
+    let broken = "  - {at: 1s, do: {break: node-lost}}\n";
+    for (below, line, expected) in [
+        (
+            "  - {at: 1s, do: {mend: late}}\n".to_owned(),
+            5, "late is not broken here",
+        ),
+        (
+            "  - {at: 1s, do: {mend: all}}\n".to_owned(),
+            5, "nothing is broken here",
+        ),
+        (
+            broken.to_owned(),
+            5, "node-lost is never mended, so the view cannot become right",
+        ),
+        (
+            format!("{broken}{broken}"),
+            6, "node-lost is broken already",
+        ),
+        (
+            "  - {at: 1s, do: {break: {fault: node-lost, node: 4}}}\n".to_owned(),
+            5, "there is no node 4: the embedded broker has 3",
+        ),
+        (
+            "  - {at: 1s, do: {break: {fault: data-centre-lost, data_centre: 4}}}\n".to_owned(),
+            5, "there is no data centre 4: this world has 3",
+        ),
+        (
+            "  - {at: 1s, do: {break: {fault: late, node: 1}}}\n".to_owned(),
+            5, "`node` means nothing to late",
+        ),
+        (
+            "  - {at: 1s, do: {break: {fault: late, one_in: 0}}}\n".to_owned(),
+            5, "`one_in` is 0: it must be 1 to 1000000",
+        ),
+        (
+            "  - {at: 1s, do: {break: {fault: instance-joins, service: mq-source}}}\n".to_owned(),
+            5, "mq-source is in no consumer group, so instance-joins cannot hit it",
+        ),
+        (
+            "  - {at: 1s, do: {break: disk-full}}\n".to_owned(),
+            5, "disk-full is no step: nothing is written before the end",
+        ),
+        (
+            "  - {at: 1s, do: {stop_service: inventory}}\n  - {at: 2s, do: {break: inventory-zombie}}\n"
+                .to_owned(),
+            6, "inventory does not run here, so inventory-zombie cannot hit it",
+        ),
+        (
+            "  - {at: 1s, do: break}\n".to_owned(),
+            5, "`break` needs a value",
+        ),
+    ] {
+        let text = steps(&below);
+        assert!(text.starts_with(&format!("demo.yaml:{line}:")), "{below}{text}");
+        assert!(text.lines().next().is_some_and(|first| first.ends_with(expected)), "{below}{text}");
+    }
+}
+
+#[test]
+fn every_fault_can_be_broken_and_mended_by_its_name() {
+    for info in &scenario::FAULTS {
+        if info.fault.is_step() {
+            let name = info.name;
+            let all = format!(
+                "  - {{at: 1s, do: {{break: {name}}}}}\n  - {{at: 2s, do: {{mend: {name}}}}}\n  - {{at: 3s, do: {{break: {{fault: {name}}}}}}}\n  - {{at: 4s, do: {{mend: all}}}}\n"
+            );
+            assert_eq!(steps(&all), "ok", "{name}");
         }
     }
 }

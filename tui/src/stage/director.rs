@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use scenario::{
-    Action, Expectation, ItemNumber, Rate, Scenario, Selector, ServiceName, SimOffset, Speed, StoreNumber,
+    Action, Break, Expectation, ItemNumber, Mend, Rate, Scenario, Selector, ServiceName, SimOffset, Speed, StoreNumber,
 };
 
 use crate::snapshot::ExpectationView;
@@ -21,6 +21,8 @@ pub enum Order {
     Online(Selector),
     Stop(ServiceName),
     Start(ServiceName),
+    Break(Break),
+    Mend(Mend),
 }
 
 /// What the audit and the counters know.
@@ -123,6 +125,8 @@ impl Director {
             Action::StoresOnline(selector) => Order::Online(selector),
             Action::StopService(name) => Order::Stop(name),
             Action::StartService(name) => Order::Start(name),
+            Action::Break(what) => Order::Break(what),
+            Action::Mend(what) => Order::Mend(what),
         }));
         self.expect(now, step.expect, false, pauses, facts);
         self.paused |= pauses;

@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use backbone::amqp::{AmqpOptions, QueueSender, Secret};
@@ -27,7 +28,8 @@ pub struct Servers {
 }
 
 impl Servers {
-    pub async fn start(args: &RunArgs) -> Result<Self> {
+    /// The session time-out is that of the embedded broker's clients.
+    pub async fn start(args: &RunArgs, session_timeout: Duration) -> Result<Self> {
         let broker = match &args.kafka {
             Some(_) => None,
             None => Some(
@@ -48,7 +50,11 @@ impl Servers {
                     .context("the embedded queue cannot start")?,
             ),
         };
-        let kafka_settings = kafka_settings()?;
+        let kafka_settings = if broker.is_some() {
+            within_a_session(session_timeout)
+        } else {
+            kafka_settings()?
+        };
         let backbone = connect(args.kafka.as_deref(), broker.as_ref(), kafka_settings.clone()).await?;
         if args.fresh {
             backbone
@@ -87,6 +93,16 @@ impl Servers {
         })
     }
 
+    /// The embedded broker, if the run stands on it.
+    pub const fn broker(&self) -> Option<&Broker> {
+        self.broker.as_ref()
+    }
+
+    /// The embedded queue, if the run stands on it.
+    pub const fn queue(&self) -> Option<&QueueServer> {
+        self.queue.as_ref()
+    }
+
     /// Bytes of log that the embedded broker holds.
     pub fn broker_bytes(&self) -> u64 {
         self.broker
@@ -114,6 +130,20 @@ impl Servers {
             broker.shutdown().await;
         }
     }
+}
+
+/// Nothing that a client waits for takes longer than its session; what a lost owner has in flight dies before.
+fn within_a_session(timeout: Duration) -> Vec<(String, String)> {
+    let ms = timeout.as_millis();
+    [
+        ("session.timeout.ms", ms),
+        ("heartbeat.interval.ms", (ms / 6).min(2_000)),
+        ("message.timeout.ms", ms * 8 / 10),
+        ("socket.timeout.ms", ms * 4 / 10),
+        ("request.timeout.ms", ms / 3),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_string()))
+    .to_vec()
 }
 
 /// Connects to an outside cluster for a service that runs as a process, or for `tap`.
@@ -151,7 +181,7 @@ async fn connect(
         (None, Some(broker)) => BackboneOptions {
             bootstrap: broker.bootstrap(),
             label: "embedded stand-in, no Kafka figures".to_owned(),
-            settings: Vec::new(),
+            settings,
             compress: false,
         },
         (None, None) => bail!("neither an address nor an embedded broker"),

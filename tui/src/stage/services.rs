@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use backbone::Backbone;
@@ -66,24 +67,52 @@ impl Counters {
     }
 }
 
-struct Running {
+/// An instance of a service, from its start to its end.
+struct Instance {
+    number: u32,
     cancel: CancellationToken,
     kill: CancellationToken,
     ended: oneshot::Receiver<()>,
 }
 
-/// A service that ended by itself, and why.
-pub type Failure = (ServiceName, String);
+/// How an instance is told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It finishes what it has begun.
+    Graceful,
+    /// It finishes nothing, as far as a thread can be killed.
+    Abrupt,
+}
+
+impl Instance {
+    fn end(&self, ending: Ending) {
+        if ending == Ending::Abrupt {
+            self.kill.cancel();
+        }
+        self.cancel.cancel();
+    }
+}
+
+/// How long an end is waited for before others go on; what has not ended by then still does.
+const END_WAIT: Duration = Duration::from_secs(3);
+
+/// An instance that ended by itself: which of what, and why.
+pub type Failure = (ServiceName, u32, String);
 
 pub struct Services {
     backbone: Backbone,
     amqp: AmqpOptions,
     warehouses: Vec<LocationId>,
     sabotage: Option<Sabotage>,
-    flush_min: std::time::Duration,
+    flush_min: Duration,
     pub counters: Counters,
-    running: BTreeMap<&'static str, Running>,
-    failed: BTreeMap<&'static str, String>,
+    /// Oldest first.
+    running: BTreeMap<ServiceName, Vec<Instance>>,
+    /// Told to end, and not waited for.
+    leaving: Vec<Instance>,
+    failed: BTreeMap<ServiceName, String>,
+    /// Instances started, ever: no two have the same number.
+    started: u32,
     /// As in the inventory's configuration.
     pub image_every: Option<u64>,
     /// They are processes of their own: nothing is started here, and nothing counted.
@@ -99,7 +128,7 @@ impl Services {
         amqp: AmqpOptions,
         warehouses: Vec<LocationId>,
         sabotage: Option<Sabotage>,
-        flush_min: std::time::Duration,
+        flush_min: Duration,
         failures: mpsc::UnboundedSender<Failure>,
     ) -> Self {
         Self {
@@ -110,6 +139,8 @@ impl Services {
             flush_min,
             counters: Counters::default(),
             running: BTreeMap::new(),
+            leaving: Vec::new(),
+            started: 0,
             failed: BTreeMap::new(),
             image_every: inventory::Config::default().image_every,
             outside: false,
@@ -132,30 +163,75 @@ impl Services {
     }
 
     pub fn state(&self, name: ServiceName) -> ServiceState {
-        if self.failed.contains_key(name.as_str()) {
-            ServiceState::Failed
-        } else if self.outside || self.running.contains_key(name.as_str()) {
+        if self.outside || self.instances(name) > 0 {
             ServiceState::Up
+        } else if self.failed.contains_key(&name) {
+            ServiceState::Failed
         } else {
             ServiceState::Stopped
         }
     }
 
-    pub fn note_failure(&mut self, name: ServiceName, reason: String) {
-        self.running.remove(name.as_str());
-        self.failed.insert(name.as_str(), reason);
+    pub fn instances(&self, name: ServiceName) -> usize {
+        self.running.get(&name).map_or(0, Vec::len)
     }
 
+    /// The number of the instance that has run for longest.
+    pub fn oldest(&self, name: ServiceName) -> Option<u32> {
+        Some(self.running.get(&name)?.first()?.number)
+    }
+
+    pub fn note_failure(&mut self, name: ServiceName, number: u32, reason: String) {
+        if let Some(running) = self.running.get_mut(&name) {
+            let before = running.len();
+            running.retain(|instance| instance.number != number);
+            if running.len() == before {
+                // It was told to end anyway.
+                return;
+            }
+        }
+        self.failed.insert(name, reason);
+    }
+
+    /// What the clients of an instance call themselves, each perhaps with a dash and more behind it.
+    pub fn clients(name: ServiceName, number: u32) -> Vec<String> {
+        match name {
+            ServiceName::StoreGateway | ServiceName::MqSource => vec![name.to_string()],
+            ServiceName::Normaliser => vec![format!("normaliser-{number}")],
+            ServiceName::Inventory => ["store-inventory", "store-inventory-restore", "item-inventory"]
+                .map(|client| format!("{client}-{number}"))
+                .to_vec(),
+        }
+    }
+
+    /// The consumer groups that its instances share work in.
+    pub const fn groups(name: ServiceName) -> &'static [&'static str] {
+        match name {
+            ServiceName::StoreGateway | ServiceName::MqSource => &[],
+            ServiceName::Normaliser => &[normaliser::GROUP],
+            ServiceName::Inventory => &[inventory::GROUP, inventory::ITEM_GROUP],
+        }
+    }
+
+    /// Starts a service that does not run.
     pub async fn start(&mut self, name: ServiceName) -> Result<()> {
-        if self.running.contains_key(name.as_str()) {
+        if self.instances(name) > 0 {
             return Ok(());
         }
-        self.failed.remove(name.as_str());
+        self.start_instance(name).await.map(drop)
+    }
+
+    /// Starts one more instance and gives its number. Only services that share their work in a group can have several.
+    pub async fn start_instance(&mut self, name: ServiceName) -> Result<u32> {
+        self.started += 1;
+        let number = self.started;
+        self.failed.remove(&name);
         let cancel = CancellationToken::new();
         let kill = CancellationToken::new();
         let (done, ended) = oneshot::channel();
         let report = Report {
             name,
+            number,
             failures: self.failures.clone(),
             is_open: true,
             _done: done,
@@ -202,6 +278,8 @@ impl Services {
             }
             ServiceName::Normaliser => {
                 let config = normaliser::Config {
+                    client_id: format!("normaliser-{number}"),
+                    kill: kill.clone(),
                     sabotage: self.sabotage,
                     counters: Arc::clone(&self.counters.normaliser),
                     ..normaliser::Config::default()
@@ -214,6 +292,7 @@ impl Services {
             }
             ServiceName::Inventory => {
                 let config = inventory::Config {
+                    instance: number.to_string(),
                     sabotage: self.sabotage,
                     flush_min: self.flush_min,
                     image_every: self.image_every,
@@ -228,27 +307,62 @@ impl Services {
                     .context("the inventory's thread")?;
             }
         }
-        self.running
-            .insert(name.as_str(), Running { cancel, kill, ended });
-        Ok(())
+        self.running.entry(name).or_default().push(Instance {
+            number,
+            cancel,
+            kill,
+            ended,
+        });
+        Ok(number)
     }
 
-    /// Ends a service; `abrupt`: without letting it finish anything, as far as a thread can be killed.
-    pub async fn stop(&mut self, name: ServiceName, abrupt: bool) {
-        let Some(running) = self.running.remove(name.as_str()) else {
-            return;
-        };
-        if abrupt {
-            running.kill.cancel();
+    /// Ends all instances of a service, and says how many there were.
+    pub async fn stop(&mut self, name: ServiceName, ending: Ending) -> usize {
+        let instances = self.running.remove(&name).unwrap_or_default();
+        let count = instances.len();
+        for instance in &instances {
+            instance.end(ending);
         }
-        running.cancel.cancel();
+        for instance in instances {
+            self.await_end(instance).await;
+        }
+        count
+    }
+
+    async fn await_end(&mut self, mut instance: Instance) {
         // The sender is dropped in either case when the service has ended.
-        let _ = running.ended.await;
+        if tokio::time::timeout(END_WAIT, &mut instance.ended).await.is_err() {
+            self.leaving.push(instance);
+        }
+    }
+
+    /// Ends one instance; false: it does not run.
+    pub async fn stop_instance(&mut self, name: ServiceName, number: u32, ending: Ending) -> bool {
+        let running = self.running.entry(name).or_default();
+        let Some(index) = running.iter().position(|instance| instance.number == number) else {
+            return false;
+        };
+        let instance = running.remove(index);
+        instance.end(ending);
+        if ending == Ending::Abrupt {
+            self.await_end(instance).await;
+        } else {
+            self.leaving.push(instance);
+        }
+        self.leaving.retain_mut(|one| one.ended.try_recv() == Err(oneshot::error::TryRecvError::Empty));
+        true
     }
 
     pub async fn stop_all(&mut self) {
         for name in ServiceName::ALL {
-            self.stop(name, false).await;
+            let instances = self.running.remove(&name).unwrap_or_default();
+            instances.iter().for_each(|instance| instance.end(Ending::Graceful));
+            for instance in instances {
+                let _ = instance.ended.await;
+            }
+        }
+        for instance in std::mem::take(&mut self.leaving) {
+            let _ = instance.ended.await;
         }
     }
 }
@@ -256,6 +370,7 @@ impl Services {
 /// Tells how a service ended.
 struct Report {
     name: ServiceName,
+    number: u32,
     failures: mpsc::UnboundedSender<Failure>,
     /// Cleared when it was told.
     is_open: bool,
@@ -267,7 +382,7 @@ impl Report {
         self.is_open = false;
         if let Err(error) = result {
             // The stage that would hear it may have ended first.
-            let _ = self.failures.send((self.name, error.to_string()));
+            let _ = self.failures.send((self.name, self.number, error.to_string()));
         }
     }
 }
@@ -277,6 +392,7 @@ impl Drop for Report {
         if self.is_open {
             let _ = self.failures.send((
                 self.name,
+                self.number,
                 "it panicked; its message went to the standard error".into(),
             ));
         }

@@ -244,7 +244,7 @@ fn rule_of_a_client_is_for_those_who_name_themselves_so() {
     let other = faults.add(Fault::new(Effect::Disconnect(Moment::Before)).client("ra"));
     assert_eq!(list_offset(&mut leader, &topic, 0, -1).1, 0);
     let own = faults.add(Fault::new(Effect::Silence(Moment::Before)).client("raw"));
-    leader.send(2, &produce_request(&topic, 0, -1, &batch(&["never"], NOBODY)));
+    leader.send(9, &produce_request(&topic, 0, -1, &batch(&["never"], NOBODY)));
     crate::support::eventually("it is silenced", || (faults.hits(own) == 1).then_some(()));
     assert_eq!(faults.hits(other), 0);
 }
@@ -252,6 +252,7 @@ fn rule_of_a_client_is_for_those_who_name_themselves_so() {
 #[test]
 fn group_tells_its_generation_and_whom_it_has_put_out() {
     let target = start();
+    let topic = target.topic(1, &[]);
     let broker = target.broker();
     assert_eq!(broker.group("silent"), None);
     let mut member = RawMember::new(&target, "silent");
@@ -259,6 +260,8 @@ fn group_tells_its_generation_and_whom_it_has_put_out() {
     member.join();
     let me = member.id.clone();
     member.sync(&[(me, b"everything")]);
+    // A group without members and offsets would be forgotten.
+    member.commit(&topic, 0, 5);
     let stats = broker.group("silent").unwrap();
     assert_eq!((stats.generation, stats.members, stats.expired), (1, 1, 0));
     // From here on it sends nothing more.

@@ -1,5 +1,6 @@
 //! Rules between the keys of a scenario: what is well-formed and yet impossible.
 
+mod faults;
 mod steps;
 
 use std::ops::RangeInclusive;
@@ -30,6 +31,10 @@ const EVENTS_MAX: u64 = 10_000;
 const FLUSH_MS: RangeInclusive<u64> = 50..=5_000;
 const UPLOAD_MS: RangeInclusive<u64> = 10..=5_000;
 const MARK_MS: RangeInclusive<u64> = 500..=60_000;
+
+const SESSION_MS: RangeInclusive<u64> = 3_000..=60_000;
+/// There are six partitions to share.
+const INSTANCES_MAX: u64 = 4;
 
 type Check = Result<(), Problem>;
 
@@ -68,7 +73,15 @@ fn words(scenario: &Scenario) -> Check {
     let services = &scenario.services;
     interval("flush_interval", services.flush_interval, FLUSH_MS, "100ms")?;
     interval("upload_interval", services.upload_interval, UPLOAD_MS, "100ms")?;
-    interval("mark_interval", services.mark_interval, MARK_MS, "5s")
+    interval("mark_interval", services.mark_interval, MARK_MS, "5s")?;
+    interval("session_timeout", services.session_timeout, SESSION_MS, "15s")?;
+    within(
+        &[Key("services"), Key("instances")],
+        "instances",
+        services.instances.into(),
+        1,
+        INSTANCES_MAX,
+    )
 }
 
 fn interval(name: &'static str, value: WallTime, range: RangeInclusive<u64>, default: &'static str) -> Check {

@@ -1,5 +1,6 @@
 //! Rules of the timeline: steps in the order of time, and whatever is broken is mended again.
 
+use super::faults::Broken;
 use super::{Check, expectations, no_store, problem, rate, within};
 use crate::locate::Part::{self, Index, Key};
 use crate::names::ServiceName;
@@ -55,6 +56,7 @@ struct State {
     /// The last step that took stores offline, until some come back.
     offline: Option<usize>,
     any_offline: bool,
+    broken: Broken,
 }
 
 impl State {
@@ -119,6 +121,17 @@ impl State {
                 self.any_offline = *which != Selector::All;
                 selector(scenario, &inner("stores_online"), which)
             }
+            Action::Break(what) => {
+                let is_stopped = |name| self.stopped.iter().any(|(stopped, _)| *stopped == name);
+                self.broken
+                    .breaks(scenario, index, what, &inner("break"), is_stopped)
+            }
+            Action::Mend(what) => self.broken.mends(*what, &inner("mend")),
+            Action::StopService(name) if self.broken.is_down(*name) => problem(
+                path,
+                format!("{name} is killed already"),
+                "mend that in a step between",
+            ),
             Action::StopService(name) if self.stopped.iter().any(|(stopped, _)| stopped == name) => problem(
                 path,
                 format!("{name} is stopped already"),
@@ -157,12 +170,12 @@ impl State {
                 "these stores never come back, so the view cannot become right",
                 "add a step with `do: {stores_online: all}`",
             ),
-            None => Ok(()),
+            None => self.broken.mended(),
         }
     }
 }
 
-fn selector(scenario: &Scenario, path: &[Part], which: &Selector) -> Check {
+pub(super) fn selector(scenario: &Scenario, path: &[Part], which: &Selector) -> Check {
     let inner = |key| [path, &[Key(key)]].concat();
     match which {
         Selector::Names(names) if names.is_empty() => problem(
