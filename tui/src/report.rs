@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::snapshot::{ExpectationView, FreshnessView, VerdictView};
+use crate::snapshot::{ExpectationView, FaultView, FreshnessView, VerdictView};
 use crate::stage::{SabotageView, StagesDigest};
 
 /// Raised when a field changes its meaning or goes away.
@@ -29,6 +29,10 @@ pub struct Report {
     pub sabotage: Option<SabotageView>,
     pub dead_letters: DeadLetters,
     pub expectations: Vec<ExpectationView>,
+    /// What was broken, oldest first.
+    pub faults: Vec<FaultView>,
+    /// What the inventory had to do for its state.
+    pub state: State,
     pub resources: Resources,
     pub warnings: Vec<String>,
     pub verdict: VerdictView,
@@ -134,6 +138,18 @@ pub struct DeadLetters {
     pub by_class: BTreeMap<String, u64>,
 }
 
+/// What the inventory had to do for its state.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct State {
+    pub restores: u64,
+    /// Keys that an older owner wrote late, and that were written over.
+    pub zombie_writes_repaired: u64,
+    pub partitions_rebuilt: u64,
+    /// Partitions that cannot be known at the end.
+    pub partitions_unknown: u64,
+    pub recoveries: u64,
+}
+
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Resources {
     pub cpu_seconds: f64,
@@ -234,6 +250,8 @@ mod tests {
             sabotage: None,
             dead_letters: DeadLetters::default(),
             expectations: Vec::new(),
+            faults: Vec::new(),
+            state: State::default(),
             resources: Resources::default(),
             warnings: Vec::new(),
             verdict: VerdictView {

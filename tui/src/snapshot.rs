@@ -191,6 +191,19 @@ pub struct ExpectationView {
     pub detail: String,
 }
 
+/// A fault from when it broke; times in seconds since the run began.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FaultView {
+    pub name: &'static str,
+    pub broken_at_s: f64,
+    /// `None`: it is broken.
+    pub mended_at_s: Option<f64>,
+    /// From when it was mended until everything that had happened by then was in the view.
+    pub converged_after_s: Option<f64>,
+    /// How often it happened, by the counter of the thing that was hit.
+    pub hits: u64,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct VerdictView {
     pub outcome: Outcome,
@@ -235,6 +248,8 @@ pub struct Snapshot {
     pub proof: ProofView,
     pub resources: ResourcesView,
     pub expectations: Vec<ExpectationView>,
+    /// What is broken and what was, oldest first.
+    pub faults: Vec<FaultView>,
     pub verdict: Option<VerdictView>,
     /// Something that needs attention now, such as `normaliser failed: …`.
     pub alert: Option<String>,
@@ -246,6 +261,8 @@ pub enum Command {
     TogglePause,
     Faster,
     Slower,
+    Break(scenario::Fault),
+    Mend(scenario::Mend),
     /// The presenter wants to leave: drain, sum up, end.
     Quit,
 }

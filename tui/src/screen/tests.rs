@@ -118,6 +118,7 @@ fn running() -> Snapshot {
                 detail: String::new(),
             },
         ],
+        faults: Vec::new(),
         verdict: None,
         alert: None,
     }

@@ -7,6 +7,7 @@ mod damage;
 mod digests;
 mod director;
 mod facts;
+mod faults;
 mod lags;
 mod outside;
 mod rates;

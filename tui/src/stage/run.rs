@@ -8,7 +8,7 @@ use audit::{Audit, AuditConfig, AuditSnapshot};
 use contracts::ids::{LocationId, TimeMs};
 use ledger::Ledger;
 use load::{Load, Pace};
-use scenario::{Selector, ServiceName, SimOffset, Stop};
+use scenario::{Break, Mend, Selector, ServiceName, SimOffset, Stop};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use world::World;
@@ -16,15 +16,16 @@ use world::events::Place;
 
 use super::director::{Director, Order};
 use super::facts::{Known, Marks};
+use super::faults::{self, Faults, Scene};
 use super::lags::Lags;
 use super::outside;
 use super::servers::Servers;
-use super::services::{Failure, Handled, Services};
+use super::services::{Ending, Failure, Handled, Services};
 use super::verdict;
 use super::view::{Sources, View};
 use crate::cli::RunArgs;
 use crate::snapshot::{
-    Command, Flow, FreshnessView, Outcome, PaceView, Phase, ProofView, ResourcesView, Snapshot, VerdictView,
+    Command, FaultView, Flow, FreshnessView, Outcome, PaceView, Phase, ProofView, ResourcesView, Snapshot, VerdictView,
 };
 use crate::world_of::{self, Chosen};
 
@@ -98,6 +99,7 @@ fn base(chosen: &Chosen, args: &RunArgs) -> Snapshot {
         proof: ProofView::default(),
         resources: ResourcesView::default(),
         expectations: Vec::new(),
+        faults: Vec::new(),
         verdict: None,
         alert: None,
     }
@@ -138,6 +140,8 @@ impl Stage {
         let started_at = std::time::SystemTime::now();
         let scenario = self.chosen.scenario.clone();
         let outside = outside::gateway(&self.args, &scenario)?;
+        faults::refuse(&self.args, &scenario)?;
+        let session_timeout = scenario.services.session_timeout.as_duration();
         let world = tokio::task::spawn_blocking(move || -> Result<Ready> {
             let world = world_of::build(&scenario)?;
             let ledger = Arc::new(Ledger::new(&world.assortments()));
@@ -150,7 +154,7 @@ impl Stage {
                 skus,
             })
         });
-        let servers = Servers::start(&self.args).await?;
+        let servers = Servers::start(&self.args, session_timeout).await?;
         let ready = world.await.context("the world")??;
         let result = self.play(&servers, ready, outside, started_at).await;
         servers.shutdown().await;
@@ -219,6 +223,10 @@ impl Stage {
             for name in ServiceName::ALL {
                 services.start(name).await?;
             }
+            for _ in 1..scenario.services.instances {
+                services.start_instance(ServiceName::Normaliser).await?;
+                services.start_instance(ServiceName::Inventory).await?;
+            }
             services
                 .gateway_address()
                 .context("the gateway listens")?
@@ -259,6 +267,7 @@ impl Stage {
             view: View::new(base, &places),
             director: Director::new(scenario),
             marks: Marks::default(),
+            faults: Faults::default(),
             chosen,
             args,
             commands,
@@ -289,6 +298,7 @@ pub struct Run<'a> {
     pub view: View,
     pub director: Director,
     marks: Marks,
+    faults: Faults,
     pub chosen: Chosen,
     pub args: RunArgs,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -335,16 +345,19 @@ impl Run<'_> {
     async fn tick(&mut self, phase: Phase) -> Arc<AuditSnapshot> {
         tokio::time::sleep(TICK).await;
         while let Ok(command) = self.commands.try_recv() {
-            self.obey(&command);
+            self.obey(&command).await;
         }
         if self.cancel.is_cancelled() && !self.interrupted {
             self.interrupt();
         }
-        while let Ok((name, reason)) = self.failed.try_recv() {
+        while let Ok((name, number, reason)) = self.failed.try_recv() {
             self.view.set_alert(Some(format!("{name} failed: {reason}")));
-            self.services.note_failure(name, reason);
+            self.services.note_failure(name, number, reason);
         }
+        self.let_faults_happen().await;
         let audit = self.audit.snapshot();
+        let faults = self.fault_views();
+        self.view.set_faults(faults);
         let snapshot = self.view.make(
             phase,
             &Sources {
@@ -371,8 +384,10 @@ impl Run<'_> {
         self.load.stop();
     }
 
-    fn obey(&mut self, command: &Command) {
+    async fn obey(&mut self, command: &Command) {
         match command {
+            Command::Break(fault) => self.break_it(&Break::from(*fault)).await,
+            Command::Mend(what) => self.mend(*what).await,
             Command::TogglePause => self.pause(!self.paused),
             Command::Faster => self.scale_pace(2.0),
             Command::Slower => self.scale_pace(0.5),
@@ -425,7 +440,11 @@ impl Run<'_> {
                 Order::Resume => self.pause(false),
                 Order::Offline(selector) => self.set_offline(&selector, true),
                 Order::Online(selector) => self.set_offline(&selector, false),
-                Order::Stop(name) => self.services.stop(name, true).await,
+                Order::Break(what) => self.break_it(&what).await,
+                Order::Mend(what) => self.mend(what).await,
+                Order::Stop(name) => {
+                    self.services.stop(name, Ending::Abrupt).await;
+                }
                 Order::Start(name) => {
                     if let Err(error) = self.services.start(name).await {
                         self.view
@@ -434,6 +453,51 @@ impl Run<'_> {
                 }
             }
         }
+    }
+
+    /// The faults, and what they act on.
+    fn scene(&mut self) -> (&mut Faults, Scene<'_>, &Audit, Duration) {
+        let scene = Scene {
+            servers: self.servers,
+            services: &mut self.services,
+            load: &self.load,
+            places: &self.places,
+            seed: self.chosen.scenario.seed,
+        };
+        (&mut self.faults, scene, &self.audit, self.started.elapsed())
+    }
+
+    async fn break_it(&mut self, what: &Break) {
+        let fault = what.fault;
+        let broken = match faults::impossible(fault, &self.args) {
+            Some(reason) => Err(reason),
+            None => {
+                let (faults, mut scene, _, now) = self.scene();
+                faults.break_it(what, now, &mut scene).await
+            }
+        };
+        if let Err(reason) = broken {
+            self.view.set_alert(Some(format!("{fault} does not break: {reason}")));
+        }
+    }
+
+    async fn mend(&mut self, what: Mend) {
+        let (faults, mut scene, audit, now) = self.scene();
+        if let Err(reason) = faults.mend(what, now, &mut scene, audit).await {
+            self.view.set_alert(Some(reason));
+        }
+    }
+
+    async fn let_faults_happen(&mut self) {
+        let (faults, mut scene, audit, now) = self.scene();
+        if let Err(reason) = faults.tick(now, &mut scene, audit).await {
+            self.view.set_alert(Some(reason));
+        }
+    }
+
+    pub fn fault_views(&mut self) -> Vec<FaultView> {
+        let (faults, scene, ..) = self.scene();
+        faults.view(&scene)
     }
 
     fn set_offline(&mut self, selector: &Selector, offline: bool) {
@@ -519,6 +583,7 @@ impl Run<'_> {
     /// Until everything that was sent has arrived, or nothing moves any more.
     async fn drain(&mut self) -> bool {
         self.set_offline(&Selector::All, false);
+        self.mend(Mend::All).await;
         let mut last = (0, 0, 0);
         let mut moved = Instant::now();
         let mut rounds = None;
@@ -577,6 +642,8 @@ impl Run<'_> {
     }
 
     pub fn publish_end(&mut self, audit: &AuditSnapshot, proof: ProofView, verdict: VerdictView) -> Snapshot {
+        let faults = self.fault_views();
+        self.view.set_faults(faults);
         let sources = Sources {
             load: Some(&self.load),
             services: &self.services,

@@ -16,7 +16,7 @@ use super::view::freshness_view;
 use crate::format::count;
 use crate::report::{
     Amount, Amounts, AuditView, DeadLetters, DivergingCell, Pacing, Report, Resources, Run as RunOf,
-    SCHEMA_VERSION,
+    SCHEMA_VERSION, State,
 };
 use crate::resources;
 use crate::snapshot::{Outcome, ProofView, Snapshot, VerdictView};
@@ -171,6 +171,18 @@ fn digests(run: &Run<'_>, report: &AuditReport) -> StagesDigest {
         view_less_truth: &report.view_less_truth,
         view_unexplained_cells: report.unexplained_cells,
     })
+}
+
+fn state(run: &Run<'_>) -> State {
+    let inventory = &run.services.counters.inventory;
+    let get = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+    State {
+        restores: get(&inventory.restores),
+        zombie_writes_repaired: get(&inventory.zombie_writes_repaired),
+        partitions_rebuilt: get(&inventory.partitions_rebuilt),
+        partitions_unknown: get(&inventory.partitions_unknown),
+        recoveries: get(&inventory.recoveries),
+    }
 }
 
 /// What was planted, and how much of it the audit found.
@@ -520,6 +532,8 @@ fn written(
             by_class,
         },
         expectations: snapshot.expectations.clone(),
+        faults: snapshot.faults.clone(),
+        state: state(run),
         resources: Resources {
             cpu_seconds: used.cpu_seconds,
             cpu_seconds_per_million_transactions: (transactions > 0)

@@ -14,7 +14,7 @@ use super::rates::{History, Rate};
 use super::services::{Handled, Services};
 use crate::resources::Meter;
 use crate::snapshot::{
-    Counts, Flow, FreshnessView, LocationIdView, PaceView, Phase, PlaceState, PlaceView, ProofView,
+    Counts, FaultView, Flow, FreshnessView, LocationIdView, PaceView, Phase, PlaceState, PlaceView, ProofView,
     ResourcesView, ServiceState, Snapshot, StageView, VerdictView,
 };
 
@@ -235,8 +235,16 @@ impl View {
                 String::new()
             },
             String::new(),
-            format!("{} articles known", normalised.articles),
-            inventory_note(inventory),
+            instances(
+                sources.services,
+                ServiceName::Normaliser,
+                format!("{} articles known", normalised.articles),
+            ),
+            instances(
+                sources.services,
+                ServiceName::Inventory,
+                inventory_note(inventory),
+            ),
             String::new(),
         ];
         snapshot.stages = PARTS
@@ -316,6 +324,10 @@ impl View {
         self.base.pace = pace;
     }
 
+    pub fn set_faults(&mut self, faults: Vec<FaultView>) {
+        self.base.faults = faults;
+    }
+
     pub fn set_alert(&mut self, alert: Option<String>) {
         self.base.alert = alert;
     }
@@ -329,6 +341,15 @@ pub fn freshness_view(quantiles: &audit::Quantiles) -> FreshnessView {
         p999: quantiles.p999,
         max: quantiles.max,
         count: quantiles.count,
+    }
+}
+
+/// A note, with the number of instances before it where that is not one.
+fn instances(services: &Services, name: ServiceName, note: String) -> String {
+    match services.instances(name) {
+        0 | 1 => note,
+        count if note.is_empty() => format!("{count} instances"),
+        count => format!("{count} instances, {note}"),
     }
 }
 
