@@ -11,6 +11,7 @@ use contracts::ids::{LocationId, Sku};
 use ledger::{Ledger, TrueCell};
 
 use crate::claims::Claims;
+use crate::completeness::{CompletenessTotals, PlaceCompleteness};
 use crate::decode::{self, CellRecord, ItemRecord, Key, ViewCell};
 use crate::findings::Findings;
 use crate::freshness::{Freshness, FreshnessHistogram};
@@ -269,6 +270,7 @@ impl Comparison {
             in_transit_view: sums.stock.in_transit,
             in_transit_truth: self.in_transit_truth,
             records: self.records,
+            completeness: self.completeness(),
             freshness: self.freshness.window().quantiles(),
             freshness_period: self.freshness.period().quantiles(),
             freshness_total: self.freshness.whole().quantiles(),
@@ -305,6 +307,24 @@ impl Comparison {
         behind
     }
 
+    /// By the view's own word.
+    pub fn completeness(&self) -> CompletenessTotals {
+        CompletenessTotals {
+            stock_uncertain: self.view.stock_uncertain(),
+            ..self.claims.totals()
+        }
+    }
+
+    /// What the view says of a place's sources.
+    pub fn completeness_of(&self, location: LocationId) -> Option<PlaceCompleteness> {
+        self.claims.place(location)
+    }
+
+    /// The same of all places, ascending, without their sources.
+    pub fn completeness_of_places(&self) -> Vec<PlaceCompleteness> {
+        self.claims.places()
+    }
+
     /// What the view has of a cell.
     pub fn cell(&mut self, location: LocationId, sku: Sku) -> Option<&ViewCell> {
         self.settle();
@@ -324,6 +344,8 @@ impl Comparison {
         self.settle();
         let report = AuditReport {
             records: self.records,
+            completeness: self.completeness(),
+            places_incomplete: self.claims.incomplete(LISTED_MAX),
             items_compared: self.places.items() as u64,
             freshness_ms: self.freshness.whole().quantiles(),
             freshness_histogram: self.freshness_histogram(),

@@ -14,6 +14,7 @@
 
 mod claims;
 mod comparison;
+mod completeness;
 mod decode;
 mod explain;
 mod findings;
@@ -36,6 +37,7 @@ use ledger::Ledger;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 pub use comparison::{Comparison, Mark};
+pub use completeness::{CompletenessTotals, PlaceCompleteness, SourceCompleteness, SourceKnown};
 pub use decode::ViewCell;
 pub use findings::{Findings, Take};
 pub use freshness::{FRESHNESS_MS_MAX, FreshnessHistogram, Quantiles};
@@ -195,6 +197,16 @@ impl Audit {
     /// Thousandths on hand over all places, by the article's own record.
     pub fn view_of_item(&self, sku: Sku) -> Option<i64> {
         self.shared.comparison.lock().item_on_hand(sku)
+    }
+
+    /// What the view says of a place's sources; `None`: nothing.
+    pub fn completeness(&self, location: LocationId) -> Option<PlaceCompleteness> {
+        self.shared.comparison.lock().completeness_of(location)
+    }
+
+    /// The same of all places that it has a word of, ascending, without their sources.
+    pub fn completeness_of_places(&self) -> Vec<PlaceCompleteness> {
+        self.shared.comparison.lock().completeness_of_places()
     }
 
     /// How far each partition has been read.

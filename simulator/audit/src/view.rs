@@ -275,6 +275,12 @@ impl View {
         self.items[item].as_ref()
     }
 
+    /// Over the totals of all articles.
+    pub fn stock_uncertain(&self) -> i64 {
+        let uncertain = self.items.iter().flatten().map(|item| item.uncertain);
+        uncertain.fold(0, i64::wrapping_add)
+    }
+
     pub fn states(&self) -> &[PlaceState] {
         &self.states
     }

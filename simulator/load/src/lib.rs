@@ -5,13 +5,17 @@
 //! behind them.
 
 mod counters;
+mod held;
 mod journal;
+mod marks;
 mod pace;
 mod queue;
 mod release;
 mod source_fault;
+mod sources;
 mod upload;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
@@ -20,7 +24,7 @@ use std::time::Duration;
 
 use backbone::amqp::AmqpOptions;
 use backbone::{Backbone, BackboneError};
-use contracts::ids::{LocationId, TimeMs};
+use contracts::ids::{LocationId, TimeMs, TransactionId};
 use contracts::records::Article;
 use contracts::topics::CATALOGUE;
 use ledger::Ledger;
@@ -33,10 +37,13 @@ pub use counters::{Amount, Phase};
 pub use journal::JOURNAL_BYTES_MAX;
 pub use pace::Pace;
 pub use source_fault::{Injected, SourceFault, SourceFaultCounts};
+pub use sources::Replay;
 
 use counters::Counters;
 use journal::Journals;
+use marks::Marks;
 use release::Release;
+use sources::Sources;
 use upload::Uploader;
 
 /// When the load ends by itself.
@@ -78,6 +85,7 @@ pub(crate) enum Control {
     Resume,
     BeginTrading,
     Stop,
+    SourceFault(SourceFault, u32),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +112,7 @@ pub struct Snapshot {
     pub opening_queue: Amount,
     /// Acknowledged by the edges: tills, queue, scans.
     pub acknowledged: [u64; 3],
+    /// Of messages; marks are not in it.
     pub waiting_bytes: u64,
     pub retries: u64,
     pub rejected: u64,
@@ -161,6 +170,9 @@ impl Snapshot {
 pub struct Load {
     counters: Arc<Counters>,
     journals: Arc<Journals>,
+    sources: Arc<Sources>,
+    marks: Arc<Marks>,
+    ledger: Arc<Ledger>,
     stores: Arc<[LocationId]>,
     control: mpsc::Sender<Control>,
     thread: Option<thread::JoinHandle<Result<(), LoadError>>>,
@@ -197,6 +209,12 @@ impl Load {
         let counters = Arc::new(Counters::new(places.len()));
         let stores: Arc<[LocationId]> = places.iter().copied().filter(|place| place.is_store()).collect();
         let journals = Arc::new(Journals::new(places.len()));
+        let sources = Arc::new(Sources::new(world.config().seed, world.places()));
+        let marks = Arc::new(Marks {
+            sources: Arc::clone(&sources),
+            journals: Arc::clone(&journals),
+            counters: Arc::clone(&counters),
+        });
         let uploader = Arc::new(Uploader {
             gateway: config.gateway.clone(),
             stores: places.as_slice().into(),
@@ -225,9 +243,11 @@ impl Load {
         let (control, orders) = mpsc::channel();
         let release = Release {
             config,
-            ledger,
+            ledger: Arc::clone(&ledger),
             journals: Arc::clone(&journals),
             counters: Arc::clone(&counters),
+            sources: Arc::clone(&sources),
+            marks: Arc::clone(&marks),
             queues,
             control: orders,
             cancel: cancel.clone(),
@@ -241,6 +261,9 @@ impl Load {
         Ok(Self {
             counters,
             journals,
+            sources,
+            marks,
+            ledger,
             stores,
             control,
             thread: Some(thread),
@@ -275,29 +298,56 @@ impl Load {
         self.order(Control::Stop);
     }
 
+    /// Their positions; unknown ones are passed over.
+    fn positions(&self, stores: &[LocationId]) -> impl Iterator<Item = usize> {
+        stores
+            .iter()
+            .filter_map(|store| self.stores.iter().position(|known| known == store))
+    }
+
     /// Stores lose their line, or have it back. Unknown ones are passed over.
     pub fn set_offline(&self, stores: &[LocationId], offline: bool) {
-        for store in stores {
-            let Some(position) = self.stores.iter().position(|known| known == store) else {
-                continue;
-            };
+        for position in self.positions(stores) {
             if self.journals.set_offline(position, offline) {
                 let change = if offline { 1 } else { u64::MAX };
                 self.counters.offline.fetch_add(change, Ordering::Relaxed);
+                if !offline {
+                    self.marks.of_store(position);
+                }
             }
         }
     }
 
-    /// One message in so many is hit from now on; 0: none.
-    pub fn set_source_fault(&self, _fault: SourceFault, _one_in: u32) {}
+    /// One message in so many is hit from now on; 0: none. Of [`SourceFault::ClockSkew`], one till in so many.
+    ///
+    /// Which ones are hit follows from the seed and their identities, whatever the pace; when it begins and ends, from the
+    /// instant of the call.
+    pub fn set_source_fault(&self, fault: SourceFault, one_in: u32) {
+        self.order(Control::SourceFault(fault, one_in));
+    }
 
-    /// Their connections break; what was under way comes again from the journal, which they kept. Unknown ones are
-    /// passed over.
-    pub fn restart_store_servers(&self, _stores: &[LocationId]) {}
+    /// Their connections break; what was under way comes again from the journal, which they kept. A server that sends
+    /// nothing just now goes down in its next upload, when the gateway has it and before the answer is heard. Unknown
+    /// stores are passed over.
+    pub fn restart_store_servers(&self, stores: &[LocationId]) {
+        self.positions(stores)
+            .for_each(|position| self.journals.restart(position));
+    }
 
     /// What has been wrong with the sources so far.
     pub fn source_faults(&self) -> SourceFaultCounts {
-        SourceFaultCounts::default()
+        self.counters.faults.counts()
+    }
+
+    /// Numbers that sources used and lost.
+    pub fn lost_at_source(&self) -> BTreeSet<TransactionId> {
+        self.ledger.lost_at_source().iter().map(|lost| lost.id).collect()
+    }
+
+    /// Tells what became of each message of trading, for who plays the same world again up to
+    /// [`Load::released_by_place`].
+    pub fn replay(&self) -> Replay {
+        self.sources.replay()
     }
 
     pub fn is_offline(&self, position: usize) -> bool {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use contracts::digest::Digest;
+use contracts::ids::TransactionId;
 use ledger::Ledger;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
@@ -19,8 +20,12 @@ use world::World;
 use world::events::{Channel, Message, PlaceEvents, Step};
 
 use crate::counters::{Counters, Phase};
-use crate::journal::{Journals, Pending, Put};
+use crate::held::HeldBack;
+use crate::journal::{Content, Journals, Pending, Put};
+use crate::marks::Marks;
 use crate::pace::{Pace, Schedule};
+use crate::source_fault::SourceFault;
+use crate::sources::{self, Change, Fate, Sources, Switches};
 use crate::{Config, Control, LoadError};
 
 const TICK: Duration = Duration::from_millis(5);
@@ -30,6 +35,9 @@ const WAITING_BYTES_MAX: u64 = 24 << 20;
 const ENOUGH_BYTES: usize = 24 << 10;
 /// Places whose opening stock is counted at a time.
 const OPENING_PLACES: usize = 100;
+/// What is late is held back so long, and by up to [`LATE_MS_SPAN`] longer.
+const LATE_MS_MIN: u64 = 2_000;
+const LATE_MS_SPAN: u64 = 6_000;
 
 /// What comes from the thread that plays the world.
 enum Played {
@@ -60,6 +68,8 @@ pub struct Release {
     pub ledger: Arc<Ledger>,
     pub journals: Arc<Journals>,
     pub counters: Arc<Counters>,
+    pub sources: Arc<Sources>,
+    pub marks: Arc<Marks>,
     /// By place; stores have none.
     pub queues: Vec<Option<UnboundedSender<Pending>>>,
     pub control: Receiver<Control>,
@@ -79,6 +89,10 @@ struct Going {
     again: Vec<(usize, Pending)>,
     stop: bool,
     hold: bool,
+    switches: Switches,
+    held: HeldBack,
+    /// Wall milliseconds when marks began, and how many were due since.
+    marks: Option<(f64, u64)>,
 }
 
 impl Going {
@@ -92,7 +106,7 @@ impl Going {
     }
 }
 
-fn wall_ms() -> i64 {
+pub fn wall_ms() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as i64)
@@ -118,6 +132,9 @@ impl Release {
             again: Vec::new(),
             stop: false,
             hold: self.config.hold_trading,
+            switches: Switches::default(),
+            held: HeldBack::default(),
+            marks: None,
         };
         self.counters.simulated_ms.store(first, Ordering::Relaxed);
         while !going.stop {
@@ -137,22 +154,25 @@ impl Release {
             self.wait_for_room(&mut going);
         }
         self.drain(&mut going);
+        self.last_marks(&mut going);
         self.counters.set_phase(Phase::Done);
         Ok(())
     }
 
-    /// What is released and can be acknowledged: what offline stores hold cannot.
+    /// What is released and can be acknowledged: what offline stores hold, or a fault, cannot.
     fn moving_bytes(&self) -> u64 {
         self.counters
             .waiting_bytes
             .load(Ordering::Relaxed)
             .saturating_sub(self.journals.held_bytes())
+            .saturating_sub(self.counters.held_back_bytes.load(Ordering::Relaxed))
     }
 
     /// Waits until everything is acknowledged, but for what offline stores hold.
     fn drain(&self, going: &mut Going) {
+        self.let_go(going);
         self.journals.flush();
-        while self.moving_bytes() > 0 && !self.cancel.is_cancelled() {
+        while (self.moving_bytes() > 0 || !going.held.is_empty()) && !self.cancel.is_cancelled() {
             self.tend(going, i64::MAX);
             self.journals.flush();
             thread::sleep(TICK);
@@ -163,7 +183,8 @@ impl Release {
         for (place, mut events) in step.places.into_iter().enumerate() {
             let now = wall_ms();
             let bytes = Bytes::from(std::mem::take(&mut events.bytes));
-            for message in &events.messages {
+            for (index, message) in events.messages.iter().enumerate() {
+                self.sources.place(place).write_plain(&events, index);
                 let (transactions, lines) = self.apply(place, &events, message);
                 self.counters
                     .opening
@@ -186,6 +207,7 @@ impl Release {
     fn before_trading(&self, going: &mut Going, first: i64) {
         self.drain(going);
         self.counters.set_phase(Phase::Ready);
+        going.marks = Some((going.elapsed(), 0));
         while going.hold && !going.stop {
             self.tend(going, i64::MAX);
             thread::sleep(TICK);
@@ -218,7 +240,7 @@ impl Release {
             going.schedule.set_pace(Pace::Unthrottled, elapsed, until);
         }
         going.schedule.begin_step(step.from.0, until, receipts);
-        let places: Vec<(Bytes, PlaceEvents)> = step
+        let mut places: Vec<(Bytes, PlaceEvents)> = step
             .places
             .into_iter()
             .map(|mut events| (Bytes::from(std::mem::take(&mut events.bytes)), events))
@@ -251,21 +273,22 @@ impl Release {
             let now = going.schedule.simulated(elapsed).min(until as f64);
             let is_due = |(at, ..): &(i64, u32, u32)| *at as f64 <= now;
             let mut last_place = None;
-            while let Some((_, place, index)) = order.next_if(is_due) {
+            while let Some((at, place, index)) = order.next_if(is_due) {
                 let place = place as usize;
                 if going.schedule.pace() == Pace::Unthrottled && last_place.replace(place) != Some(place) {
+                    self.tend(going, until);
                     self.wait_for_room(going);
                 }
-                let (bytes, events) = &places[place];
-                let message = &events.messages[index as usize];
-                let due = going.schedule.due(message.at.0);
+                let (bytes, events) = &mut places[place];
+                let due = going.schedule.due(at);
                 // Unthrottled, nothing is due before it is released.
                 let (late, due_ms) = if going.schedule.pace() == Pace::Unthrottled {
                     (0.0, wall_ms())
                 } else {
                     ((elapsed - due).max(0.0), going.wall_ms(due))
                 };
-                self.release(going, place, bytes, events, message, due_ms, late as u64);
+                let message = (events, index as usize, &*bytes);
+                self.release(going, place, message, due_ms, late as u64);
                 if self
                     .config
                     .stop
@@ -290,23 +313,21 @@ impl Release {
         }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of one message, borrowed from its step"
-    )]
+    /// `message` is the events of the place, the index of a message in them, and their bytes.
     fn release(
         &self,
         going: &mut Going,
         place: usize,
-        bytes: &Bytes,
-        events: &PlaceEvents,
-        message: &Message,
+        (events, index, bytes): (&mut PlaceEvents, usize, &Bytes),
         due_ms: i64,
         late_ms: u64,
     ) {
-        let (transactions, lines) = self.apply(place, events, message);
-        self.counters
-            .released(message.channel, transactions.into(), lines);
+        let known_as = events.transactions_of(&events.messages[index])[0].id;
+        let fate = self
+            .sources
+            .place(place)
+            .write(self.sources.seed, &going.switches, events, index);
+        let message = &events.messages[index];
         self.counters.released_by_place[place].fetch_add(1, Ordering::Relaxed);
         if message.channel == Channel::Till {
             going.receipts += 1;
@@ -316,11 +337,140 @@ impl Release {
         self.counters
             .last_ms
             .fetch_max(due_ms + late_ms as i64, Ordering::Relaxed);
-        let pending = pending(bytes, message, due_ms, transactions);
+        let Fate::Written { clock, may_wait } = fate else {
+            self.lose(place, events, message);
+            return;
+        };
+        let (transactions, lines) = self.apply(place, events, message);
+        self.counters
+            .released(message.channel, transactions.into(), lines);
+        let mut pending = pending(bytes, message, due_ms, transactions);
+        if let Some(clock) = clock {
+            let mut own = pending.bytes.to_vec();
+            sources::set_receipt_clock(&mut own, clock);
+            pending.bytes = own.into();
+            let faults = &self.counters.faults;
+            faults.injected(SourceFault::ClockSkew, transactions.into());
+        }
         if self.config.send_twice {
             going.again.push((place, pending.clone()));
         }
-        self.send(going, place, pending);
+        self.send_badly(going, place, &known_as, may_wait, pending);
+    }
+
+    /// The numbers are used, and that is all that anybody will ever know.
+    fn lose(&self, place: usize, events: &PlaceEvents, message: &Message) {
+        let transactions = events.transactions_of(message);
+        let mut ledger = self.ledger.place(place);
+        for transaction in transactions {
+            ledger.lose(&transaction.id);
+        }
+        let faults = &self.counters.faults;
+        faults.injected(SourceFault::MissingNumber, transactions.len() as u64);
+    }
+
+    /// Sends a message as the faults that are on have it.
+    fn send_badly(
+        &self,
+        going: &mut Going,
+        place: usize,
+        known_as: &TransactionId,
+        may_wait: bool,
+        message: Pending,
+    ) {
+        let (seed, source) = (self.sources.seed, known_as.source);
+        let switches = going.switches;
+        let draw_of = |fault| {
+            let draw = sources::draw(seed, fault, known_as);
+            switches.hits(fault, draw).then_some(draw)
+        };
+        let faults = &self.counters.faults;
+        let transactions = u64::from(message.transactions);
+        let extra = |bytes: Bytes| Pending {
+            bytes,
+            transactions: 0,
+            ..message.clone()
+        };
+        let copy = draw_of(SourceFault::Duplicate).map(|draw| (draw, extra(message.bytes.clone())));
+        let poison = match message.content {
+            Content::Message(channel) => draw_of(SourceFault::Poison)
+                .and_then(|_| Some((channel, extra(sources::poison(channel, &message.bytes)?.into())))),
+            Content::Mark => None,
+        };
+        let late = draw_of(SourceFault::Late).filter(|_| may_wait);
+        let overtakes = if late.is_none() {
+            going.held.overtaken(source)
+        } else {
+            None
+        };
+        if let Some(draw) = late {
+            if self.hold_back(going, draw, place, known_as, message) {
+                faults.injected(SourceFault::Late, transactions);
+            }
+        } else if let Some((overtaken_place, overtaken)) = overtakes {
+            self.send(going, place, message);
+            faults.injected(SourceFault::Reordered, overtaken.transactions.into());
+            self.send_held(going, overtaken_place, overtaken);
+        } else if may_wait && draw_of(SourceFault::Reordered).is_some() {
+            self.count_held(&message);
+            going.held.keep_for_next(place, source, message);
+        } else {
+            self.send(going, place, message);
+        }
+        if let Some((draw, copy)) = copy {
+            faults.injected(SourceFault::Duplicate, transactions);
+            // Half of them at once, half of them late.
+            if draw >> 32 & 1 == 0 {
+                self.send(going, place, copy);
+            } else {
+                self.hold_back(going, draw >> 1, place, known_as, copy);
+            }
+        }
+        if let Some((channel, poison)) = poison {
+            faults.poisoned(channel);
+            self.send(going, place, poison);
+        }
+    }
+
+    fn count_held(&self, message: &Pending) {
+        let bytes = message.bytes.len() as u64;
+        self.counters.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.counters.held_back_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Holds a message back for some seconds. `false`: its source has too many such already, and it goes at once.
+    fn hold_back(
+        &self,
+        going: &mut Going,
+        draw: u64,
+        place: usize,
+        known_as: &TransactionId,
+        message: Pending,
+    ) -> bool {
+        let until = Instant::now() + Duration::from_millis(LATE_MS_MIN + (draw >> 33) % LATE_MS_SPAN);
+        self.count_held(&message);
+        match going.held.keep_until(until, place, known_as.source, message) {
+            Some(message) => {
+                self.send_held(going, place, message);
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// What was held back goes.
+    fn send_held(&self, going: &mut Going, place: usize, message: Pending) {
+        let bytes = message.bytes.len() as u64;
+        self.counters.held_back_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.put(going, place, message);
+    }
+
+    /// What waits for a next message goes without it.
+    fn let_go(&self, going: &mut Going) {
+        let waiting: Vec<_> = going.held.let_go().collect();
+        for (place, message) in waiting {
+            self.send_held(going, place, message);
+        }
     }
 
     /// The truth takes the facts before anybody can see the bytes.
@@ -346,6 +496,10 @@ impl Release {
         self.counters
             .waiting_bytes
             .fetch_add(message.bytes.len() as u64, Ordering::Relaxed);
+        self.put(going, place, message);
+    }
+
+    fn put(&self, going: &mut Going, place: usize, message: Pending) {
         if let Some(Some(queue)) = self.queues.get(place) {
             // The task ends only when the run is cancelled; then nobody waits for the record.
             let _ = queue.send(message);
@@ -400,9 +554,14 @@ impl Release {
                 Control::Resume => going.schedule.resume(elapsed),
                 Control::BeginTrading => going.hold = false,
                 Control::Stop => going.stop = true,
+                Control::SourceFault(fault, one_in) => self.switch(going, fault, one_in),
             }
         }
         let now = Instant::now();
+        while let Some((place, message)) = going.held.due(now) {
+            self.send_held(going, place, message);
+        }
+        self.due_marks(going);
         while going.timers.front().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, store)) = going.timers.pop_front() {
                 self.journals.make_ready(store);
@@ -411,11 +570,72 @@ impl Release {
     }
 }
 
+impl Release {
+    fn switch(&self, going: &mut Going, fault: SourceFault, one_in: u32) {
+        going.switches.set(fault, one_in);
+        // Only these two change what is true.
+        if matches!(fault, SourceFault::MissingNumber | SourceFault::ClockSkew) {
+            let released = &self.counters.released_by_place;
+            self.sources.changed(Change {
+                switches: going.switches,
+                released: released
+                    .iter()
+                    .map(|count| count.load(Ordering::Relaxed))
+                    .collect(),
+            });
+        }
+        if fault == SourceFault::Reordered && one_in == 0 {
+            self.let_go(going);
+        }
+    }
+
+    /// Places whose turn it is say how far their sources are: one after the other, all of them in an interval.
+    fn due_marks(&self, going: &mut Going) {
+        let Some((since, done)) = going.marks else {
+            return;
+        };
+        let places = self.queues.len() as u64;
+        let intervals =
+            (going.elapsed() - since).max(0.0) / (self.config.mark_interval.as_secs_f64() * 1000.0).max(1.0);
+        let due = (intervals * places as f64) as u64;
+        // Who was held up says it once.
+        for turn in done.max(due.saturating_sub(places))..due {
+            self.mark((turn % places) as usize);
+        }
+        going.marks = Some((since, due));
+    }
+
+    fn mark(&self, place: usize) {
+        match &self.queues[place] {
+            None => self.marks.of_store(place),
+            Some(queue) => {
+                if let Some(mark) = self.marks.of_warehouse(place) {
+                    self.counters.queue_marks.fetch_add(1, Ordering::Relaxed);
+                    // As with a record: the task ends only when the run is cancelled.
+                    let _ = queue.send(mark);
+                }
+            }
+        }
+    }
+
+    /// Behind everything, so that whoever has read it all knows that it is all.
+    fn last_marks(&self, going: &mut Going) {
+        going.marks = None;
+        (0..self.queues.len()).for_each(|place| self.mark(place));
+        while (self.journals.marks_wait() || self.counters.queue_marks.load(Ordering::Relaxed) > 0)
+            && !self.cancel.is_cancelled()
+        {
+            self.tend(going, i64::MAX);
+            thread::sleep(TICK);
+        }
+    }
+}
+
 fn pending(bytes: &Bytes, message: &Message, due_ms: i64, transactions: u32) -> Pending {
     Pending {
         bytes: bytes.slice(message.bytes.start as usize..message.bytes.end as usize),
         due_ms,
-        channel: message.channel,
+        content: Content::Message(message.channel),
         transactions,
     }
 }
