@@ -96,6 +96,21 @@ pub enum Command {
         #[arg(long)]
         schema: bool,
     },
+    /// List what can be broken: by a step (`do: {break: NAME}`), by the key b on the screen, and in tests.
+    Faults {
+        /// As JSON, with all that the library says about each.
+        #[arg(long, conflicts_with_all = ["markdown", "case"])]
+        json: bool,
+        /// As the table of docs/faults.md.
+        #[arg(long, conflicts_with = "case")]
+        markdown: bool,
+        /// Print a scenario in a small world that breaks and mends this one.
+        #[arg(long, value_name = "NAME")]
+        case: Option<String>,
+        /// Of the case: what else is drawn from it is what exactly breaks.
+        #[arg(long, default_value_t = 1, requires = "case")]
+        seed: u32,
+    },
     /// Print the completion script of a shell.
     Completions { shell: clap_complete::Shell },
 }

@@ -194,7 +194,16 @@ fn append(path: &Path, bytes: &[u8]) -> Result<()> {
         .append(true)
         .open(path)
         .and_then(|mut file| file.write_all(bytes))
-        .with_context(|| format!("{} cannot be written", path.display()))
+        .with_context(|| unwritten(path))
+}
+
+/// What is there is a part of what it should be, and nobody should take it for the whole.
+fn unwritten(path: &Path) -> String {
+    format!(
+        "{} cannot be written, so its folder is not whole: remove it, make room or name a folder that has some, and generate \
+         again",
+        path.display()
+    )
 }
 
 /// Quantities in thousandths of the base unit of measure.
@@ -221,5 +230,23 @@ fn write_truth(truth: &Ledger, path: &Path) -> Result<()> {
             .map_err(std::io::IntoInnerError::into_error)?
             .sync_all()
     };
-    write().with_context(|| format!("{} cannot be written", path.display()))
+    write().with_context(|| unwritten(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_an_error_that_names_the_file_and_what_to_do() {
+        let full = Path::new("/dev/full");
+        if !full.exists() {
+            return;
+        }
+        let truth = Ledger::new(&[]);
+        for failed in [append(full, b"bytes"), write_truth(&truth, full)] {
+            let error = format!("{:#}", failed.expect_err("the device is full"));
+            assert!(error.contains("/dev/full") && error.contains("make room"), "{error}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::format::{clock, count, duration, percent};
-use crate::snapshot::{FreshnessView, PaceView, Phase, ServiceState, Snapshot};
+use crate::snapshot::{FaultView, FreshnessView, PaceView, Phase, ServiceState, Snapshot};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -65,8 +65,14 @@ pub fn line(snapshot: &Snapshot) -> String {
         .filter(|stage| matches!(stage.state, ServiceState::Stopped | ServiceState::Failed))
         .map(|stage| format!(" {} stopped", stage.name))
         .collect();
+    let broken: Vec<_> = snapshot
+        .faults
+        .iter()
+        .filter(|fault| fault.mended_at_s.is_none())
+        .map(|fault| format!(" {} broken, hit {}", fault.name, count(fault.hits)))
+        .collect();
     format!(
-        "{:>6} {:<8} {} {pace:<11} offered {:>9} tx {:>7}/s  handled {:>9} tx {:>7}/s {:>9} lines/s  lag {:>7}  p99 {:>7}  equal {:>7} {:>9}/{:<9} offline {}{}",
+        "{:>6} {:<8} {} {pace:<11} offered {:>9} tx {:>7}/s  handled {:>9} tx {:>7}/s {:>9} lines/s  lag {:>7}  p99 {:>7}  equal {:>7} {:>9}/{:<9} offline {}{}{}",
         duration(snapshot.elapsed),
         snapshot.phase.label(),
         clock(snapshot.simulated),
@@ -82,6 +88,7 @@ pub fn line(snapshot: &Snapshot) -> String {
         count(snapshot.proof.cells_compared),
         snapshot.stores_offline,
         stopped.concat(),
+        broken.concat(),
     )
 }
 
@@ -100,6 +107,22 @@ fn freshness(freshness: &FreshnessView) -> String {
     } else {
         format!("{} ms", count(freshness.p99))
     }
+}
+
+fn outbreak(fault: &FaultView) -> String {
+    let lasted = fault
+        .mended_at_s
+        .map_or_else(String::new, |at| format!(" for {:.1} s", at - fault.broken_at_s));
+    let right = match (fault.mended_at_s, fault.converged_after_s) {
+        (None, _) => "never mended".to_owned(),
+        (Some(_), Some(after)) => format!("all was in the view {after:.1} s after its mending"),
+        (Some(_), None) => "the view did not come right".to_owned(),
+    };
+    format!(
+        "broken   {}{lasted}, hit {}; {right}",
+        fault.name,
+        count(fault.hits)
+    )
 }
 
 /// The verdict in full.
@@ -126,6 +149,9 @@ pub fn verdict(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
             None => "open",
         };
         writeln!(out, "  {mark:<8} {} ({})", expectation.text, expectation.detail)?;
+    }
+    for fault in &snapshot.faults {
+        writeln!(out, "  {}", outbreak(fault))?;
     }
     for cell in verdict.diverging.iter().take(20) {
         writeln!(out, "  {cell}")?;

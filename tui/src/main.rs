@@ -4,6 +4,7 @@
 
 mod cli;
 mod commands;
+mod fault_list;
 mod format;
 mod headless;
 mod observe;
@@ -75,6 +76,20 @@ fn run(cli: Cli) -> Result<ExitCode> {
             commands::generate(&scenario, &folder, seed, scale, transactions, out).map(|()| ExitCode::SUCCESS)
         }
         Command::Scenarios { schema } => commands::scenarios(schema, out).map(|()| ExitCode::SUCCESS),
+        Command::Faults {
+            json,
+            markdown,
+            case,
+            seed,
+        } => {
+            match case {
+                Some(name) => fault_list::case(&name, seed, out),
+                None if json => fault_list::json(out),
+                None if markdown => fault_list::markdown(out),
+                None => fault_list::list(out),
+            }?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "stockstream", out);
             Ok(ExitCode::SUCCESS)
@@ -175,11 +190,16 @@ fn play(name: &str, args: &RunArgs) -> Result<ExitCode> {
             .block_on(headless::follow(snapshots.clone(), args.json, &mut io::stdout()))
             .context("standard output")?;
     }
-    let outcome = runtime.block_on(running).context("the stage")??;
+    let ended = runtime.block_on(running).context("the stage")??;
     if !args.json {
         headless::verdict(&snapshots.borrow(), &mut io::stdout()).context("standard output")?;
     }
-    Ok(match outcome {
+    if let Some(error) = &ended.unwritten {
+        eprintln!("error: {error}; the run itself is done, its verdict stands");
+    }
+    Ok(match ended.outcome {
+        // Whoever asked for a report does not have what they asked for.
+        Outcome::Pass if ended.unwritten.is_some() => ExitCode::from(UNUSABLE),
         Outcome::Pass => ExitCode::SUCCESS,
         Outcome::Fail => ExitCode::from(1),
         Outcome::Invalid => ExitCode::from(3),

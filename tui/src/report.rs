@@ -168,6 +168,13 @@ pub struct WriteError {
     source: std::io::Error,
 }
 
+/// How a run ended, and why its report could not be written, if it could not.
+#[derive(Debug)]
+pub struct Ended {
+    pub outcome: crate::snapshot::Outcome,
+    pub unwritten: Option<WriteError>,
+}
+
 /// Told before a run of minutes, not after it. What is there already is left as it is.
 pub fn can_be_written(path: &Path) -> Result<(), WriteError> {
     std::fs::File::options()

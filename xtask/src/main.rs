@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod architecture;
 mod bench;
+mod faults;
 mod sabotage;
 mod stack;
 
@@ -25,6 +26,8 @@ enum Task {
     Bench(bench::Bench),
     /// Damage every stage in every way and print how much of it the audit found.
     Sabotage(sabotage::Sabotage),
+    /// Break and mend everything that can break, with seed after seed, and print what came of it.
+    Faults(faults::Faults),
     /// Apache Kafka ×3 and Artemis on this machine, for everything that is to run against real servers.
     Stack(stack::Arguments),
 }
@@ -40,6 +43,7 @@ fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Bench(bench) => bench.run(),
         Task::Sabotage(sabotage) => sabotage.run(),
+        Task::Faults(faults) => faults.run(),
         Task::Stack(stack) => stack.run(),
         Task::Edges => {
             for (from, to) in architecture::actual_edges()? {

@@ -21,6 +21,7 @@ macro_rules! shipped {
 /// In the order of the list that the program prints.
 pub const SHIPPED: &[Shipped] = shipped![
     "first-look",
+    "everything-breaks",
     "ibm-controlled",
     "quiet-day",
     "million-a-minute",

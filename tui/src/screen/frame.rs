@@ -17,7 +17,7 @@ use ratatui::widgets::{Paragraph, Wrap};
 use super::keys::BINDINGS;
 use super::model::{Model, View};
 use super::theme::Role;
-use super::{flow, overlay, proof, stores};
+use super::{faults, flow, overlay, proof, stores};
 use crate::format::{clock, count, duration};
 use crate::snapshot::{Outcome, PaceView, Phase};
 
@@ -40,9 +40,10 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>) -> usize {
         );
         return model.page;
     }
-    let [header, tabs, body, say, footer] = Layout::vertical([
+    let [header, tabs, broken, body, say, footer] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
+        Constraint::Length(faults::rows(&model.snapshot)),
         Constraint::Min(10),
         Constraint::Length(2),
         Constraint::Length(1),
@@ -50,6 +51,9 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>) -> usize {
     .areas(area);
     draw_header(model, frame, header);
     draw_tabs(model, frame, tabs);
+    if broken.height > 0 {
+        faults::draw_broken(model, frame, broken);
+    }
     let page = match model.view {
         View::Flow => {
             flow::draw(model, frame, body);

@@ -21,6 +21,8 @@ pub enum Action {
     PageUp,
     Filter,
     Details,
+    Faults,
+    MendAll,
 }
 
 #[derive(Debug)]
@@ -77,6 +79,20 @@ pub const BINDINGS: &[Binding] = &[
         "twice as fast",
     ),
     binding(&[Char('-')], "-", Action::Slower, "slower", "half as fast"),
+    binding(
+        &[Char('b')],
+        "b",
+        Action::Faults,
+        "break",
+        "what can be broken: choose, and Enter breaks or mends it",
+    ),
+    binding(
+        &[Char('m')],
+        "m",
+        Action::MendAll,
+        "",
+        "mend all that is broken",
+    ),
     binding(&[Tab, BackTab], "Tab", Action::NextView, "view", "the next view"),
     binding(
         &[Char('1')],

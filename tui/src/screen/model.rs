@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+use super::faults;
 use super::keys::{self, Action};
 use super::theme::Theme;
 use crate::snapshot::{Command, Phase, PlaceView, Snapshot};
@@ -37,6 +38,8 @@ pub enum Overlay {
     /// Of the store under the cursor.
     Store,
     Verdict,
+    /// What can be broken.
+    Faults,
 }
 
 #[derive(Debug)]
@@ -56,6 +59,8 @@ pub struct Model {
     pub overlay: Option<Overlay>,
     pub frozen: bool,
     pub cursor: usize,
+    /// Under the cursor of the list of faults.
+    pub fault: usize,
     pub filter: String,
     /// Keys go into the filter.
     pub typing: bool,
@@ -75,6 +80,7 @@ impl Model {
             overlay: None,
             frozen: false,
             cursor: 0,
+            fault: 0,
             filter: String::new(),
             typing: false,
             page: 10,
@@ -150,8 +156,15 @@ fn type_filter(model: &mut Model, event: &KeyEvent) {
 }
 
 fn act(model: &mut Model, action: Action) -> Option<Command> {
+    if model.overlay == Some(Overlay::Faults)
+        && let Some(command) = faults::act(model, action)
+    {
+        return command;
+    }
     let last = model.listed().len().saturating_sub(1);
     match action {
+        Action::Faults => toggle(&mut model.overlay, Overlay::Faults),
+        Action::MendAll => return Some(Command::Mend(scenario::Mend::All)),
         Action::Quit => {
             if model.quitting || model.snapshot.phase == Phase::Verdict {
                 model.leave = true;

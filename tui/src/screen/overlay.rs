@@ -1,4 +1,4 @@
-//! What lies over a view, centred: help, a store, the verdict.
+//! What lies over a view, centred: help, a store, the faults, the verdict.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -6,6 +6,7 @@ use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Padding, Paragraph, Wrap};
 
+use super::faults;
 use super::keys::BINDINGS;
 use super::model::{Model, Overlay};
 use super::stores;
@@ -20,6 +21,7 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let room = usize::from(area.height.saturating_sub(2));
     let (title, closing, lines) = match overlay {
         Overlay::Help => (" keys ", " Esc closes ", help(model)),
+        Overlay::Faults => (" what can be broken ", " Esc closes ", faults::lines(model, room)),
         Overlay::Store => (" store ", " Esc closes ", store(model)),
         Overlay::Verdict => (
             " verdict ",

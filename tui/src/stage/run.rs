@@ -24,8 +24,9 @@ use super::services::{Ending, Failure, Handled, Services};
 use super::verdict;
 use super::view::{Sources, View};
 use crate::cli::RunArgs;
+use crate::report::Ended;
 use crate::snapshot::{
-    Command, FaultView, Flow, FreshnessView, Outcome, PaceView, Phase, ProofView, ResourcesView, Snapshot, VerdictView,
+    Command, FaultView, Flow, FreshnessView, PaceView, Phase, ProofView, ResourcesView, Snapshot, VerdictView,
 };
 use crate::world_of::{self, Chosen};
 
@@ -136,7 +137,7 @@ impl Stage {
         )
     }
 
-    pub async fn run(self) -> Result<Outcome> {
+    pub async fn run(self) -> Result<Ended> {
         let started_at = std::time::SystemTime::now();
         let scenario = self.chosen.scenario.clone();
         let outside = outside::gateway(&self.args, &scenario)?;
@@ -167,7 +168,7 @@ impl Stage {
         ready: Ready,
         outside: Option<String>,
         started_at: std::time::SystemTime,
-    ) -> Result<Outcome> {
+    ) -> Result<Ended> {
         let Self {
             chosen,
             args,
@@ -323,7 +324,7 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn run(mut self) -> Result<Outcome> {
+    async fn run(mut self) -> Result<Ended> {
         self.opening().await;
         if !self.interrupted {
             self.trading().await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use audit::{AuditReport, AuditSnapshot};
 use contracts::ids::Quantity;
 use world::World;
@@ -15,7 +15,7 @@ use super::run::Run;
 use super::view::freshness_view;
 use crate::format::count;
 use crate::report::{
-    Amount, Amounts, AuditView, DeadLetters, DivergingCell, Pacing, Report, Resources, Run as RunOf,
+    Amount, Amounts, AuditView, DeadLetters, DivergingCell, Ended, Pacing, Report, Resources, Run as RunOf,
     SCHEMA_VERSION, State,
 };
 use crate::resources;
@@ -29,7 +29,7 @@ const LATE_MS_P99_MAX: u64 = 250;
 const KEPT_SHARE: f64 = 0.99;
 const OPENING_PLACES: usize = 100;
 
-pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
+pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Ended> {
     let wall_seconds = run.started.elapsed().as_secs_f64();
     let chosen = run.chosen.scenario.clone();
     let released = run.load.released_by_place();
@@ -94,13 +94,14 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
         ..audit.clone()
     };
     let snapshot = run.publish_end(&at_end, proof, verdict.clone());
+    let mut unwritten = None;
     if let Some(path) = run.args.report.clone() {
         let mut written = written(run, &snapshot, &report, &audit, pacing, verdict, wall_seconds);
         written.stages_digest = Some(digests);
         written.sabotage = examined;
-        written.write(&path).context("the run itself is done")?;
+        unwritten = written.write(&path).err();
     }
-    Ok(outcome)
+    Ok(Ended { outcome, unwritten })
 }
 
 /// Plays the same world again: the opening stock, and of each place as many messages as it had released.
