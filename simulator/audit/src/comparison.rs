@@ -170,7 +170,7 @@ impl Comparison {
                 ));
                 continue;
             };
-            match self.view.take(place, cell, item, &record.cell) {
+            match self.view.take(&self.places, place, cell, item, &record.cell) {
                 Taken::Newer => {}
                 Taken::RolledBack => self.records.rolled_back += 1,
                 Taken::Stale => {
@@ -269,6 +269,7 @@ impl Comparison {
             in_transit_view: sums.stock.in_transit,
             in_transit_truth: self.in_transit_truth,
             records: self.records,
+            live: self.view.live.clone(),
             freshness: self.freshness.window().quantiles(),
             freshness_period: self.freshness.period().quantiles(),
             freshness_total: self.freshness.whole().quantiles(),
@@ -324,6 +325,7 @@ impl Comparison {
         self.settle();
         let report = AuditReport {
             records: self.records,
+            live: self.view.live.clone(),
             items_compared: self.places.items() as u64,
             freshness_ms: self.freshness.whole().quantiles(),
             freshness_histogram: self.freshness_histogram(),

@@ -14,10 +14,12 @@
 
 mod claims;
 mod comparison;
+mod cut;
 mod decode;
 mod explain;
 mod findings;
 mod freshness;
+mod live;
 mod places;
 mod reader;
 mod report;
@@ -31,14 +33,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use contracts::ids::{LocationId, Sku};
+use contracts::ids::{LocationId, Sku, TransactionId};
 use ledger::Ledger;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 pub use comparison::{Comparison, Mark};
+pub use cut::Cut;
 pub use decode::ViewCell;
 pub use findings::{Findings, Take};
 pub use freshness::{FRESHNESS_MS_MAX, FreshnessHistogram, Quantiles};
+pub use live::{Live, Seen};
 pub use reader::ReadPosition;
 pub use report::{
     AuditReport, AuditSnapshot, Divergence, DivergingCell, DivergingItem, FalseClaim, ItemDivergence, Kinds,
@@ -167,6 +171,16 @@ impl Audit {
     /// Cells that do not yet show what had happened at the mark.
     pub fn behind(&self, mark: &mut Mark) -> u64 {
         self.shared.comparison.lock().behind(&self.shared.ledger, mark)
+    }
+
+    /// Remembers which transactions have happened up to now.
+    pub fn cut(&self) -> Cut {
+        Cut::now(&self.shared.ledger)
+    }
+
+    /// Whether a transaction had happened at the cut.
+    pub fn had_happened(&self, cut: &Cut, id: &TransactionId) -> bool {
+        cut.contains(&self.shared.ledger, id)
     }
 
     /// Freshness counts from here: such as when the opening stock is in.

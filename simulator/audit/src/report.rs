@@ -9,6 +9,7 @@ use contracts::ids::{LocationId, Sku, SourceId, TransactionId};
 use serde::{Serialize, Serializer};
 
 use crate::freshness::{FreshnessHistogram, Quantiles};
+use crate::live::Live;
 
 /// Cells and articles that a report lists.
 pub const LISTED_MAX: usize = 100;
@@ -88,6 +89,8 @@ pub struct AuditSnapshot {
     pub in_transit_view: i64,
     pub in_transit_truth: i64,
     pub records: Records,
+    /// What was seen that may never be, since the start.
+    pub live: Live,
     /// In the order of the ledger.
     pub places: Arc<[PlaceState]>,
     /// Of the last five seconds, since the last period began, since the last reset.
@@ -297,6 +300,8 @@ pub struct AuditReport {
     pub in_transit_view: i64,
     pub in_transit_truth: i64,
     pub records: Records,
+    /// What was seen that may never be, since the start.
+    pub live: Live,
     /// The first [`LISTED_MAX`], in the order of the ledger.
     pub diverging: Vec<DivergingCell>,
     pub diverging_items: Vec<DivergingItem>,
