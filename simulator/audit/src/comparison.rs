@@ -268,6 +268,7 @@ impl Comparison {
             items_diverging: self.items_diverging,
             in_transit_view: sums.stock.in_transit,
             in_transit_truth: self.in_transit_truth,
+            on_hand_view: sums.stock.on_hand(),
             records: self.records,
             live: self.view.live.clone(),
             freshness: self.freshness.window().quantiles(),

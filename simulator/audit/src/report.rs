@@ -88,6 +88,8 @@ pub struct AuditSnapshot {
     /// Shipped less received over all places: by the view's cells, in truth.
     pub in_transit_view: i64,
     pub in_transit_truth: i64,
+    /// On hand over all places, by the view's cells.
+    pub on_hand_view: i64,
     pub records: Records,
     /// What was seen that may never be, since the start.
     pub live: Live,
