@@ -6,6 +6,9 @@
        01  INV-MOVE-REC.
            05  INV-REC-TYPE            PIC X(2).
                88  INV-IS-MOVE             VALUE 'IM'.
+      *    A STATUS: INV-SEQ-NO IS THE LAST ONE WRITTEN, INV-STORE-NO AND
+      *    INV-EFF-DATE, INV-EFF-TIME ARE SET, ALL ELSE IS SPACES
+               88  INV-IS-STATUS           VALUE 'IS'.
            05  INV-SEQ-NO              PIC 9(9)      COMP.
            05  INV-STORE-NO            PIC 9(5)      COMP-3.
            05  INV-DEPT-NO             PIC 9(3)      COMP-3.

@@ -17,6 +17,7 @@ pub struct CompletenessView {
     pub places: u64,
     pub certain: u64,
     pub offline: u64,
+    /// Sources.
     pub never_seen: u64,
     /// Places of which numbers are missing, and how many numbers.
     pub places_missing: u64,
@@ -51,11 +52,7 @@ impl CompletenessView {
                 .map_or_else(String::new, |until| format!(" up to {}", time_of_day(until, now)));
             format!("all {} places complete{until}", count(self.places))
         } else {
-            format!(
-                "{} of {} places certain",
-                count(self.certain),
-                count(self.places)
-            )
+            format!("{} of {} places certain", count(self.certain), count(self.places))
         }];
         if self.certain < self.places
             && let Some(part) = self.uncertain_share()
@@ -68,7 +65,7 @@ impl CompletenessView {
         for (value, what) in [
             (self.offline, "offline"),
             (self.missing, "missing"),
-            (self.never_seen, "never seen"),
+            (self.never_seen, "sources never seen"),
             (self.dead_letters, "dead letters"),
             (self.late, "late"),
         ] {
@@ -236,10 +233,7 @@ mod tests {
             complete_until: Some(at(2_000)),
             ..CompletenessView::default()
         };
-        assert_eq!(
-            whole.line(NOW, 80),
-            "all 2,312 places complete up to 14:03:20"
-        );
+        assert_eq!(whole.line(NOW, 80), "all 2,312 places complete up to 14:03:20");
         let part = CompletenessView {
             certain: 2_010,
             offline: 300,
@@ -280,10 +274,7 @@ mod tests {
             offline_since: Some(at(HOUR)),
             ..certain.clone()
         };
-        assert_eq!(
-            offline.words(NOW),
-            "as of 13:03:22 · offline since 13:03:22"
-        );
+        assert_eq!(offline.words(NOW), "as of 13:03:22 · offline since 13:03:22");
         let missing = KnownView {
             is_certain: false,
             missing: 3,
@@ -291,10 +282,7 @@ mod tests {
             missing_at: Some("till 4".into()),
             ..certain.clone()
         };
-        assert_eq!(
-            missing.words(NOW),
-            "as of 14:03:22 · 3 missing from till 4"
-        );
+        assert_eq!(missing.words(NOW), "as of 14:03:22 · 3 missing from till 4");
         let never = KnownView {
             is_heard: true,
             ..KnownView::default()

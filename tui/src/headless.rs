@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::format::{clock, count, duration, percent};
-use crate::stage::anomalies_line;
 use crate::snapshot::{FreshnessView, PaceView, Phase, ServiceState, Snapshot};
+use crate::stage::anomalies_line;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -194,7 +194,9 @@ pub fn verdict(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
     for outage in &snapshot.outages {
         writeln!(out, "  {}", outage.sentence())?;
     }
-    if proof.partitions_rebuilt + proof.zombie_writes_repaired + proof.recoveries + proof.partitions_unknown > 0 {
+    if proof.partitions_rebuilt + proof.zombie_writes_repaired + proof.recoveries + proof.partitions_unknown
+        > 0
+    {
         writeln!(
             out,
             "  inventory: {} partitions rebuilt, {} writes of former owners mended, {} recoveries, {} partitions unknown",

@@ -43,6 +43,40 @@ pub struct MovementLine {
     pub quantity: i64,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
+pub struct SourceMark {
+    #[prost(enumeration = "SourceKind", tag = "1")]
+    #[serde(serialize_with = "source_kind")]
+    pub source_kind: i32,
+    #[prost(uint32, tag = "2")]
+    pub source_unit: u32,
+    #[prost(uint32, tag = "3")]
+    pub business_day: u32,
+    #[prost(uint64, tag = "4")]
+    pub last_number: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
+pub struct ExpectedSource {
+    #[prost(enumeration = "SourceKind", tag = "1")]
+    #[serde(serialize_with = "source_kind")]
+    pub source_kind: i32,
+    #[prost(uint32, tag = "2")]
+    pub source_unit: u32,
+    #[prost(uint64, tag = "3")]
+    pub first_number: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
+pub struct Rejected {
+    #[prost(string, tag = "1")]
+    pub topic: String,
+    #[prost(uint64, tag = "2")]
+    pub offset: u64,
+    #[prost(string, tag = "3")]
+    pub class: String,
+}
+
 #[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct Movement {
     #[prost(string, tag = "1")]
@@ -66,6 +100,29 @@ pub struct Movement {
     pub despatch_advice: u64,
     #[prost(message, repeated, tag = "10")]
     pub lines: Vec<MovementLine>,
+    #[prost(message, repeated, tag = "11")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<SourceMark>,
+    #[prost(message, repeated, tag = "12")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expected: Vec<ExpectedSource>,
+    #[prost(message, optional, tag = "13")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Rejected>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
+pub struct Place {
+    #[prost(string, tag = "1")]
+    pub location: String,
+    #[prost(message, repeated, tag = "2")]
+    pub sources: Vec<ExpectedSource>,
+    #[prost(string, tag = "3")]
+    pub name: String,
+    #[prost(string, tag = "4")]
+    pub region: String,
+    #[prost(uint32, tag = "5")]
+    pub data_centre: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
@@ -150,24 +207,81 @@ pub struct Window {
     pub recent: Vec<RecentContent>,
     #[prost(uint64, tag = "7")]
     pub duplicates: u64,
+    #[prost(uint64, tag = "8")]
+    pub late: u64,
+    #[prost(uint64, tag = "9")]
+    pub first: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct Completeness {
     #[prost(uint32, tag = "1")]
     pub epoch: u32,
     #[prost(uint64, tag = "2")]
     pub cut: u64,
+    #[prost(message, repeated, tag = "3")]
+    pub sources: Vec<SourceState>,
+    #[prost(int64, tag = "4")]
+    pub marked_ms: i64,
+    #[prost(int64, tag = "5")]
+    pub marked_due_ms: i64,
+    #[prost(int64, tag = "6")]
+    pub complete_until_ms: i64,
+    #[prost(int64, tag = "7")]
+    pub offline_since_ms: i64,
+    #[prost(uint64, tag = "8")]
+    pub dead_letters: u64,
+    #[prost(message, repeated, tag = "9")]
+    pub rejected: Vec<RejectedUpTo>,
+    #[prost(bool, tag = "10")]
+    pub is_certain: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
+pub struct RejectedUpTo {
+    #[prost(string, tag = "1")]
+    pub topic: String,
+    #[prost(uint64, tag = "2")]
+    pub next_offset: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
+pub struct SourceState {
+    #[prost(enumeration = "SourceKind", tag = "1")]
+    #[serde(serialize_with = "source_kind")]
+    pub source_kind: i32,
+    #[prost(uint32, tag = "2")]
+    pub source_unit: u32,
     #[prost(uint64, tag = "3")]
     pub complete_up_to: u64,
     #[prost(uint64, tag = "4")]
     pub highest: u64,
     #[prost(uint64, tag = "5")]
-    pub missing: u64,
-    #[prost(int64, tag = "6")]
-    pub complete_until_ms: i64,
+    pub claimed: u64,
+    #[prost(uint64, tag = "6")]
+    pub claimed_before: u64,
     #[prost(uint64, tag = "7")]
+    pub missing: u64,
+    #[prost(uint64, tag = "8")]
+    pub overdue: u64,
+    #[prost(message, repeated, tag = "9")]
+    pub missing_first: Vec<NumberRange>,
+    #[prost(int64, tag = "10")]
+    pub complete_until_ms: i64,
+    #[prost(int64, tag = "11")]
+    pub last_ms: i64,
+    #[prost(uint64, tag = "12")]
     pub dead_letters: u64,
+    #[prost(uint64, tag = "13")]
+    pub late: u64,
+    #[prost(bool, tag = "14")]
+    pub is_expected: bool,
+    #[prost(bool, tag = "15")]
+    pub is_marked: bool,
+    #[prost(int64, tag = "16")]
+    pub claimed_ms: i64,
+    #[prost(int64, tag = "17")]
+    pub claimed_before_ms: i64,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
@@ -224,6 +338,8 @@ pub struct ImagePart {
     pub cells: Vec<ImageCell>,
     #[prost(message, repeated, tag = "2")]
     pub sources: Vec<ImageSource>,
+    #[prost(message, repeated, tag = "3")]
+    pub places: Vec<ImagePlace>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
@@ -242,7 +358,13 @@ pub struct ImageSource {
     pub source: String,
     #[prost(message, optional, tag = "2")]
     pub window: Option<Window>,
-    #[prost(message, optional, tag = "3")]
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
+pub struct ImagePlace {
+    #[prost(string, tag = "1")]
+    pub location: String,
+    #[prost(message, optional, tag = "2")]
     pub completeness: Option<Completeness>,
 }
 
@@ -264,6 +386,8 @@ pub struct Seal {
     pub windows_digest: u64,
     #[prost(int64, tag = "8")]
     pub at_ms: i64,
+    #[prost(uint64, tag = "9")]
+    pub places: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
@@ -282,6 +406,10 @@ pub struct Partial {
     pub received: i64,
     #[prost(int64, tag = "7")]
     pub due_ms_min: i64,
+    #[prost(sint64, tag = "8")]
+    pub uncertain: i64,
+    #[prost(uint32, tag = "9")]
+    pub uncertain_places: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
@@ -312,6 +440,10 @@ pub struct ItemTotal {
     pub due_ms_min: i64,
     #[prost(uint32, tag = "9")]
     pub epoch: u32,
+    #[prost(sint64, tag = "10")]
+    pub uncertain: i64,
+    #[prost(uint32, tag = "11")]
+    pub uncertain_places: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]

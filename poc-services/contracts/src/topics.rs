@@ -15,6 +15,7 @@ pub const STORE_INVENTORY: &str = "store.inventory";
 pub const ITEM_PARTIALS: &str = "item.partials";
 pub const ITEM_INVENTORY: &str = "item.inventory";
 pub const CATALOGUE: &str = "catalogue";
+pub const PLACES: &str = "places";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
@@ -50,7 +51,7 @@ const fn topic(
 }
 
 /// All topics, in the order of the flow.
-pub const ALL: [Topic; 9] = [
+pub const ALL: [Topic; 10] = [
     topic(
         TLOG_RAW,
         "location",
@@ -96,6 +97,7 @@ pub const ALL: [Topic; 9] = [
     ),
     topic(ITEM_INVENTORY, "SKU", "ItemTotal", PARTITIONS, Policy::Compact),
     topic(CATALOGUE, "SKU", "Article", 1, Policy::Compact),
+    topic(PLACES, "location", "Place", PARTITIONS, Policy::Compact),
 ];
 
 /// Kafka's murmur2 of the key over [`PARTITIONS`], as the JVM's default partitioner does it.
@@ -137,7 +139,7 @@ pub struct ImageId {
     pub cut: u64,
 }
 
-/// Keys of `store.inventory` and `item.partials`, as text: `c/S0042/100234`, `w/S0042/till/3`, `k/S0042/till/3`,
+/// Keys of `store.inventory` and `item.partials`, as text: `c/S0042/100234`, `w/S0042/till/3`, `k/S0042`,
 /// `b/4/17/00c0ffee00c0ffee`, `i/4`, `h/4`, `m/4/17/120000/3`, `s/4/17/120000`, `p/4/100234`, `e/4`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StateKey {
@@ -146,7 +148,7 @@ pub enum StateKey {
         sku: Sku,
     },
     Window(SourceId),
-    Completeness(SourceId),
+    Completeness(LocationId),
     /// The owner is in it: two that try the same epoch at once leave two barriers, and each sees the other's.
     Barrier {
         partition: u32,
@@ -187,7 +189,10 @@ impl StateKey {
                 push_decimal(out, sku.0);
             }
             Self::Window(source) => put(format_args!("w/{source}")),
-            Self::Completeness(source) => put(format_args!("k/{source}")),
+            Self::Completeness(location) => {
+                out.extend_from_slice(b"k/");
+                push_location(out, location);
+            }
             Self::Barrier {
                 partition,
                 epoch,
@@ -352,7 +357,7 @@ mod tests {
                 sku: Sku(0),
             },
             StateKey::Window(source),
-            StateKey::Completeness(source),
+            StateKey::Completeness(location),
             StateKey::Barrier {
                 partition: 4,
                 epoch: 17,

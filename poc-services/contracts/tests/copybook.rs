@@ -11,7 +11,8 @@ use contracts::ids::{Gtin, LocationId, Money, Quantity, Sku, TimeMs};
 use contracts::wire::civil::CivilTime;
 use contracts::wire::copybook::{
     ADJUSTED_UNITS_MAX, DESPATCH_ADVICE_MAX, FieldOverflow, MoveRecord, MoveType, ParseError,
-    QUANTITY_FIELD_MAX, RECORD_BYTES, SEQUENCE_MAX, UNIT_COST_MAX, UNITS_FIELD_MAX, parse, write,
+    QUANTITY_FIELD_MAX, RECORD_BYTES, Record, SEQUENCE_MAX, StatusRecord, UNIT_COST_MAX, UNITS_FIELD_MAX,
+    is_status, parse, read, write, write_status,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -61,6 +62,62 @@ fn the_published_record_is_written_byte_for_byte() {
 #[test]
 fn the_published_record_is_read() {
     assert_eq!(parse(&support::hex("invmove-published.hex")), Ok(published()));
+}
+
+fn status() -> StatusRecord {
+    StatusRecord {
+        place: LocationId::warehouse(7),
+        last_sequence: 123_456,
+        at: TimeMs(1_741_944_413_000),
+    }
+}
+
+#[test]
+fn a_status_record_is_written_byte_for_byte_and_read() {
+    let golden = support::hex("invmove-status.hex");
+    let mut out = Vec::new();
+    write_status(&status(), &mut out).unwrap();
+    assert_eq!(out, golden);
+    assert!(is_status(&golden));
+    assert_eq!(read(&golden), Ok(Record::Status(status())));
+    // It moves nothing.
+    assert_eq!(parse(&golden).unwrap_err().class(), "bad-record-type");
+}
+
+#[test]
+fn a_record_that_moves_something_is_read_as_one() {
+    let bytes = bytes_of(&shipment());
+    assert!(!is_status(&bytes));
+    assert_eq!(read(&bytes), Ok(Record::Move(shipment())));
+}
+
+#[test]
+fn a_status_record_that_says_more_than_it_may_is_refused() {
+    let good = support::hex("invmove-status.hex");
+    for at in (9..52).chain(66..80) {
+        let mut bytes = good.clone();
+        bytes[at] = 0xf0;
+        let error = read(&bytes).expect_err("it is not blank");
+        assert_eq!(error.class(), "bad-value", "byte {at}");
+    }
+    for (range, class) in [
+        (2..6, "bad-value"),
+        (6..9, "bad-packed"),
+        (52..60, "bad-zoned"),
+        (60..66, "bad-zoned"),
+    ] {
+        let mut bytes = good.clone();
+        bytes[range].fill(0x40);
+        assert_eq!(read(&bytes).unwrap_err().class(), class);
+    }
+    assert_eq!(read(&good[..79]).unwrap_err().class(), "bad-length");
+    let too_high = StatusRecord {
+        last_sequence: SEQUENCE_MAX + 1,
+        ..status()
+    };
+    let mut out = Vec::new();
+    assert_eq!(write_status(&too_high, &mut out).unwrap_err().field, "INV-SEQ-NO");
+    assert!(out.is_empty());
 }
 
 #[test]

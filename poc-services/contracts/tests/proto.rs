@@ -6,9 +6,10 @@ use prost::Message;
 use prost_types::field_descriptor_proto::{Label, Type};
 
 use contracts::records::{
-    Article, Barrier, BusinessDayBand, Cell, Completeness, Head, ImageCell, ImagePart, ImageSource, Intent,
-    ItemTotal, Movement, MovementKind, MovementLine, NumberRange, Partial, PartialEnd, PartialPosition,
-    RecentContent, Seal, SourceKind, Window,
+    Article, Barrier, BusinessDayBand, Cell, Completeness, ExpectedSource, Head, ImageCell, ImagePart,
+    ImagePlace, ImageSource, Intent, ItemTotal, Movement, MovementKind, MovementLine, NumberRange, Partial,
+    PartialEnd, PartialPosition, Place, RecentContent, Rejected, RejectedUpTo, Seal, SourceKind, SourceMark,
+    SourceState, Window,
 };
 
 fn file() -> prost_types::FileDescriptorProto {
@@ -145,6 +146,13 @@ fn records_are_what_the_proto_file_states() {
     check::<ItemTotal>(&file, "ItemTotal", &mut checked);
     check::<PartialPosition>(&file, "PartialPosition", &mut checked);
     check::<Article>(&file, "Article", &mut checked);
+    check::<SourceMark>(&file, "SourceMark", &mut checked);
+    check::<ExpectedSource>(&file, "ExpectedSource", &mut checked);
+    check::<Rejected>(&file, "Rejected", &mut checked);
+    check::<Place>(&file, "Place", &mut checked);
+    check::<RejectedUpTo>(&file, "RejectedUpTo", &mut checked);
+    check::<SourceState>(&file, "SourceState", &mut checked);
+    check::<ImagePlace>(&file, "ImagePlace", &mut checked);
     let mut all: Vec<_> = file
         .message_type
         .iter()

@@ -239,6 +239,7 @@ fn payload(store: u32, kind: SourceKind, unit: u32, number: u64, lines: Vec<Move
         content_hash: number.wrapping_mul(0x9e37_79b9_7f4a_7c15),
         despatch_advice: 0,
         lines,
+        ..Movement::default()
     };
     (partition_of(location), movement.encode_to_vec())
 }

@@ -9,7 +9,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use contracts::ids::{LocationId, SourceId};
-use contracts::records::{Completeness, ImagePart, ImageSource, Seal};
+use contracts::records::{ImagePart, ImageSource, Seal};
 use contracts::topics::{ImageId, StateKey};
 use prost::Message;
 
@@ -61,7 +61,6 @@ impl ImageWriter {
             let record = ImageSource {
                 source: source.id.to_string(),
                 window: Some(source.window.to_record(state.epoch, cut.offset)),
-                completeness: Some(source.completeness(state.epoch, cut.offset)),
             };
             parts.push(2, &record.encode_to_vec());
         }
@@ -75,6 +74,7 @@ impl ImageWriter {
             cells_digest: cut.cells_digest,
             windows_digest: cut.windows_digest,
             at_ms: wall_ms(),
+            places: 0,
         };
         Self {
             id,
@@ -148,7 +148,7 @@ pub fn whole(seal: Seal) -> Image {
 pub struct ImageContent {
     pub cut: u64,
     pub cells: Vec<(LocationId, u32, Cell)>,
-    pub sources: Vec<(SourceId, Window, Completeness)>,
+    pub sources: Vec<(SourceId, Window)>,
 }
 
 /// Reads an image out of the records of the log, which may come in any order and more than once.
@@ -194,12 +194,8 @@ impl ImageReader {
             }
         }
         for source in part.sources {
-            if let (Ok(id), Some(window), Some(completeness)) =
-                (source.source.parse(), source.window, source.completeness)
-            {
-                self.content
-                    .sources
-                    .push((id, Window::from_record(&window), completeness));
+            if let (Ok(id), Some(window)) = (source.source.parse(), source.window) {
+                self.content.sources.push((id, Window::from_record(&window)));
             }
         }
     }
@@ -215,7 +211,7 @@ impl ImageReader {
         let windows_digest = content
             .sources
             .iter()
-            .map(|(id, window, _)| window.digest(source_key(*id)))
+            .map(|(id, window)| window.digest(source_key(*id)))
             .fold(0, u64::wrapping_add);
         let seal = self.seal;
         let is_whole = (content.cells.len() as u64, content.sources.len() as u64)

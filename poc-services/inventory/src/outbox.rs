@@ -5,14 +5,14 @@
 //! offset. It does not know in which order records become durable: that is `flush`.
 
 use contracts::ids::Sku;
-use contracts::records::{Completeness, Partial};
+use contracts::records::Partial;
 use contracts::topics::StateKey;
 use prost::Message;
 
 use crate::InventoryError;
 use crate::cell::News;
 use crate::log::{Log, OutTopic};
-use crate::partition::{Cut, Partition, Source};
+use crate::partition::{Cut, Partition};
 use crate::plant::{self, Plant};
 
 impl Partition {
@@ -136,21 +136,13 @@ impl Partition {
         live_from: u64,
         log: &mut impl Log,
     ) -> Result<u64, InventoryError> {
-        let count = self.new_sources.len() as u64 * 2;
+        let count = self.new_sources.len() as u64;
         let mut key = Vec::with_capacity(24);
         let mut value = Vec::with_capacity(512);
         let mut new = std::mem::take(&mut self.new_sources);
         for index in new.drain(..) {
             let source = &mut self.sources[index as usize];
             source.is_new = false;
-            let mut completeness = source.completeness(plant::epoch(self.epoch), cut.offset);
-            let lie = u64::from(self.damage.liars.contains(&index));
-            completeness.complete_up_to += lie;
-            completeness.highest += lie;
-            key.clear();
-            StateKey::Completeness(source.id).write(&mut key);
-            encode(&completeness, &mut value);
-            log.send(OutTopic::State, self.number, &key, &value)?;
             key.clear();
             StateKey::Window(source.id).write(&mut key);
             let told = if plant::is(Plant::LiveWindow) {
@@ -167,20 +159,6 @@ impl Partition {
         self.new_sources = new;
         self.windows_digest = cut.windows_digest;
         Ok(count)
-    }
-}
-
-impl Source {
-    pub(crate) fn completeness(&self, epoch: u32, cut: u64) -> Completeness {
-        Completeness {
-            epoch,
-            cut,
-            complete_up_to: self.window.complete_up_to(),
-            highest: self.window.highest(),
-            missing: self.window.missing(),
-            complete_until_ms: self.complete_until_ms,
-            dead_letters: self.dead_letters,
-        }
     }
 }
 

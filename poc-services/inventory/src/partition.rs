@@ -6,7 +6,7 @@
 //! changes nothing. It knows no clock, no Kafka and no other partition.
 
 use contracts::ids::{LocationId, SourceId};
-use contracts::records::{Completeness, Partial};
+use contracts::records::Partial;
 use contracts::sabotage::{Sabotage, SabotageClass};
 use contracts::topics;
 use hashbrown::HashMap;
@@ -119,12 +119,6 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn digest(&self) -> u64 {
         self.window.digest(source_key(self.id))
-    }
-
-    pub(crate) const fn set_completeness(&mut self, record: &Completeness) {
-        self.complete_until_ms = record.complete_until_ms;
-        self.dead_letters = record.dead_letters;
-        self.completeness_cut = record.cut;
     }
 }
 

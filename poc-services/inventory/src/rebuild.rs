@@ -5,7 +5,7 @@
 //! passed, so no reader sees an older state again. It does not find out whether a rebuild is needed: that is `restore`.
 
 use contracts::ids::{LocationId, Sku, SourceId};
-use contracts::records::{Completeness, Partial};
+use contracts::records::Partial;
 use contracts::topics::partition_of;
 
 use crate::cell::{Cell, News};
@@ -30,7 +30,6 @@ impl Partition {
         self.new_shares.clear();
         for source in &mut self.sources {
             source.window = Window::default();
-            source.set_completeness(&Completeness::default());
             source.is_new = false;
         }
         self.new_sources.clear();
@@ -45,11 +44,10 @@ impl Partition {
                 let slot = self.slot(place, sku) as usize;
                 self.slots[slot].cell = cell;
             }
-            for (id, window, completeness) in image.sources {
+            for (id, window) in image.sources {
                 if let Some(index) = self.source(id) {
                     let source = &mut self.sources[index as usize];
                     source.window = window;
-                    source.set_completeness(&completeness);
                 }
             }
         }

@@ -145,7 +145,7 @@ fn look(partition: u32, own: u32, key: &[u8], payload: &[u8]) -> Look {
 fn renew(state: &mut Partition, key: StateKey) {
     match key {
         StateKey::Cell { location, sku } => state.renew_cell(location, sku),
-        StateKey::Window(source) | StateKey::Completeness(source) => state.renew_source(source),
+        StateKey::Window(source) => state.renew_source(source),
         StateKey::Partial { sku, .. } => state.renew_share(sku),
         _ => {}
     }

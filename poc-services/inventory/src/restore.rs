@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use contracts::ids::{Sku, SourceId};
-use contracts::records::{self, Barrier, Completeness, Head, Intent, Seal};
+use contracts::records::{self, Barrier, Head, Intent, Seal};
 use contracts::topics::{ImageId, PARTITIONS, StateKey};
 use hashbrown::HashMap;
 use prost::Message;
@@ -83,7 +83,6 @@ pub struct Restore {
     partition: Partition,
     cells: Vec<Version>,
     windows: Vec<Version>,
-    completeness: Vec<Version>,
     epoch_max: u32,
     barrier_max: u32,
     /// Epoch and offset of each barrier.
@@ -104,7 +103,6 @@ impl Restore {
             partition: Partition::new(number),
             cells: Vec::new(),
             windows: Vec::new(),
-            completeness: Vec::new(),
             epoch_max: 0,
             barrier_max: 0,
             barriers: Vec::new(),
@@ -154,14 +152,6 @@ impl Restore {
                 let source = self.source(id).ok_or_else(foreign)?;
                 if is_newer(&mut self.windows, source, (record.epoch, record.cut)) {
                     self.partition.sources[source].window = Window::from_record(&record);
-                }
-            }
-            Some(StateKey::Completeness(id)) => {
-                let record = Completeness::decode(payload).map_err(unreadable)?;
-                self.note(record.epoch, offset, record.cut);
-                let index = self.source(id).ok_or_else(foreign)?;
-                if is_newer(&mut self.completeness, index, (record.epoch, record.cut)) {
-                    self.partition.sources[index].set_completeness(&record);
                 }
             }
             Some(StateKey::Head { partition }) if partition == number => {

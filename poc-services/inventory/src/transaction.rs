@@ -275,6 +275,7 @@ mod tests {
                 content_hash: others[0],
                 despatch_advice: others[1],
                 lines,
+                ..Movement::default()
             })
     }
 
@@ -320,6 +321,7 @@ mod tests {
                 kind: MovementKind::CountedFloor as i32,
                 quantity: -3_000,
             }],
+            ..Movement::default()
         };
         let mut transaction = Transaction::default();
         assert_eq!(

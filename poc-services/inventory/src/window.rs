@@ -249,6 +249,7 @@ impl Window {
                 })
                 .collect(),
             duplicates: self.repeats,
+            ..records::Window::default()
         }
     }
 

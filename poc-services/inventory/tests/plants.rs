@@ -162,8 +162,9 @@ fn the_number_behind_9999_is_1() {
     )
     .expect("nothing breaks");
     let told = support::completeness(&log);
-    let (_, highest, missing, ..) = told.values().next().expect("one source");
-    assert_eq!((*highest, *highest - *missing), (10_001, 6));
+    let place = told.values().next().expect("one place");
+    let source = place.sources.first().expect("one source");
+    assert_eq!((source.highest, source.highest - source.missing), (10_001, 6));
 }
 
 #[test]

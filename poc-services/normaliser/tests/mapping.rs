@@ -505,6 +505,7 @@ prop_compose! {
             business_day, occurred_ms, due_ms, content_hash, despatch_advice,
             number: running,
             lines: lines.into_iter().map(|(sku, kind, quantity)| MovementLine { sku, kind: kind as i32, quantity }).collect(),
+            ..Movement::default()
         }
     }
 }

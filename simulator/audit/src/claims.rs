@@ -3,17 +3,18 @@
 //! Invariant: it judges only what is claimed too much. A view that says that something is missing is honest, and what
 //! is missing shows in the cells.
 
-use contracts::ids::SourceId;
+use contracts::ids::LocationId;
 use contracts::topics::PARTITIONS;
 use hashbrown::HashMap;
 use ledger::Ledger;
 
-use crate::decode::{self, Claim, ItemRecord, Undecodable};
+use crate::completeness::{CompletenessTotals, PlaceCompleteness};
+use crate::decode::{self, ItemRecord, PlaceRecord, Undecodable};
 use crate::report::FalseClaim;
 
 #[derive(Debug, Default)]
 pub struct Claims {
-    sources: HashMap<SourceId, Claim>,
+    places: HashMap<LocationId, PlaceRecord>,
     /// The furthest head of each partition: epoch and cut.
     heads: [(u32, u64); PARTITIONS as usize],
 }
@@ -22,17 +23,14 @@ impl Claims {
     /// A record of `store.inventory` that is no cell's.
     pub fn take(&mut self, partition: u32, key: &[u8], value: &[u8]) -> Result<(), Undecodable> {
         match key {
-            [b'k', b'/', source @ ..] => {
-                let claim = decode::claim(value)?;
-                let source = std::str::from_utf8(source)
-                    .ok()
-                    .and_then(|text| text.parse().ok());
-                let Some(source) = source else {
-                    return Err(Undecodable("the key names no source"));
+            [b'k', b'/', location @ ..] => {
+                let record = decode::place(value)?;
+                let Some(location) = decode::location(location) else {
+                    return Err(Undecodable("the key names no location"));
                 };
-                let kept = self.sources.entry(source).or_default();
-                if (claim.epoch, claim.cut) >= (kept.epoch, kept.cut) {
-                    *kept = claim;
+                let kept = self.places.entry(location).or_default();
+                if (record.epoch, record.cut) >= (kept.epoch, kept.cut) {
+                    *kept = record;
                 }
             }
             [b'h', b'/', ..] => {
@@ -54,21 +52,60 @@ impl Claims {
                 happened.insert(source.id, source.first_number + source.transactions - 1);
             }
         }
-        let mut found: Vec<_> = self
-            .sources
-            .iter()
-            .filter_map(|(source, claim)| {
-                let happened = happened.get(source).copied();
-                let claimed = claim.complete_up_to.max(claim.highest);
-                (happened.is_none_or(|happened| claimed > happened)).then_some(FalseClaim {
-                    source: *source,
-                    claimed,
-                    happened,
-                })
-            })
-            .collect();
+        let mut found = Vec::new();
+        for (location, place) in &self.places {
+            for record in &place.sources {
+                let source = record.id(*location);
+                let happened = happened.get(&source).copied();
+                let claimed = record.complete_up_to.max(record.highest);
+                // Of a source that has written nothing it may be said that nothing is in.
+                if claimed > happened.unwrap_or(0) {
+                    found.push(FalseClaim {
+                        source,
+                        claimed,
+                        happened,
+                    });
+                }
+            }
+        }
         found.sort_unstable_by_key(|claim| claim.source);
         found
+    }
+
+    pub fn record(&self, location: LocationId) -> Option<&PlaceRecord> {
+        self.places.get(&location)
+    }
+
+    /// What the view says of a place.
+    pub fn place(&self, location: LocationId) -> Option<PlaceCompleteness> {
+        let record = self.places.get(&location)?;
+        Some(PlaceCompleteness::with_sources(location, record))
+    }
+
+    /// Of all places, ascending, without their sources.
+    pub fn places(&self) -> Vec<PlaceCompleteness> {
+        let mut places: Vec<_> = self
+            .places
+            .iter()
+            .map(|(location, record)| PlaceCompleteness::of(*location, record))
+            .collect();
+        places.sort_unstable_by_key(|place| place.location);
+        places
+    }
+
+    /// The first places that are not complete, ascending, with their sources.
+    pub fn incomplete(&self, at_most: usize) -> Vec<PlaceCompleteness> {
+        let places = self.places().into_iter().filter(|place| !place.is_complete());
+        places
+            .take(at_most)
+            .filter_map(|place| self.place(place.location))
+            .collect()
+    }
+
+    pub fn totals(&self) -> CompletenessTotals {
+        let mut totals = CompletenessTotals::default();
+        self.places.values().for_each(|record| totals.add(record));
+        totals
     }
 
     /// Whether a total is said to hold more than any head of its partitions.

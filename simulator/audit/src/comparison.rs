@@ -11,9 +11,11 @@ use contracts::ids::{LocationId, Sku};
 use ledger::{Ledger, TrueCell};
 
 use crate::claims::Claims;
+use crate::completeness::{CompletenessTotals, PlaceCompleteness};
 use crate::decode::{self, CellRecord, ItemRecord, Key, ViewCell};
 use crate::findings::Findings;
 use crate::freshness::{Freshness, FreshnessHistogram};
+use crate::gaps::claims_all;
 use crate::places::Places;
 use crate::report::{AuditReport, AuditSnapshot, DivergingItem, ItemDivergence, LISTED_MAX, Records};
 use crate::view::{Stock, Taken, View, equal, item_agrees};
@@ -220,10 +222,19 @@ impl Comparison {
     pub fn look_slice(&mut self, ledger: &Ledger, slice: usize, slices: usize) {
         self.settle();
         for place in (slice..self.places.len()).step_by(slices) {
-            self.view.look(&self.places, place, &ledger.place(place));
+            let truth = ledger.place(place);
+            self.view.look(&self.places, place, &truth);
+            let behind = self.view.states()[place].behind;
+            if behind > 0
+                && let Some(record) = self.claims.record(truth.location)
+                && claims_all(record, &truth)
+            {
+                self.view.live.gap_unreported(truth.location, behind);
+            }
         }
         if slice + 1 == slices {
             self.view.end_round();
+            self.view.live.false_claims(&self.claims.too_much(ledger));
             (self.items_diverging, self.in_transit_truth) = self.view.items_live();
         }
     }
@@ -271,6 +282,7 @@ impl Comparison {
             on_hand_view: sums.stock.on_hand(),
             records: self.records,
             live: self.view.live.clone(),
+            completeness: self.completeness(),
             freshness: self.freshness.window().quantiles(),
             freshness_period: self.freshness.period().quantiles(),
             freshness_total: self.freshness.whole().quantiles(),
@@ -307,6 +319,24 @@ impl Comparison {
         behind
     }
 
+    /// By the view's own word.
+    pub fn completeness(&self) -> CompletenessTotals {
+        CompletenessTotals {
+            stock_uncertain: self.view.stock_uncertain(),
+            ..self.claims.totals()
+        }
+    }
+
+    /// What the view says of a place's sources.
+    pub fn completeness_of(&self, location: LocationId) -> Option<PlaceCompleteness> {
+        self.claims.place(location)
+    }
+
+    /// The same of all places, ascending, without their sources.
+    pub fn completeness_of_places(&self) -> Vec<PlaceCompleteness> {
+        self.claims.places()
+    }
+
     /// What the view has of a cell.
     pub fn cell(&mut self, location: LocationId, sku: Sku) -> Option<&ViewCell> {
         self.settle();
@@ -314,6 +344,11 @@ impl Comparison {
             .places
             .cell(self.places.place(location)?, self.places.item(sku)?)?;
         self.view.seen(cell).then(|| self.view.cell(cell))
+    }
+
+    /// Of what is on hand, what lies in places that are not certain, by the article's record.
+    pub fn item_uncertain(&self, sku: Sku) -> Option<i64> {
+        Some(self.view.item(self.places.item(sku)?)?.uncertain)
     }
 
     /// On hand over all places by the article's record.
@@ -327,6 +362,8 @@ impl Comparison {
         let report = AuditReport {
             records: self.records,
             live: self.view.live.clone(),
+            completeness: self.completeness(),
+            places_incomplete: self.claims.incomplete(LISTED_MAX),
             items_compared: self.places.items() as u64,
             freshness_ms: self.freshness.whole().quantiles(),
             freshness_histogram: self.freshness_histogram(),

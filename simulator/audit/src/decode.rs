@@ -54,18 +54,41 @@ pub struct ItemRecord {
     pub back_room: i64,
     pub in_transit: i64,
     pub uncertain_partitions: u32,
+    /// Of on hand: what lies in places that the view is not certain of.
+    pub uncertain: i64,
     /// (epoch, cut) of the share of each partition; (0, 0): it says nothing of it.
     pub positions: [(u32, u64); PARTITIONS as usize],
 }
 
-/// A record of `store.inventory` that says how far a source is in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Claim {
+/// A record of `store.inventory` that says what the view knows of a place's sources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlaceRecord {
     pub epoch: u32,
     pub cut: u64,
+    pub marked_ms: i64,
+    pub complete_until_ms: i64,
+    pub offline_since_ms: i64,
+    pub dead_letters: u64,
+    pub is_certain: bool,
+    pub sources: Vec<SourceRecord>,
+}
+
+/// Of a place's record what it says of one source. Numbers are unwrapped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceRecord {
+    pub kind: u64,
+    pub unit: u64,
     pub complete_up_to: u64,
     pub highest: u64,
+    pub claimed: u64,
     pub missing: u64,
+    pub overdue: u64,
+    pub missing_first: Vec<(u64, u64)>,
+    pub complete_until_ms: i64,
+    pub dead_letters: u64,
+    pub late: u64,
+    pub is_expected: bool,
+    pub is_marked: bool,
 }
 
 /// What the key of a record of `store.inventory` says.
@@ -90,22 +113,25 @@ pub fn key(bytes: &[u8]) -> Key {
 }
 
 fn cell_key(rest: &[u8]) -> Option<(LocationId, Sku)> {
-    let [letter, rest @ ..] = rest else {
+    let slash = rest.iter().take(7).position(|byte| *byte == b'/')?;
+    Some((location(&rest[..slash])?, sku_of(&rest[slash + 1..])?))
+}
+
+/// A location in its one written form: the key of a place's completeness behind its tag.
+pub fn location(bytes: &[u8]) -> Option<LocationId> {
+    let [letter, digits @ ..] = bytes else {
         return None;
     };
-    let slash = rest.iter().take(6).position(|byte| *byte == b'/')?;
-    let (digits, sku) = (&rest[..slash], &rest[slash + 1..]);
-    // Four digits at least, and no zero in front of five: one cell has one key.
-    if digits.len() < 4 || (digits.len() > 4 && digits[0] == b'0') {
+    // Four digits at least, and no zero in front of five: one place has one key.
+    if !(4..=5).contains(&digits.len()) || (digits.len() == 5 && digits[0] == b'0') {
         return None;
     }
     let number = u16::try_from(decimal(digits)?).ok()?;
-    let location = match letter {
-        b'S' => LocationId::store(number),
-        b'W' => LocationId::warehouse(number),
-        _ => return None,
-    };
-    Some((location, sku_of(sku)?))
+    match letter {
+        b'S' => Some(LocationId::store(number)),
+        b'W' => Some(LocationId::warehouse(number)),
+        _ => None,
+    }
 }
 
 /// The decimal number of an article in its one written form: also the key of `item.inventory`.
@@ -252,20 +278,71 @@ pub fn cell(bytes: &[u8]) -> Result<CellRecord, Undecodable> {
 }
 
 /// A `Completeness`.
-pub fn claim(bytes: &[u8]) -> Result<Claim, Undecodable> {
-    let mut claim = Claim::default();
+pub fn place(bytes: &[u8]) -> Result<PlaceRecord, Undecodable> {
+    let mut place = PlaceRecord::default();
     let mut fields = Fields { rest: bytes };
     while let Some(field) = fields.next()? {
         match field {
-            (1, VARINT) => claim.epoch = fields.varint()? as u32,
-            (2, VARINT) => claim.cut = fields.varint()?,
-            (3, VARINT) => claim.complete_up_to = fields.varint()?,
-            (4, VARINT) => claim.highest = fields.varint()?,
-            (5, VARINT) => claim.missing = fields.varint()?,
-            other => fields.skip(other, 5)?,
+            (1, VARINT) => place.epoch = fields.varint()? as u32,
+            (2, VARINT) => place.cut = fields.varint()?,
+            (3, LENGTH) => place.sources.push(source(fields.bytes()?)?),
+            (4, VARINT) => place.marked_ms = fields.varint()? as i64,
+            (5, VARINT) => {
+                fields.varint()?;
+            }
+            (6, VARINT) => place.complete_until_ms = fields.varint()? as i64,
+            (7, VARINT) => place.offline_since_ms = fields.varint()? as i64,
+            (8, VARINT) => place.dead_letters = fields.varint()?,
+            (9, LENGTH) => {
+                fields.bytes()?;
+            }
+            (10, VARINT) => place.is_certain = fields.varint()? != 0,
+            other => fields.skip(other, 10)?,
         }
     }
-    Ok(claim)
+    Ok(place)
+}
+
+/// A `SourceState`.
+fn source(bytes: &[u8]) -> Result<SourceRecord, Undecodable> {
+    let mut source = SourceRecord::default();
+    let mut fields = Fields { rest: bytes };
+    while let Some(field) = fields.next()? {
+        match field {
+            (1, VARINT) => source.kind = fields.varint()?,
+            (2, VARINT) => source.unit = fields.varint()?,
+            (3, VARINT) => source.complete_up_to = fields.varint()?,
+            (4, VARINT) => source.highest = fields.varint()?,
+            (5, VARINT) => source.claimed = fields.varint()?,
+            (6 | 11 | 16 | 17, VARINT) => {
+                fields.varint()?;
+            }
+            (7, VARINT) => source.missing = fields.varint()?,
+            (8, VARINT) => source.overdue = fields.varint()?,
+            (9, LENGTH) => source.missing_first.push(range(fields.bytes()?)?),
+            (10, VARINT) => source.complete_until_ms = fields.varint()? as i64,
+            (12, VARINT) => source.dead_letters = fields.varint()?,
+            (13, VARINT) => source.late = fields.varint()?,
+            (14, VARINT) => source.is_expected = fields.varint()? != 0,
+            (15, VARINT) => source.is_marked = fields.varint()? != 0,
+            other => fields.skip(other, 17)?,
+        }
+    }
+    Ok(source)
+}
+
+/// A `NumberRange`.
+fn range(bytes: &[u8]) -> Result<(u64, u64), Undecodable> {
+    let mut range = (0, 0);
+    let mut fields = Fields { rest: bytes };
+    while let Some(field) = fields.next()? {
+        match field {
+            (1, VARINT) => range.0 = fields.varint()?,
+            (2, VARINT) => range.1 = fields.varint()?,
+            other => fields.skip(other, 2)?,
+        }
+    }
+    Ok(range)
 }
 
 /// Epoch and cut, with which a `Head` and a `PartialPosition` without its first field begin.
@@ -314,10 +391,11 @@ pub fn item(bytes: &[u8]) -> Result<ItemRecord, Undecodable> {
                     *position = (epoch, cut);
                 }
             }
-            (8, VARINT) => {
+            (8 | 9 | 11, VARINT) => {
                 fields.varint()?;
             }
-            other => fields.skip(other, 8)?,
+            (10, VARINT) => item.uncertain = fields.zigzag()?,
+            other => fields.skip(other, 11)?,
         }
     }
     Ok(item)

@@ -1,4 +1,6 @@
-use contracts::records::{Cell, Completeness, Head, ItemTotal, PartialPosition};
+use contracts::records::{
+    Cell, Completeness, Head, ItemTotal, NumberRange, PartialPosition, RejectedUpTo, SourceKind, SourceState,
+};
 use contracts::topics::StateKey;
 use proptest::prelude::*;
 use prost::Message as _;
@@ -44,6 +46,7 @@ fn item_as_read(written: &ItemTotal) -> ItemRecord {
         back_room: written.back_room,
         in_transit: written.in_transit,
         uncertain_partitions: written.uncertain_partitions,
+        uncertain: written.uncertain,
     }
 }
 
@@ -67,6 +70,7 @@ prop_compose! {
         sku in any::<u32>(),
         totals in prop::array::uniform4(prop_oneof![Just(0_i64), any::<i64>()]),
         (uncertain_partitions, due_ms_min, epoch) in any::<(u32, i64, u32)>(),
+        (uncertain, uncertain_places) in any::<(i64, u32)>(),
         positions in prop::collection::vec((0_u32..8, any::<u32>(), any::<u64>()), 0..7),
     ) -> ItemTotal {
         let [on_hand, floor, back_room, in_transit] = totals;
@@ -74,29 +78,86 @@ prop_compose! {
             .into_iter()
             .map(|(partition, epoch, cut)| PartialPosition { partition, epoch, cut })
             .collect();
-        ItemTotal { sku, on_hand, floor, back_room, in_transit, uncertain_partitions, positions, due_ms_min, epoch }
+        ItemTotal {
+            sku, on_hand, floor, back_room, in_transit, uncertain_partitions, positions, due_ms_min, epoch, uncertain,
+            uncertain_places,
+        }
     }
 }
 
 #[test]
-fn claims_and_heads_read_as_the_generated_code_wrote_them() {
+fn completeness_and_heads_read_as_the_generated_code_wrote_them() {
+    let state = SourceState {
+        source_kind: SourceKind::Till as i32,
+        source_unit: 3,
+        complete_up_to: 118,
+        highest: 120,
+        claimed: 121,
+        claimed_before: 117,
+        missing: 2,
+        overdue: 1,
+        missing_first: vec![
+            NumberRange {
+                first: 119,
+                last: 119,
+            },
+            NumberRange {
+                first: 121,
+                last: 121,
+            },
+        ],
+        complete_until_ms: 1_773_480_413_000,
+        last_ms: 1_773_480_414_000,
+        dead_letters: 2,
+        late: 4,
+        is_expected: true,
+        is_marked: true,
+        claimed_ms: 1_773_480_415_000,
+        claimed_before_ms: 1_773_480_413_000,
+    };
     let written = Completeness {
         epoch: 3,
         cut: 1 << 40,
-        complete_up_to: 118,
-        highest: 120,
-        missing: 1,
-        complete_until_ms: 1_773_480_413_000,
-        dead_letters: 2,
+        sources: vec![state, SourceState::default()],
+        marked_ms: 1_773_480_415_000,
+        marked_due_ms: 1_773_480_416_000,
+        complete_until_ms: 1_773_480_412_000,
+        offline_since_ms: 1_773_480_411_000,
+        dead_letters: 5,
+        rejected: vec![RejectedUpTo {
+            topic: "tlog.raw".into(),
+            next_offset: 9,
+        }],
+        is_certain: true,
     };
-    let expected = Claim {
+    let expected = PlaceRecord {
         epoch: 3,
         cut: 1 << 40,
-        complete_up_to: 118,
-        highest: 120,
-        missing: 1,
+        marked_ms: 1_773_480_415_000,
+        complete_until_ms: 1_773_480_412_000,
+        offline_since_ms: 1_773_480_411_000,
+        dead_letters: 5,
+        is_certain: true,
+        sources: vec![
+            SourceRecord {
+                kind: 1,
+                unit: 3,
+                complete_up_to: 118,
+                highest: 120,
+                claimed: 121,
+                missing: 2,
+                overdue: 1,
+                missing_first: vec![(119, 119), (121, 121)],
+                complete_until_ms: 1_773_480_413_000,
+                dead_letters: 2,
+                late: 4,
+                is_expected: true,
+                is_marked: true,
+            },
+            SourceRecord::default(),
+        ],
     };
-    assert_eq!(claim(&written.encode_to_vec()), Ok(expected));
+    assert_eq!(place(&written.encode_to_vec()), Ok(expected));
     let head = Head {
         epoch: 7,
         cut: 99,
@@ -106,7 +167,7 @@ fn claims_and_heads_read_as_the_generated_code_wrote_them() {
         ..Head::default()
     };
     assert_eq!(epoch_and_cut(&head.encode_to_vec(), 1), Ok((7, 99)));
-    assert!(claim(b"\x08").is_err() && epoch_and_cut(b"\x08", 1).is_err());
+    assert!(place(b"\x08").is_err() && epoch_and_cut(b"\x08", 1).is_err());
 }
 
 proptest! {
@@ -148,7 +209,7 @@ proptest! {
             prop_assert_eq!(read, as_read(&Cell::decode(&bytes[..]).unwrap()));
         }
         let _ = item(&bytes);
-        let _ = claim(&bytes);
+        let _ = place(&bytes);
         let _ = epoch_and_cut(&bytes, 1);
         let _ = key(&bytes);
     }

@@ -14,11 +14,13 @@
 
 mod claims;
 mod comparison;
+mod completeness;
 mod cut;
 mod decode;
 mod explain;
 mod findings;
 mod freshness;
+mod gaps;
 mod live;
 mod places;
 mod reader;
@@ -38,6 +40,7 @@ use ledger::Ledger;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 pub use comparison::{Comparison, Mark};
+pub use completeness::{CompletenessTotals, PlaceCompleteness, SourceCompleteness, SourceKnown};
 pub use cut::Cut;
 pub use decode::ViewCell;
 pub use findings::{Findings, Take};
@@ -209,6 +212,21 @@ impl Audit {
     /// Thousandths on hand over all places, by the article's own record.
     pub fn view_of_item(&self, sku: Sku) -> Option<i64> {
         self.shared.comparison.lock().item_on_hand(sku)
+    }
+
+    /// What the view says of a place's sources; `None`: nothing.
+    pub fn completeness(&self, location: LocationId) -> Option<PlaceCompleteness> {
+        self.shared.comparison.lock().completeness_of(location)
+    }
+
+    /// The same of all places that it has a word of, ascending, without their sources.
+    pub fn completeness_of_places(&self) -> Vec<PlaceCompleteness> {
+        self.shared.comparison.lock().completeness_of_places()
+    }
+
+    /// Of that, what lies in places that are not certain, by the article's own record.
+    pub fn uncertain_of_item(&self, sku: Sku) -> Option<i64> {
+        self.shared.comparison.lock().item_uncertain(sku)
     }
 
     /// How far each partition has been read.

@@ -8,6 +8,7 @@ use ledger::TrueCell;
 use serde::Serialize;
 
 use crate::decode::ViewCell;
+use crate::report::FalseClaim;
 use crate::view::books_off;
 
 /// How often, and the first in words: `S0042/100234: the view has 13 lines where 12 happened`.
@@ -53,9 +54,8 @@ impl Live {
     pub(crate) fn wrong(&mut self, location: LocationId, sku: Sku, truth: &TrueCell, view: &ViewCell) {
         let off = books_off(view);
         if off != 0 {
-            self.books.note(|| {
-                format!("{location}/{sku}: stock and totals differ by {off} thousandths")
-            });
+            self.books
+                .note(|| format!("{location}/{sku}: stock and totals differ by {off} thousandths"));
         }
         let lines = u64::from(view.lines);
         if lines > truth.lines {
@@ -94,6 +94,31 @@ impl Live {
                 record.lines, record.epoch, record.applied_offset
             )
         });
+    }
+
+    /// A place whose cells lack what it claims to have.
+    pub(crate) fn gap_unreported(&mut self, location: LocationId, behind: u32) {
+        self.gap_unreported.note(|| {
+            format!("{location}: said to have everything that was written, and {behind} cells lack lines")
+        });
+    }
+
+    /// All that are claimed too far now; the count is the most at once.
+    pub(crate) fn false_claims(&mut self, claims: &[FalseClaim]) {
+        let Some(claim) = claims.first() else { return };
+        let seen = &mut self.false_claim;
+        seen.count = seen.count.max(claims.len() as u64);
+        if seen.first.is_none() {
+            let FalseClaim {
+                source,
+                claimed,
+                happened,
+            } = claim;
+            seen.first = Some(match happened {
+                Some(last) => format!("{source}: said to be in up to {claimed}, wrote {last}"),
+                None => format!("{source}: said to be in up to {claimed}, never wrote"),
+            });
+        }
     }
 
     /// What must never be: each makes a run fail.

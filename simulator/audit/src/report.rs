@@ -8,6 +8,7 @@ use contracts::digest::Minutes;
 use contracts::ids::{LocationId, Sku, SourceId, TransactionId};
 use serde::{Serialize, Serializer};
 
+use crate::completeness::{CompletenessTotals, PlaceCompleteness};
 use crate::freshness::{FreshnessHistogram, Quantiles};
 use crate::live::Live;
 
@@ -93,6 +94,8 @@ pub struct AuditSnapshot {
     pub records: Records,
     /// What was seen that may never be, since the start.
     pub live: Live,
+    /// By the view's own word.
+    pub completeness: CompletenessTotals,
     /// In the order of the ledger.
     pub places: Arc<[PlaceState]>,
     /// Of the last five seconds, since the last period began, since the last reset.
@@ -311,6 +314,10 @@ pub struct AuditReport {
     pub completeness_false: u64,
     /// The first [`LISTED_MAX`].
     pub false_claims: Vec<FalseClaim>,
+    /// By the view's own word.
+    pub completeness: CompletenessTotals,
+    /// The first [`LISTED_MAX`] that are not complete, by the view's own word.
+    pub places_incomplete: Vec<PlaceCompleteness>,
     pub freshness_ms: Quantiles,
     pub freshness_histogram: FreshnessHistogram,
 }

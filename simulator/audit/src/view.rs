@@ -211,14 +211,7 @@ impl View {
 
     /// Takes a record of the cell of an article at a place.
     #[inline]
-    pub fn take(
-        &mut self,
-        places: &Places,
-        place: usize,
-        cell: usize,
-        item: usize,
-        new: &ViewCell,
-    ) -> Taken {
+    pub fn take(&mut self, places: &Places, place: usize, cell: usize, item: usize, new: &ViewCell) -> Taken {
         let old = &mut self.cells[cell];
         let (location, sku) = (|| places.location(place), || places.sku(cell));
         let flags = &mut self.flags[cell];
@@ -288,6 +281,12 @@ impl View {
 
     pub fn item(&self, item: usize) -> Option<&ItemRecord> {
         self.items[item].as_ref()
+    }
+
+    /// Over the totals of all articles.
+    pub fn stock_uncertain(&self) -> i64 {
+        let uncertain = self.items.iter().flatten().map(|item| item.uncertain);
+        uncertain.fold(0, i64::wrapping_add)
     }
 
     pub fn states(&self) -> &[PlaceState] {

@@ -376,7 +376,7 @@ fn an_older_record_that_stays_the_last_of_its_key_is_stale_and_named() {
 
 #[test]
 fn a_claim_of_more_than_a_source_wrote_is_false_and_one_of_less_is_honest() {
-    use contracts::records::{Completeness, Head, PartialPosition};
+    use contracts::records::{Completeness, Head, PartialPosition, SourceState};
     use contracts::topics::{StateKey, partition_of};
     let acme = Acme::new(3, 500);
     let mut comparison = Comparison::new(&acme.truth);
@@ -385,39 +385,51 @@ fn a_claim_of_more_than_a_source_wrote_is_false_and_one_of_less_is_honest() {
         &records(&acme.truth, 1, 1_000),
         &items(&acme.truth),
     );
-    let claim = |comparison: &mut Comparison, source: contracts::ids::SourceId, number: u64| {
+    let claim = |comparison: &mut Comparison, claims: &[(contracts::ids::SourceId, u64)]| {
+        let location = claims[0].0.location;
+        let states = claims.iter().map(|(source, number)| SourceState {
+            source_kind: source.kind as i32,
+            source_unit: source.unit.into(),
+            complete_up_to: *number,
+            highest: *number,
+            ..SourceState::default()
+        });
         let completeness = Completeness {
             epoch: 1,
             cut: 1_000,
-            complete_up_to: number,
-            highest: number,
+            sources: states.collect(),
             ..Completeness::default()
         };
         comparison.take_cell(
-            partition_of(source.location),
-            &StateKey::Completeness(source).to_bytes(),
+            partition_of(location),
+            &StateKey::Completeness(location).to_bytes(),
             Some(&completeness.encode_to_vec()),
             0,
         );
     };
     let sources: Vec<_> = acme.truth.place(2).sources.clone();
-    for source in &sources {
-        claim(&mut comparison, source.id, source.transactions - 1);
-    }
+    let up_to = |less: u64| -> Vec<_> {
+        let of = |source: &ledger::TrueSource| (source.id, source.transactions - less);
+        sources.iter().map(of).collect()
+    };
+    claim(&mut comparison, &up_to(1));
     assert!(acme.verdict_of(&mut comparison).is_clean());
-    for source in &sources {
-        claim(&mut comparison, source.id, source.transactions);
-    }
+    claim(&mut comparison, &up_to(0));
     assert!(acme.verdict_of(&mut comparison).is_clean());
-    claim(&mut comparison, sources[0].id, sources[0].transactions + 1);
-    let stranger = contracts::ids::SourceId::till(contracts::ids::LocationId::store(3), 77);
-    claim(&mut comparison, stranger, 1);
+    let location = sources[0].id.location;
+    let stranger = contracts::ids::SourceId::till(location, 77);
+    let idle = contracts::ids::SourceId::till(location, 78);
+    let mut claims = up_to(0);
+    claims[0].1 += 1;
+    claims.extend([(stranger, 1), (idle, 0)]);
+    claim(&mut comparison, &claims);
     let report = acme.verdict_of(&mut comparison);
     assert!(!report.is_clean());
     assert_eq!(report.completeness_false, 2);
-    assert_eq!(report.false_claims[0].source, sources[0].id);
-    assert_eq!(report.false_claims[0].claimed, sources[0].transactions + 1);
-    assert_eq!(report.false_claims[1].happened, None);
+    let of = |source| report.false_claims.iter().find(|claim| claim.source == source);
+    let first = of(sources[0].id).expect("it claims too much");
+    assert_eq!(first.claimed, sources[0].transactions + 1);
+    assert_eq!(of(stranger).expect("it has written nothing").happened, None);
 
     // An article may hold of the log what a head has, and no more.
     let mut comparison = Comparison::new(&acme.truth);

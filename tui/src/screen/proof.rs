@@ -74,9 +74,20 @@ fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
     };
     let counted = |name: &str, value: u64, role| entry(theme, width, name, &number(value), role);
     // Anomalies of the other classes are known at the end; two of them are seen when they happen.
-    let others: u64 = model.snapshot.anomalies.iter().skip(2).map(|anomaly| anomaly.count).sum();
+    let others: u64 = model
+        .snapshot
+        .anomalies
+        .iter()
+        .skip(2)
+        .map(|anomaly| anomaly.count)
+        .sum();
     let (others, others_role) = at_end(others);
-    let violations: u64 = model.snapshot.violations.iter().map(|violation| violation.count).sum();
+    let violations: u64 = model
+        .snapshot
+        .violations
+        .iter()
+        .map(|violation| violation.count)
+        .sum();
     let warn = |value: u64| if value == 0 { Role::Good } else { Role::Warn };
     let items_role = match proof.items_diverging {
         0 => Role::Good,
@@ -102,7 +113,13 @@ fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
         counted("repeats dropped", proof.duplicates_dropped, Role::Strong),
         counted("dead letters", proof.dead_letters, warn(proof.dead_letters)),
         entry(theme, width, "other anomalies", &others, others_role),
-        entry(theme, width, "places certain", &of(known.certain, known.places), certain_role(known)),
+        entry(
+            theme,
+            width,
+            "places certain",
+            &of(known.certain, known.places),
+            certain_role(known),
+        ),
         entry(
             theme,
             width,

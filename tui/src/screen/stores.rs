@@ -91,7 +91,12 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) -> usize {
                 row
             }
         });
-    let mut titles = vec![" store", "region", "view against truth", "what the view knows of it"];
+    let mut titles = vec![
+        " store",
+        "region",
+        "view against truth",
+        "what the view knows of it",
+    ];
     let mut widths = vec![
         Constraint::Length(6),
         Constraint::Length(9),

@@ -10,9 +10,7 @@ use audit::{Audit, AuditSnapshot, PlaceCompleteness, SourceCompleteness};
 use contracts::ids::{LocationId, SourceId, TimeMs};
 use contracts::records::SourceKind;
 
-use crate::completeness::{
-    CompletenessView, KnownView, PlaceDetails, SourceKnown, SourceView, ranges,
-};
+use crate::completeness::{CompletenessView, KnownView, PlaceDetails, SourceKnown, SourceView, ranges};
 use crate::format::{count, time_of_day};
 
 const ASK_EVERY: Duration = Duration::from_millis(500);
@@ -46,7 +44,9 @@ impl Completeness {
             return;
         }
         self.asked = Some(now);
-        self.take(audit.completeness_of_places(), |location| audit.completeness(location));
+        self.take(audit.completeness_of_places(), |location| {
+            audit.completeness(location)
+        });
     }
 
     fn take(

@@ -264,7 +264,16 @@ fn judge(expectation: &Expectation, at_end: bool, facts: &impl Facts) -> (bool, 
             (letters == *equal, format!("{letters} dead letters"))
         }
         Expectation::StoreStock { store, item, on_hand } => stock(facts.store_stock(*store, *item), *on_hand),
-        Expectation::ItemStock { item, on_hand } => stock(facts.item_stock(*item), *on_hand),
+        Expectation::ItemStock { item, on_hand } => {
+            let (met, detail) = stock(facts.item_stock(*item), *on_hand);
+            match facts.item_uncertain(*item) {
+                Some(uncertain) if uncertain != 0 => {
+                    let uncertain = contracts::ids::Quantity(uncertain);
+                    (met, format!("{detail}, {uncertain} of it uncertain"))
+                }
+                _ => (met, detail),
+            }
+        }
         Expectation::Converged { .. } => (false, "needs a time".into()),
     }
 }

@@ -119,4 +119,8 @@ impl Facts for Known<'_> {
     fn item_stock(&self, item: ItemNumber) -> Option<i64> {
         self.audit.view_of_item(self.sku(item)?)
     }
+
+    fn item_uncertain(&self, item: ItemNumber) -> Option<i64> {
+        self.audit.uncertain_of_item(self.sku(item)?)
+    }
 }

@@ -31,11 +31,7 @@ impl ViolationView {
             self.what,
             crate::format::count(self.count),
             self.first_s,
-            if self.in_an_outage {
-                ", in an outage"
-            } else {
-                ""
-            },
+            if self.in_an_outage { ", in an outage" } else { "" },
             self.first
         )
     }
@@ -126,7 +122,10 @@ mod tests {
             (4, 3.0, 3_000)
         );
         let said = violation.sentence();
-        assert!(said.contains("in an outage") && said.contains("S0042/100234"), "{said}");
+        assert!(
+            said.contains("in an outage") && said.contains("S0042/100234"),
+            "{said}"
+        );
     }
 
     #[test]

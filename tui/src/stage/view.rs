@@ -301,20 +301,21 @@ impl View {
                 let is_offline = known.offline_since.is_some()
                     || sources.load.is_some_and(|load| load.is_offline(position));
                 PlaceView {
-                location: *location,
-                region: Arc::clone(region),
-                name: Arc::clone(name),
-                known,
-                state: if is_offline {
-                    PlaceState::Offline(check.diverging)
-                } else if check.seen == 0 {
-                    PlaceState::NeverSeen
-                } else if check.behind == 0 {
-                    PlaceState::Equal
-                } else {
-                    PlaceState::Diverging(check.behind)
-                },
-            }})
+                    location: *location,
+                    region: Arc::clone(region),
+                    name: Arc::clone(name),
+                    known,
+                    state: if is_offline {
+                        PlaceState::Offline(check.diverging)
+                    } else if check.seen == 0 {
+                        PlaceState::NeverSeen
+                    } else if check.behind == 0 {
+                        PlaceState::Equal
+                    } else {
+                        PlaceState::Diverging(check.behind)
+                    },
+                }
+            })
             .collect();
     }
 

@@ -1,11 +1,14 @@
 //! Damage to messages as their sources wrote them, for services that pass on what they do not read.
 //!
 //! Invariant: an altered message is a valid one of the same transaction with another quantity of one line, so that
-//! nobody can refuse it for its form. It knows no Kafka: what is to be done is said, not done.
+//! nobody can refuse it for its form. What a source says of its numbering is no transaction, and is never damaged: a mark that
+//! is lost is only late, for the next one says the same. It knows no Kafka: what is to be done is said, not done.
 
 use super::{Sabotage, SabotageClass, neighbour};
 use crate::ids::{LocationId, Quantity};
-use crate::wire::{FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, copybook, epcis, tlog4690};
+use crate::wire::{
+    FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_SOURCE_MARK, copybook, epcis, tlog4690,
+};
 
 /// What becomes of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,9 @@ pub fn damage(sabotage: Option<&Sabotage>, format: &str, location: LocationId, p
     let Some(sabotage) = sabotage.filter(|sabotage| sabotage.hits_message(location, payload)) else {
         return Damage::None;
     };
+    if format == FORMAT_SOURCE_MARK || (format == FORMAT_COPYBOOK_037 && copybook::is_status(payload)) {
+        return Damage::None;
+    }
     match sabotage.class {
         SabotageClass::Drop => Damage::Drop,
         SabotageClass::Double => Damage::Twice,
@@ -221,5 +227,25 @@ mod tests {
             damage(Some(&misroute), FORMAT_4690, store, b"x"),
             Damage::Elsewhere(LocationId::store(4))
         );
+    }
+
+    #[test]
+    fn what_a_source_says_of_its_numbering_is_never_damaged() {
+        let mut status = Vec::new();
+        let record = copybook::StatusRecord {
+            place: LocationId::warehouse(3),
+            last_sequence: 9,
+            at: TimeMs(1_773_480_413_000),
+        };
+        copybook::write_status(&record, &mut status).expect("it fits");
+        for class in ["drop", "double", "alter", "misroute"] {
+            let sabotage = format!("{class}:1/1@mq-source").parse().expect("valid");
+            for (format, place, payload) in [
+                (FORMAT_COPYBOOK_037, LocationId::warehouse(3), &status[..]),
+                (FORMAT_SOURCE_MARK, LocationId::store(3), b"{}"),
+            ] {
+                assert_eq!(damage(Some(&sabotage), format, place, payload), Damage::None);
+            }
+        }
     }
 }

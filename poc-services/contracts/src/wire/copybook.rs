@@ -2,7 +2,8 @@
 //!
 //! The copybook is `docs/formats/invmove.cpy`, the codes are in `docs/formats/queue-record.md`. One record is one
 //! transaction. What is written is canonical (sign `C` or `D`, `F` where unsigned); what is read may use any sign that
-//! COBOL takes: A, C, E, F plus, B, D minus.
+//! COBOL takes: A, C, E, F plus, B, D minus. A status record says how far the warehouse has written; it moves nothing and has no
+//! number of its own.
 //!
 //! Invariant: no panic on any bytes, and nothing is guessed: blanks in a packed field are an error, never zero.
 
@@ -120,7 +121,7 @@ pub struct FieldOverflow {
 pub enum ParseError {
     #[error("a record has 80 bytes, this one has {bytes}")]
     Length { bytes: usize },
-    #[error("the record's type is not IM in EBCDIC but {found:02x?}")]
+    #[error("the record's type is neither IM nor IS in EBCDIC but {found:02x?}")]
     RecordType { found: [u8; 2] },
     #[error("{field} at byte {offset} is no packed number{}", if *.blank { ": it is blank" } else { "" })]
     Packed {
@@ -130,6 +131,8 @@ pub enum ParseError {
     },
     #[error("{field} at byte {offset} is no zoned number")]
     Zoned { field: &'static str, offset: usize },
+    #[error("{field} at byte {offset} is not blank in a status record")]
+    NotBlank { field: &'static str, offset: usize },
     #[error("{field}: {value} is not valid")]
     Value { field: &'static str, value: u64 },
     #[error("INV-MOVE-TYPE {code:03} is not known")]
@@ -146,7 +149,7 @@ impl ParseError {
             Self::RecordType { .. } => "bad-record-type",
             Self::Packed { .. } => "bad-packed",
             Self::Zoned { .. } => "bad-zoned",
-            Self::Value { .. } => "bad-value",
+            Self::NotBlank { .. } | Self::Value { .. } => "bad-value",
             Self::MoveType { .. } => "unknown-move-type",
             Self::Sign { .. } => "wrong-sign",
         }
@@ -155,6 +158,29 @@ impl ParseError {
 
 const BLANK: u8 = 0x40;
 const RECORD_TYPE: [u8; 2] = [0xc9, 0xd4];
+const STATUS_TYPE: [u8; 2] = [0xc9, 0xe2];
+
+/// How far a warehouse has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusRecord {
+    pub place: LocationId,
+    /// Of the last record that moves something, 0: none yet.
+    pub last_sequence: u32,
+    /// The mainframe's clock: UTC, to the second; years 0 to 9999.
+    pub at: TimeMs,
+}
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record {
+    Move(MoveRecord),
+    Status(StatusRecord),
+}
+
+/// Whether a record says how far its warehouse has written, without reading it: for those who pass records on.
+pub fn is_status(record: &[u8]) -> bool {
+    record.starts_with(&STATUS_TYPE)
+}
 
 /// Appends one record, or nothing at all.
 pub fn write(record: &MoveRecord, out: &mut Vec<u8>) -> Result<(), FieldOverflow> {
@@ -193,17 +219,7 @@ pub fn write(record: &MoveRecord, out: &mut Vec<u8>) -> Result<(), FieldOverflow
     limit("INV-UNIT-COST", record.unit_cost.0, UNIT_COST_MAX.0)?;
     put_signed(&mut bytes[47..52], record.unit_cost.0);
 
-    let at = CivilTime::from_ms(record.at);
-    if !(0..=9999).contains(&at.year) {
-        return Err(FieldOverflow {
-            field: "INV-EFF-DATE",
-            value: record.at.0,
-        });
-    }
-    let date = at.year as u64 * 10_000 + u64::from(at.month) * 100 + u64::from(at.day);
-    put_zoned(&mut bytes[52..60], date);
-    let time = u64::from(at.hour) * 10_000 + u64::from(at.minute) * 100 + u64::from(at.second);
-    put_zoned(&mut bytes[60..66], time);
+    put_date_time(&mut bytes, record.at)?;
 
     limit(
         "INV-ADJ-QTY",
@@ -233,16 +249,63 @@ pub fn write(record: &MoveRecord, out: &mut Vec<u8>) -> Result<(), FieldOverflow
     Ok(())
 }
 
-/// Reads one record.
-pub fn parse(record: &[u8]) -> Result<MoveRecord, ParseError> {
-    let bytes: &[u8; RECORD_BYTES] = record
-        .try_into()
-        .map_err(|_| ParseError::Length { bytes: record.len() })?;
-    if bytes[0..2] != RECORD_TYPE {
-        return Err(ParseError::RecordType {
-            found: [bytes[0], bytes[1]],
-        });
+/// Appends one status record, or nothing at all.
+pub fn write_status(status: &StatusRecord, out: &mut Vec<u8>) -> Result<(), FieldOverflow> {
+    let mut bytes = [BLANK; RECORD_BYTES];
+    bytes[0..2].copy_from_slice(&STATUS_TYPE);
+    limit(
+        "INV-SEQ-NO",
+        i64::from(status.last_sequence),
+        i64::from(SEQUENCE_MAX),
+    )?;
+    bytes[2..6].copy_from_slice(&status.last_sequence.to_be_bytes());
+    put_unsigned(
+        &mut bytes[6..9],
+        u64::from(place_number("INV-STORE-NO", status.place)?),
+    );
+    put_date_time(&mut bytes, status.at)?;
+    out.extend_from_slice(&bytes);
+    Ok(())
+}
+
+/// Reads one record of either type.
+pub fn read(record: &[u8]) -> Result<Record, ParseError> {
+    if is_status(record) {
+        read_status(whole(record)?).map(Record::Status)
+    } else {
+        parse(record).map(Record::Move)
     }
+}
+
+fn whole(record: &[u8]) -> Result<&[u8; RECORD_BYTES], ParseError> {
+    record
+        .try_into()
+        .map_err(|_| ParseError::Length { bytes: record.len() })
+}
+
+fn read_status(bytes: &[u8; RECORD_BYTES]) -> Result<StatusRecord, ParseError> {
+    for (field, offset, end) in [
+        ("INV-DEPT-NO to INV-UNIT-COST", 9, 52),
+        ("INV-ADJ-QTY and what follows", 66, 80),
+    ] {
+        if let Some(at) = bytes[offset..end].iter().position(|byte| *byte != BLANK) {
+            return Err(ParseError::NotBlank {
+                field,
+                offset: offset + at,
+            });
+        }
+    }
+    Ok(StatusRecord {
+        last_sequence: sequence(bytes)?,
+        place: place("INV-STORE-NO", packed_unsigned(bytes, "INV-STORE-NO", 6, 9)?)?,
+        at: date_time(
+            digits(bytes, "INV-EFF-DATE", 52, 60)?,
+            digits(bytes, "INV-EFF-TIME", 60, 66)?,
+        )?,
+    })
+}
+
+fn sequence(bytes: &[u8; RECORD_BYTES]) -> Result<u32, ParseError> {
     let sequence = u32::from_be_bytes([bytes[2], bytes[3], bytes[4], bytes[5]]);
     if sequence > SEQUENCE_MAX {
         return Err(ParseError::Value {
@@ -250,6 +313,18 @@ pub fn parse(record: &[u8]) -> Result<MoveRecord, ParseError> {
             value: u64::from(sequence),
         });
     }
+    Ok(sequence)
+}
+
+/// Reads one record that moves something.
+pub fn parse(record: &[u8]) -> Result<MoveRecord, ParseError> {
+    let bytes = whole(record)?;
+    if bytes[0..2] != RECORD_TYPE {
+        return Err(ParseError::RecordType {
+            found: [bytes[0], bytes[1]],
+        });
+    }
+    let sequence = sequence(bytes)?;
     let place = place("INV-STORE-NO", packed_unsigned(bytes, "INV-STORE-NO", 6, 9)?)?;
     let department = packed_unsigned(bytes, "INV-DEPT-NO", 9, 11)? as u16;
     let sku = Sku(packed_unsigned(bytes, "INV-SKU-NO", 11, 16)? as u32);
@@ -309,6 +384,21 @@ pub fn parse(record: &[u8]) -> Result<MoveRecord, ParseError> {
         destination,
         despatch_advice,
     })
+}
+
+fn put_date_time(bytes: &mut [u8; RECORD_BYTES], instant: TimeMs) -> Result<(), FieldOverflow> {
+    let at = CivilTime::from_ms(instant);
+    if !(0..=9999).contains(&at.year) {
+        return Err(FieldOverflow {
+            field: "INV-EFF-DATE",
+            value: instant.0,
+        });
+    }
+    let date = at.year as u64 * 10_000 + u64::from(at.month) * 100 + u64::from(at.day);
+    put_zoned(&mut bytes[52..60], date);
+    let time = u64::from(at.hour) * 10_000 + u64::from(at.minute) * 100 + u64::from(at.second);
+    put_zoned(&mut bytes[60..66], time);
+    Ok(())
 }
 
 fn limit(field: &'static str, value: i64, max: i64) -> Result<(), FieldOverflow> {

@@ -3,15 +3,17 @@
 pub mod civil;
 pub mod copybook;
 pub mod epcis;
+pub mod source_mark;
 pub mod tlog4690;
 
 use crate::ids::Quantity;
 
 /// Values of the `format` header.
-pub const FORMATS: [&str; 3] = [FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS];
+pub const FORMATS: [&str; 4] = [FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_SOURCE_MARK];
 pub const FORMAT_4690: &str = "ibm-4690";
 pub const FORMAT_COPYBOOK_037: &str = "copybook-037";
 pub const FORMAT_EPCIS: &str = "epcis-2.0";
+pub const FORMAT_SOURCE_MARK: &str = "source-mark";
 
 /// The most that one line of any source moves: a thousand million units. A reader refuses more, so that sums over
 /// any number of lines that a machine can count stay far inside 64 bits.

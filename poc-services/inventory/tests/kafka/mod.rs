@@ -215,13 +215,13 @@ pub fn round(number: u64) -> Vec<Movement> {
                 occurred_ms: number as i64 * 1_000,
                 due_ms: now_ms(),
                 content_hash: number,
-                despatch_advice: 0,
                 lines: vec![
                     line(sku(0), MovementKind::CountedBackRoom, 9_000),
                     line(sku(1), MovementKind::Stocked, 2_000),
                     line(sku(1), MovementKind::Sold, 1_000),
                     line(sku(2), MovementKind::Sold, 1_000),
                 ],
+                ..Movement::default()
             }
         })
         .collect()

@@ -493,19 +493,17 @@ pub fn view(log: &MemoryLog) -> Stock {
         .collect()
 }
 
-/// Completeness of each source, by key: what its last record says.
-pub fn completeness(log: &MemoryLog) -> BTreeMap<Vec<u8>, (u64, u64, u64, i64, u64)> {
+/// Completeness of each place, by key: what its last record says, whoever wrote it and at which cut.
+pub fn completeness(log: &MemoryLog) -> BTreeMap<Vec<u8>, records::Completeness> {
     log.of(OutTopic::State)
         .filter(|record| record.key.starts_with(b"k/"))
         .map(|record| {
-            let c = records::Completeness::decode(record.bytes()).expect("completeness is readable");
-            let told = (
-                c.complete_up_to,
-                c.highest,
-                c.missing,
-                c.complete_until_ms,
-                c.dead_letters,
-            );
+            let told = records::Completeness::decode(record.bytes()).expect("completeness is readable");
+            let told = records::Completeness {
+                epoch: 0,
+                cut: 0,
+                ..told
+            };
             (record.key.clone(), told)
         })
         .collect()

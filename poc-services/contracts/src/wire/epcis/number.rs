@@ -37,13 +37,6 @@ pub(super) fn push_decimal(out: &mut Vec<u8>, mut value: u64) {
     out.extend_from_slice(&digits[start..]);
 }
 
-/// Appends exactly `width` digits.
-pub(super) fn push_padded(out: &mut Vec<u8>, value: u64, width: u32) {
-    for position in (0..width).rev() {
-        out.push(b'0' + (value / 10_u64.pow(position) % 10) as u8);
-    }
-}
-
 /// Reads any JSON number that is a whole count of thousandths within [`QUANTITY_MAX`], either sign: `5`, `5.250`,
 /// `1.5e1`. `None` for what is finer, larger or no number.
 pub(super) fn read_quantity(text: &str) -> Option<Quantity> {

@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 use super::identifier::{Place, class_gtin, despatch_advice, instance_gtin, place, word};
 use super::number::read_quantity;
 use super::{BizStep, Document, Event, ScanLine, SubLocation};
-use crate::ids::{Gtin, Quantity, TimeMs};
-use crate::wire::civil::CivilTime;
+use crate::ids::{Gtin, Quantity};
+use crate::wire::civil::read_time;
 
 /// As many bytes as a broker takes in one message by default, less what headers and framing need.
 pub const DOCUMENT_BYTES_MAX: usize = 1_000_000;
@@ -216,7 +216,7 @@ fn read_event(raw: &RawEvent<'_>, lines: &mut Vec<ScanLine>) -> Result<Event, Ev
             found: shortened(step_text),
         })?;
     let time = &required("eventTime", raw.event_time.as_ref())?.0;
-    let at = date_time(time).ok_or_else(|| invalid("eventTime", time))?;
+    let at = read_time(time).ok_or_else(|| invalid("eventTime", time))?;
     let place_text = &required(
         "bizLocation",
         raw.biz_location.as_ref().or(raw.read_point.as_ref()),
@@ -340,86 +340,4 @@ fn invalid(field: &'static str, found: &str) -> EventFault {
 /// Text of a stranger, as much of it as a message should repeat.
 fn shortened(text: &str) -> String {
     text.chars().take(80).collect()
-}
-
-/// RFC 3339 with its zone; digits beyond the millisecond are cut off.
-fn date_time(text: &str) -> Option<TimeMs> {
-    let bytes = text.as_bytes();
-    let digits = |range: std::ops::Range<usize>| -> Option<i64> {
-        bytes.get(range)?.iter().try_fold(0, |value, byte| {
-            byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'))
-        })
-    };
-    let separators = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
-    if bytes.len() < 20
-        || separators.iter().any(|(at, separator)| bytes[*at] != *separator)
-        || !matches!(bytes[10], b'T' | b't' | b' ')
-    {
-        return None;
-    }
-    let mut zone = 19;
-    let mut millisecond = 0;
-    if bytes[19] == b'.' {
-        let fraction = bytes[20..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
-        zone = 20 + fraction;
-        for (byte, weight) in bytes[20..zone].iter().zip([100, 10, 1]) {
-            millisecond += u16::from(byte - b'0') * weight;
-        }
-        if fraction == 0 {
-            return None;
-        }
-    }
-    let offset_minutes = match bytes[zone..] {
-        [b'Z' | b'z'] => 0,
-        [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
-            let (hours, minutes) = (digits(zone + 1..zone + 3)?, digits(zone + 4..zone + 6)?);
-            if hours > 14 || minutes > 59 {
-                return None;
-            }
-            (hours * 60 + minutes) * if sign == b'-' { -1 } else { 1 }
-        }
-        _ => return None,
-    };
-    let at = CivilTime {
-        year: digits(0..4)? as i32,
-        month: digits(5..7)? as u8,
-        day: digits(8..10)? as u8,
-        hour: digits(11..13)? as u8,
-        minute: digits(14..16)? as u8,
-        second: digits(17..19)? as u8,
-        millisecond,
-    };
-    Some(TimeMs(at.to_ms()?.0 - offset_minutes * 60_000))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read_in_every_zone() {
-        for (text, ms) in [
-            ("2025-03-14T09:26:53Z", 1_741_944_413_000),
-            ("2025-03-14T09:26:53.5Z", 1_741_944_413_500),
-            ("2025-03-14T09:26:53.123456Z", 1_741_944_413_123),
-            ("2025-03-14T10:26:53+01:00", 1_741_944_413_000),
-            ("2025-03-13T23:56:53.000-09:30", 1_741_944_413_000),
-        ] {
-            assert_eq!(date_time(text), Some(TimeMs(ms)), "{text}");
-        }
-        for text in [
-            "",
-            "2025-03-14 09:00",
-            "2025-03-14T09:26:53",
-            "2025-02-30T09:26:53Z",
-            "2025-03-14T09:26:53.Z",
-            "2025-03-14T09:26:53+1:00",
-            "2025-03-14T09:26:5éZ",
-        ] {
-            assert_eq!(date_time(text), None, "{text}");
-        }
-    }
 }
