@@ -179,7 +179,7 @@ impl SourceView {
         };
         for (value, what) in [(self.dead_letters, "in dead letters"), (self.late, "late")] {
             if value > 0 {
-                text.push_str(&format!(", {} {what}", count(value)));
+                text.extend([", ", &count(value), " ", what]);
             }
         }
         text

@@ -102,7 +102,7 @@ fn certain(snapshot: &Snapshot) -> String {
         (known.late, "late"),
     ] {
         if value > 0 {
-            text.push_str(&format!(", {} {what}", count(value)));
+            text.extend([", ", &count(value), " ", what]);
         }
     }
     text

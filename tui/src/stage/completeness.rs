@@ -44,14 +44,14 @@ impl Completeness {
             return;
         }
         self.asked = Some(now);
-        self.take(audit.completeness_of_places(), |location| {
+        self.take(&audit.completeness_of_places(), |location| {
             audit.completeness(location)
         });
     }
 
     fn take(
         &mut self,
-        places: Vec<PlaceCompleteness>,
+        places: &[PlaceCompleteness],
         whole: impl Fn(LocationId) -> Option<PlaceCompleteness>,
     ) {
         let mut asked = 0;
@@ -240,7 +240,7 @@ fn listed(items: impl Iterator<Item = String>, all: u64) -> String {
     let more = all.saturating_sub(first.len() as u64);
     let mut text = first.join("; ");
     if more > 0 {
-        text.push_str(&format!("; and {} more", count(more)));
+        text.extend(["; and ", &count(more), " more"]);
     }
     text
 }
@@ -299,7 +299,7 @@ mod tests {
             sources: Vec::new(),
             ..whole.clone()
         };
-        completeness.take(vec![without], |_| Some(whole.clone()));
+        completeness.take(&[without], |_| Some(whole.clone()));
         assert_eq!(
             completeness.known(LocationId::store(42)).words(NOW),
             "as of 14:03:22 · 4 missing from till 4"

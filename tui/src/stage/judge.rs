@@ -92,7 +92,7 @@ fn wrong(case: &Case<'_>) -> Vec<String> {
             count(report.cells_compared)
         ));
     }
-    reasons.extend(anomalies::found(case.anomalies).map(|anomaly| anomaly.sentence()));
+    reasons.extend(anomalies::found(case.anomalies).map(AnomalyView::sentence));
     reasons.extend(case.violations.iter().map(ViolationView::sentence));
     reasons.extend(
         case.outages
