@@ -4,6 +4,7 @@
 
 mod cli;
 mod commands;
+mod completeness;
 mod fault_list;
 mod format;
 mod headless;

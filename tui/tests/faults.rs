@@ -35,7 +35,7 @@ fn survives(fault: Fault) {
         }
         let report = ran.report.as_ref().expect("a report");
         assert_eq!(report["audit"]["books_difference"], Value::from(0), "{what}");
-        assert_eq!(ran.number("/state/partitions_unknown"), 0, "{what}");
+        assert_eq!(ran.number("/recovery/partitions_unknown"), 0, "{what}");
         assert!(matches!(ran.code, 0 | LATE), "{what}");
         // Sometimes.
         let outbreak = &report["faults"][0];

@@ -171,8 +171,8 @@ fn broken(name: &str, scenario: &Path, file: &Path, sum: &mut Sum) -> Result<Opt
     sum.lost += lost;
     sum.doubled += doubled;
     sum.diverging += diverging;
-    sum.repaired += number("/state/zombie_writes_repaired");
-    sum.rebuilt += number("/state/partitions_rebuilt");
+    sum.repaired += number("/recovery/zombie_writes_repaired");
+    sum.rebuilt += number("/recovery/partitions_rebuilt");
     let outbreak = &report["faults"][0];
     sum.converged_s.extend(outbreak["converged_after_s"].as_f64());
     let hits = outbreak["hits"].as_u64().unwrap_or_default();

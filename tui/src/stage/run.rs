@@ -14,16 +14,20 @@ use tokio_util::sync::CancellationToken;
 use world::World;
 use world::events::Place;
 
+use super::anomalies::AnomalyView;
 use super::director::{Director, Order};
 use super::facts::{Known, Marks};
 use super::faults::{self, Faults, Scene};
 use super::lags::Lags;
+use super::outages::Outages;
 use super::outside;
 use super::servers::Servers;
 use super::services::{Ending, Failure, Handled, Services};
 use super::verdict;
 use super::view::{Sources, View};
+use super::watch::Watch;
 use crate::cli::RunArgs;
+use crate::completeness::CompletenessView;
 use crate::report::Ended;
 use crate::snapshot::{
     Command, FaultView, Flow, FreshnessView, PaceView, Phase, ProofView, ResourcesView, Snapshot, VerdictView,
@@ -98,6 +102,11 @@ fn base(chosen: &Chosen, args: &RunArgs) -> Snapshot {
         diverging_history: Arc::new([]),
         handled_history: Arc::new([]),
         proof: ProofView::default(),
+        completeness: CompletenessView::default(),
+        details: None,
+        violations: Vec::new(),
+        outages: Vec::new(),
+        anomalies: Vec::new(),
         resources: ResourcesView::default(),
         expectations: Vec::new(),
         faults: Vec::new(),
@@ -264,7 +273,9 @@ impl Stage {
             mark_interval: scenario.services.mark_interval.as_duration(),
         };
         let load = Load::start(config, world, Arc::clone(&ledger), &CancellationToken::new())?;
+        let started = Instant::now();
         let run = Run {
+            watch: Watch::new(started),
             view: View::new(base, &places),
             director: Director::new(scenario),
             marks: Marks::default(),
@@ -288,7 +299,7 @@ impl Stage {
             opening_handled: Handled::default(),
             interrupted: false,
             started_at,
-            started: Instant::now(),
+            started,
         };
         run.run().await
     }
@@ -298,7 +309,8 @@ impl Stage {
 pub struct Run<'a> {
     pub view: View,
     pub director: Director,
-    marks: Marks,
+    pub watch: Watch,
+    pub marks: Marks,
     faults: Faults,
     pub chosen: Chosen,
     pub args: RunArgs,
@@ -359,6 +371,8 @@ impl Run<'_> {
         let audit = self.audit.snapshot();
         let faults = self.fault_views();
         self.view.set_faults(faults);
+        let simulated = self.load.snapshot().simulated;
+        self.watch.look(Instant::now(), simulated, &self.audit, &audit);
         let snapshot = self.view.make(
             phase,
             &Sources {
@@ -367,6 +381,7 @@ impl Run<'_> {
                 audit: Some(&audit),
                 lags: &self.lags,
                 director: &self.director,
+                watch: &self.watch,
                 broker_bytes: self.servers.broker_bytes(),
                 queue_depth: self.servers.queue_depth(),
                 opening_handled: self.opening_handled,
@@ -392,6 +407,7 @@ impl Run<'_> {
             Command::TogglePause => self.pause(!self.paused),
             Command::Faster => self.scale_pace(2.0),
             Command::Slower => self.scale_pace(0.5),
+            Command::LookAt(place) => self.watch.completeness.look_at(*place),
             Command::Quit => self.interrupt(),
         }
     }
@@ -426,14 +442,22 @@ impl Run<'_> {
     }
 
     async fn direct(&mut self, audit: &AuditSnapshot, simulated: SimOffset) {
+        let now = Instant::now();
+        let sent = self.load.snapshot();
         let mut known = Known {
             audit: &self.audit,
             snapshot: audit,
             dead_letters: self.dead_letters(),
+            acknowledged: sent.acknowledged.iter().sum(),
             skus: &self.skus,
             marks: &mut self.marks,
         };
-        for order in self.director.tick(Instant::now(), simulated, &mut known) {
+        self.watch.tick(now, sent.stores_offline, &mut known);
+        let orders = self.director.tick(now, simulated, &mut known);
+        for order in &orders {
+            self.watch.order(order, now, &mut known);
+        }
+        for order in orders {
             match order {
                 Order::Rate(rate) => self.set_pace(Pace::Rate(rate.per_second())),
                 Order::Speed(speed) => self.set_pace(Pace::Speed(speed.as_f64())),
@@ -477,9 +501,25 @@ impl Run<'_> {
                 faults.break_it(what, now, &mut scene).await
             }
         };
-        if let Err(reason) = broken {
-            self.view.set_alert(Some(format!("{fault} does not break: {reason}")));
+        match broken {
+            Ok(()) => self.outages(|outages, now, facts| outages.begin(fault.name(), now, facts)),
+            Err(reason) => self
+                .view
+                .set_alert(Some(format!("{fault} does not break: {reason}"))),
         }
+    }
+
+    fn outages(&mut self, tell: impl FnOnce(&mut Outages, Instant, &mut Known<'_>)) {
+        let audit = self.audit.snapshot();
+        let mut known = Known {
+            audit: &self.audit,
+            snapshot: &audit,
+            dead_letters: self.dead_letters(),
+            acknowledged: self.load.snapshot().acknowledged.iter().sum(),
+            skus: &self.skus,
+            marks: &mut self.marks,
+        };
+        tell(&mut self.watch.outages, Instant::now(), &mut known);
     }
 
     async fn mend(&mut self, what: Mend) {
@@ -487,6 +527,9 @@ impl Run<'_> {
         if let Err(reason) = faults.mend(what, now, &mut scene, audit).await {
             self.view.set_alert(Some(reason));
         }
+        let broken = self.faults.names();
+        let is_mended = |name: &str| scenario::Fault::from_name(name).is_some() && !broken.contains(&name);
+        self.outages(|outages, now, facts| outages.heal_where(now, facts, is_mended));
     }
 
     async fn let_faults_happen(&mut self) {
@@ -632,17 +675,27 @@ impl Run<'_> {
     }
 
     pub fn facts_at_end(&mut self, audit: &AuditSnapshot) {
+        let sent = self.load.snapshot();
         let mut known = Known {
             audit: &self.audit,
             snapshot: audit,
             dead_letters: self.dead_letters(),
+            acknowledged: sent.acknowledged.iter().sum(),
             skus: &self.skus,
             marks: &mut self.marks,
         };
-        self.director.expect_at_end(Instant::now(), &mut known);
+        let now = Instant::now();
+        self.director.expect_at_end(now, &mut known);
+        self.watch.outages.close(now, &mut known);
     }
 
-    pub fn publish_end(&mut self, audit: &AuditSnapshot, proof: ProofView, verdict: VerdictView) -> Snapshot {
+    pub fn publish_end(
+        &mut self,
+        audit: &AuditSnapshot,
+        proof: ProofView,
+        anomalies: Vec<AnomalyView>,
+        verdict: VerdictView,
+    ) -> Snapshot {
         let faults = self.fault_views();
         self.view.set_faults(faults);
         let sources = Sources {
@@ -651,13 +704,14 @@ impl Run<'_> {
             audit: Some(audit),
             lags: &self.lags,
             director: &self.director,
+            watch: &self.watch,
             broker_bytes: self.servers.broker_bytes(),
             queue_depth: self.servers.queue_depth(),
             opening_handled: self.opening_handled,
             dead_letters: self.dead_letters(),
             paused: self.paused,
         };
-        let snapshot = self.view.end(&sources, proof, verdict);
+        let snapshot = self.view.end(&sources, proof, anomalies, verdict);
         self.snapshots.send_replace(Arc::new(snapshot.clone()));
         snapshot
     }
