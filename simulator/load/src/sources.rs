@@ -7,6 +7,7 @@ use contracts::hash::ContentHash;
 use contracts::ids::{BusinessDay, LocationId, SourceId, TimeMs, TransactionId};
 use contracts::records::SourceKind;
 use contracts::wire::civil::CivilTime;
+use contracts::wire::source_mark::Standing;
 use parking_lot::{Mutex, MutexGuard};
 use world::events::{Channel, Place, PlaceEvents};
 use world::{business_day, business_day_begins};
@@ -188,20 +189,24 @@ impl PlaceSources {
         }
     }
 
-    /// Tills and readers with the day and number that each wrote last.
-    pub fn last_numbers(&self) -> impl Iterator<Item = (SourceId, BusinessDay, u64)> {
-        let location = self.location;
+    /// How far each till and reader is.
+    pub fn last_numbers(&self) -> impl Iterator<Item = Standing> {
         let tills = self.tills.iter().map(|source| (SourceKind::Till, source));
         let readers = self.readers.iter().map(|source| (SourceKind::Reader, source));
         (1..)
             .zip(tills)
             .chain((1..).zip(readers))
-            .map(move |(unit, (kind, source))| (SourceId { location, kind, unit }, source.day, source.number))
+            .map(|(unit, (kind, source))| Standing {
+                kind,
+                unit,
+                business_day: source.day,
+                last: source.number,
+            })
     }
 
     /// The last number of the queue.
-    pub const fn queue_number(&self) -> u64 {
-        self.queue.number
+    pub const fn queue_number(&self) -> u32 {
+        self.queue.number as u32
     }
 }
 
