@@ -60,10 +60,7 @@ impl Release {
     ) {
         let (seed, source) = (self.sources.seed, known_as.source);
         let switches = going.switches;
-        let draw_of = |fault| {
-            let draw = sources::draw(seed, fault, known_as);
-            switches.hits(fault, draw).then_some(draw)
-        };
+        let draw_of = |fault| sources::hit_by(seed, &switches, fault, known_as);
         let faults = &self.counters.faults;
         let transactions = u64::from(message.transactions);
         let extra = |bytes: Bytes| Pending {

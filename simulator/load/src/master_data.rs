@@ -57,3 +57,44 @@ fn place_record(place: &Place) -> records::Place {
         data_centre: place.data_centre.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use contracts::ids::LocationId;
+
+    use super::*;
+
+    fn sources(location: LocationId, tills: u16, readers: u16) -> Vec<(SourceKind, u32, u64)> {
+        let place = Place {
+            location,
+            data_centre: 2,
+            region: "north-2".into(),
+            name: "Leeds Market Street".into(),
+            tills,
+            readers,
+        };
+        let record = place_record(&place);
+        assert_eq!((record.location, record.data_centre), (location.to_string(), 2));
+        record
+            .sources
+            .iter()
+            .map(|s| (s.source_kind(), s.source_unit, s.first_number))
+            .collect()
+    }
+
+    #[test]
+    fn a_store_has_tills_and_readers_and_a_warehouse_has_its_queue() {
+        assert_eq!(
+            sources(LocationId::store(42), 2, 1),
+            [
+                (SourceKind::Till, 1, 1),
+                (SourceKind::Till, 2, 1),
+                (SourceKind::Reader, 1, 1)
+            ]
+        );
+        assert_eq!(
+            sources(LocationId::warehouse(7), 0, 0),
+            [(SourceKind::Queue, 0, 1)]
+        );
+    }
+}
