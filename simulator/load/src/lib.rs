@@ -1,16 +1,19 @@
 //! The load: plays the world against the transports, open loop.
 //!
 //! Invariant: the schedule decides when a message is due and the system does not; what was released is in the ledger
-//! once and reaches its edge at least once. It knows addresses and protocols of the edges, nothing of what lies
+//! once and reaches its edge at least once; what a source lost is in the ledger as lost. It knows addresses and protocols of the edges, nothing of what lies
 //! behind them.
 
 mod counters;
+mod faults;
 mod held;
 mod journal;
 mod marks;
+mod master_data;
 mod pace;
 mod queue;
 mod release;
+mod snapshot;
 mod source_fault;
 mod sources;
 mod upload;
@@ -22,20 +25,18 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use backbone::BackboneError;
 use backbone::amqp::AmqpOptions;
-use backbone::{Backbone, BackboneError};
-use contracts::ids::{LocationId, TimeMs, TransactionId};
-use contracts::records::Article;
-use contracts::topics::CATALOGUE;
+use contracts::ids::{LocationId, TransactionId};
 use ledger::Ledger;
-use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use world::World;
-use world::events::{Channel, Place};
 
 pub use counters::{Amount, Phase};
 pub use journal::JOURNAL_BYTES_MAX;
+pub use master_data::{publish_catalogue, publish_places};
 pub use pace::Pace;
+pub use snapshot::Snapshot;
 pub use source_fault::{Injected, SourceFault, SourceFaultCounts};
 pub use sources::Replay;
 
@@ -98,74 +99,6 @@ pub enum LoadError {
     Ended,
 }
 
-/// What the load has done up to now.
-#[derive(Clone, Copy, Debug)]
-pub struct Snapshot {
-    pub phase: Phase,
-    pub simulated: TimeMs,
-    pub tills: Amount,
-    pub queue: Amount,
-    pub scans: Amount,
-    /// Opening stock, which is not offered load.
-    pub opening: Amount,
-    /// Of the opening stock, what warehouses sent to their queues.
-    pub opening_queue: Amount,
-    /// Acknowledged by the edges: tills, queue, scans.
-    pub acknowledged: [u64; 3],
-    /// Of messages; marks are not in it.
-    pub waiting_bytes: u64,
-    pub retries: u64,
-    pub rejected: u64,
-    pub stores_offline: u64,
-    pub journal_full: bool,
-    /// Milliseconds from due to released.
-    pub late_ms_p50: u64,
-    pub late_ms_p99: u64,
-    pub late_ms_max: u64,
-    /// Till receipts a second since trading began: as scheduled and as released.
-    pub scheduled_per_s: f64,
-    pub released_per_s: f64,
-}
-
-impl Snapshot {
-    pub const fn offered(&self) -> Amount {
-        Amount {
-            transactions: self.tills.transactions + self.queue.transactions + self.scans.transactions,
-            lines: self.tills.lines + self.queue.lines + self.scans.lines,
-        }
-    }
-
-    /// All that warehouses and scanners sent, opening stock included: tills have none.
-    pub const fn queue_and_scans_with_opening(&self) -> (Amount, Amount) {
-        let queue = Amount {
-            transactions: self.queue.transactions + self.opening_queue.transactions,
-            lines: self.queue.lines + self.opening_queue.lines,
-        };
-        let scans = Amount {
-            transactions: (self.scans.transactions + self.opening.transactions)
-                .saturating_sub(self.opening_queue.transactions),
-            lines: (self.scans.lines + self.opening.lines).saturating_sub(self.opening_queue.lines),
-        };
-        (queue, scans)
-    }
-
-    /// Released and not acknowledged, opening stock included: by the store gateway, and by the queue.
-    pub const fn waiting_at_edges(&self) -> (u64, u64) {
-        let [tills_in, queue_in, scans_in] = self.acknowledged;
-        let (queue, scans) = self.queue_and_scans_with_opening();
-        (
-            (self.tills.transactions + scans.transactions).saturating_sub(tills_in + scans_in),
-            queue.transactions.saturating_sub(queue_in),
-        )
-    }
-
-    /// Released and not acknowledged, opening stock included.
-    pub const fn waiting_transactions(&self) -> u64 {
-        let (at_stores, at_warehouses) = self.waiting_at_edges();
-        at_stores + at_warehouses
-    }
-}
-
 /// A load that runs.
 pub struct Load {
     counters: Arc<Counters>,
@@ -179,21 +112,6 @@ pub struct Load {
     /// Cancelled when the thread ends, however it ends.
     ended: CancellationToken,
     cancel: CancellationToken,
-}
-
-/// Publishes what the services know of articles.
-pub fn publish_catalogue(backbone: &Backbone, articles: &[Article]) -> Result<(), BackboneError> {
-    let mut producer = backbone.producer("stockstream-catalogue")?;
-    for article in articles {
-        let key = article.sku.to_string();
-        producer.send(CATALOGUE, 0, key.as_bytes(), &article.encode_to_vec(), None, &[])?;
-    }
-    producer.flush(Duration::from_secs(30))
-}
-
-/// Publishes which sources each place has: master data.
-pub fn publish_places(_backbone: &Backbone, _places: &[Place]) -> Result<(), BackboneError> {
-    Ok(())
 }
 
 impl Load {
@@ -369,55 +287,7 @@ impl Load {
     }
 
     pub fn snapshot(&self) -> Snapshot {
-        let counters = &*self.counters;
-        let (p50, p99, max) = {
-            let lateness = counters.lateness.lock();
-            (
-                lateness.value_at_quantile(0.5),
-                lateness.value_at_quantile(0.99),
-                lateness.max(),
-            )
-        };
-        let first = counters.first_ms.load(Ordering::Relaxed);
-        let last = counters.last_ms.load(Ordering::Relaxed);
-        let last_due = counters.last_due_ms.load(Ordering::Relaxed);
-        let tills = counters.amount(Channel::Till);
-        let rate = |until: i64| {
-            if first > 0 && until > first {
-                tills.transactions as f64 * 1000.0 / (until - first) as f64
-            } else {
-                0.0
-            }
-        };
-        let opening = Amount {
-            transactions: counters.opening.load(Ordering::Relaxed),
-            lines: counters.opening_lines.load(Ordering::Relaxed),
-        };
-        let opening_queue = counters.opening_queue.load(Ordering::Relaxed);
-        Snapshot {
-            opening_queue: Amount {
-                transactions: opening_queue,
-                lines: opening_queue,
-            },
-            phase: counters.phase(),
-            simulated: TimeMs(counters.simulated_ms.load(Ordering::Relaxed)),
-            tills,
-            queue: counters.amount(Channel::Queue),
-            scans: counters.amount(Channel::Scan),
-            opening,
-            acknowledged: [Channel::Till, Channel::Queue, Channel::Scan]
-                .map(|c| counters.acknowledged_transactions(c)),
-            waiting_bytes: counters.waiting_bytes.load(Ordering::Relaxed),
-            retries: counters.retries.load(Ordering::Relaxed),
-            rejected: counters.rejected.load(Ordering::Relaxed),
-            stores_offline: counters.offline.load(Ordering::Relaxed),
-            journal_full: counters.journal_full.load(Ordering::Relaxed),
-            late_ms_p50: p50,
-            late_ms_p99: p99,
-            late_ms_max: max,
-            scheduled_per_s: rate(last_due),
-            released_per_s: rate(last),
-        }
+        Snapshot::of(&self.counters)
     }
 
     /// Waits until the load is over: stopped, or at its end, and everything acknowledged but what offline stores hold.

@@ -5,13 +5,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 
 use bytes::Bytes;
 use contracts::ids::TimeMs;
+use contracts::wire::copybook::{self, StatusRecord};
+use contracts::wire::source_mark::{self, StoreMark};
 
 use crate::counters::{Counters, Phase};
 use crate::journal::{Content, Journals, Pending, Put};
-use crate::release::wall_ms;
+use crate::release::{Going, Release, TICK, wall_ms};
 use crate::sources::Sources;
 
 #[derive(Debug)]
@@ -34,21 +37,75 @@ impl Marks {
         let Some(clock) = self.clock(sources.last_at) else {
             return;
         };
-        let mark = pending(contracts_mark(&sources, clock));
+        let mark = StoreMark {
+            store: sources.location,
+            clock,
+            sources: sources.last_numbers().collect(),
+        };
         drop(sources);
-        if self.journals.put_mark(place, mark) == Put::Schedule {
+        let mut bytes = Vec::with_capacity(64 + mark.sources.len() * 52);
+        source_mark::write(&mark, &mut bytes);
+        if self.journals.put_mark(place, pending(bytes)) == Put::Schedule {
             self.journals.make_ready(place);
         }
     }
 
-    /// The status record of a warehouse's queue.
-    pub fn of_warehouse(&self, _place: usize) -> Option<Pending> {
-        None
+    /// The status record of a warehouse, for its queue.
+    pub fn of_warehouse(&self, place: usize) -> Option<Pending> {
+        let sources = self.sources.place(place);
+        let clock = self.clock(sources.last_at)?;
+        let status = StatusRecord {
+            place: sources.location,
+            last_sequence: sources.queue_number(),
+            at: clock,
+        };
+        let mut bytes = Vec::with_capacity(copybook::RECORD_BYTES);
+        copybook::write_status(&status, &mut bytes).expect("numbers and years of the world fit their fields");
+        Some(pending(bytes))
     }
 }
 
-fn contracts_mark(_sources: &crate::sources::PlaceSources, _clock: TimeMs) -> Vec<u8> {
-    b"{}".to_vec()
+impl Release {
+    /// Places whose turn it is say how far their sources are: one after the other, all of them in an interval.
+    pub fn due_marks(&self, going: &mut Going) {
+        let Some((since, done)) = going.marks else {
+            return;
+        };
+        let places = self.queues.len() as u64;
+        let intervals =
+            (going.elapsed() - since).max(0.0) / (self.config.mark_interval.as_secs_f64() * 1000.0).max(1.0);
+        let due = (intervals * places as f64) as u64;
+        // Who was held up says it once.
+        for turn in done.max(due.saturating_sub(places))..due {
+            self.mark((turn % places) as usize);
+        }
+        going.marks = Some((since, due));
+    }
+
+    fn mark(&self, place: usize) {
+        match &self.queues[place] {
+            None => self.marks.of_store(place),
+            Some(queue) => {
+                if let Some(mark) = self.marks.of_warehouse(place) {
+                    self.counters.queue_marks.fetch_add(1, Ordering::Relaxed);
+                    // As with a record: the task ends only when the run is cancelled.
+                    let _ = queue.send(mark);
+                }
+            }
+        }
+    }
+
+    /// Behind everything, so that whoever has read it all knows that it is all.
+    pub fn last_marks(&self, going: &mut Going) {
+        going.marks = None;
+        (0..self.queues.len()).for_each(|place| self.mark(place));
+        while (self.journals.marks_wait() || self.counters.queue_marks.load(Ordering::Relaxed) > 0)
+            && !self.cancel.is_cancelled()
+        {
+            self.tend(going, i64::MAX);
+            thread::sleep(TICK);
+        }
+    }
 }
 
 fn pending(bytes: Vec<u8>) -> Pending {

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use contracts::digest::Digest;
-use contracts::ids::TransactionId;
 use ledger::Ledger;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
@@ -25,19 +24,16 @@ use crate::journal::{Content, Journals, Pending, Put};
 use crate::marks::Marks;
 use crate::pace::{Pace, Schedule};
 use crate::source_fault::SourceFault;
-use crate::sources::{self, Change, Fate, Sources, Switches};
+use crate::sources::{self, Fate, Sources, Switches};
 use crate::{Config, Control, LoadError};
 
-const TICK: Duration = Duration::from_millis(5);
+pub const TICK: Duration = Duration::from_millis(5);
 /// Unthrottled: what may be released and not acknowledged.
 const WAITING_BYTES_MAX: u64 = 24 << 20;
 /// Unthrottled: a store uploads when it has so much, or when everybody waits.
 const ENOUGH_BYTES: usize = 24 << 10;
 /// Places whose opening stock is counted at a time.
 const OPENING_PLACES: usize = 100;
-/// What is late is held back so long, and by up to [`LATE_MS_SPAN`] longer.
-const LATE_MS_MIN: u64 = 2_000;
-const LATE_MS_SPAN: u64 = 6_000;
 
 /// What comes from the thread that plays the world.
 enum Played {
@@ -77,7 +73,7 @@ pub struct Release {
 }
 
 /// What goes on while a step is released.
-struct Going {
+pub struct Going {
     schedule: Schedule,
     start: Instant,
     start_ms: i64,
@@ -89,15 +85,15 @@ struct Going {
     again: Vec<(usize, Pending)>,
     stop: bool,
     hold: bool,
-    switches: Switches,
-    held: HeldBack,
+    pub switches: Switches,
+    pub held: HeldBack,
     /// Wall milliseconds when marks began, and how many were due since.
-    marks: Option<(f64, u64)>,
+    pub marks: Option<(f64, u64)>,
 }
 
 impl Going {
     /// Milliseconds since the start.
-    fn elapsed(&self) -> f64 {
+    pub fn elapsed(&self) -> f64 {
         self.start.elapsed().as_secs_f64() * 1000.0
     }
 
@@ -358,121 +354,6 @@ impl Release {
         self.send_badly(going, place, &known_as, may_wait, pending);
     }
 
-    /// The numbers are used, and that is all that anybody will ever know.
-    fn lose(&self, place: usize, events: &PlaceEvents, message: &Message) {
-        let transactions = events.transactions_of(message);
-        let mut ledger = self.ledger.place(place);
-        for transaction in transactions {
-            ledger.lose(&transaction.id);
-        }
-        let faults = &self.counters.faults;
-        faults.injected(SourceFault::MissingNumber, transactions.len() as u64);
-    }
-
-    /// Sends a message as the faults that are on have it.
-    fn send_badly(
-        &self,
-        going: &mut Going,
-        place: usize,
-        known_as: &TransactionId,
-        may_wait: bool,
-        message: Pending,
-    ) {
-        let (seed, source) = (self.sources.seed, known_as.source);
-        let switches = going.switches;
-        let draw_of = |fault| {
-            let draw = sources::draw(seed, fault, known_as);
-            switches.hits(fault, draw).then_some(draw)
-        };
-        let faults = &self.counters.faults;
-        let transactions = u64::from(message.transactions);
-        let extra = |bytes: Bytes| Pending {
-            bytes,
-            transactions: 0,
-            ..message.clone()
-        };
-        let copy = draw_of(SourceFault::Duplicate).map(|draw| (draw, extra(message.bytes.clone())));
-        let poison = match message.content {
-            Content::Message(channel) => draw_of(SourceFault::Poison)
-                .and_then(|_| Some((channel, extra(sources::poison(channel, &message.bytes)?.into())))),
-            Content::Mark => None,
-        };
-        let late = draw_of(SourceFault::Late).filter(|_| may_wait);
-        let overtakes = if late.is_none() {
-            going.held.overtaken(source)
-        } else {
-            None
-        };
-        if let Some(draw) = late {
-            if self.hold_back(going, draw, place, known_as, message) {
-                faults.injected(SourceFault::Late, transactions);
-            }
-        } else if let Some((overtaken_place, overtaken)) = overtakes {
-            self.send(going, place, message);
-            faults.injected(SourceFault::Reordered, overtaken.transactions.into());
-            self.send_held(going, overtaken_place, overtaken);
-        } else if may_wait && draw_of(SourceFault::Reordered).is_some() {
-            self.count_held(&message);
-            going.held.keep_for_next(place, source, message);
-        } else {
-            self.send(going, place, message);
-        }
-        if let Some((draw, copy)) = copy {
-            faults.injected(SourceFault::Duplicate, transactions);
-            // Half of them at once, half of them late.
-            if draw >> 32 & 1 == 0 {
-                self.send(going, place, copy);
-            } else {
-                self.hold_back(going, draw >> 1, place, known_as, copy);
-            }
-        }
-        if let Some((channel, poison)) = poison {
-            faults.poisoned(channel);
-            self.send(going, place, poison);
-        }
-    }
-
-    fn count_held(&self, message: &Pending) {
-        let bytes = message.bytes.len() as u64;
-        self.counters.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.counters.held_back_bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Holds a message back for some seconds. `false`: its source has too many such already, and it goes at once.
-    fn hold_back(
-        &self,
-        going: &mut Going,
-        draw: u64,
-        place: usize,
-        known_as: &TransactionId,
-        message: Pending,
-    ) -> bool {
-        let until = Instant::now() + Duration::from_millis(LATE_MS_MIN + (draw >> 33) % LATE_MS_SPAN);
-        self.count_held(&message);
-        match going.held.keep_until(until, place, known_as.source, message) {
-            Some(message) => {
-                self.send_held(going, place, message);
-                false
-            }
-            None => true,
-        }
-    }
-
-    /// What was held back goes.
-    fn send_held(&self, going: &mut Going, place: usize, message: Pending) {
-        let bytes = message.bytes.len() as u64;
-        self.counters.held_back_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.put(going, place, message);
-    }
-
-    /// What waits for a next message goes without it.
-    fn let_go(&self, going: &mut Going) {
-        let waiting: Vec<_> = going.held.let_go().collect();
-        for (place, message) in waiting {
-            self.send_held(going, place, message);
-        }
-    }
-
     /// The truth takes the facts before anybody can see the bytes.
     fn apply(&self, place: usize, events: &PlaceEvents, message: &Message) -> (u32, u64) {
         let mut ledger = self.ledger.place(place);
@@ -492,14 +373,14 @@ impl Release {
         (transactions.len() as u32, lines)
     }
 
-    fn send(&self, going: &mut Going, place: usize, message: Pending) {
+    pub fn send(&self, going: &mut Going, place: usize, message: Pending) {
         self.counters
             .waiting_bytes
             .fetch_add(message.bytes.len() as u64, Ordering::Relaxed);
         self.put(going, place, message);
     }
 
-    fn put(&self, going: &mut Going, place: usize, message: Pending) {
+    pub fn put(&self, going: &mut Going, place: usize, message: Pending) {
         if let Some(Some(queue)) = self.queues.get(place) {
             // The task ends only when the run is cancelled; then nobody waits for the record.
             let _ = queue.send(message);
@@ -535,7 +416,7 @@ impl Release {
     }
 
     /// Obeys what was asked, and makes stores ready whose time has come.
-    fn tend(&self, going: &mut Going, until: i64) {
+    pub fn tend(&self, going: &mut Going, until: i64) {
         if self.cancel.is_cancelled() {
             going.stop = true;
         }
@@ -566,67 +447,6 @@ impl Release {
             if let Some((_, store)) = going.timers.pop_front() {
                 self.journals.make_ready(store);
             }
-        }
-    }
-}
-
-impl Release {
-    fn switch(&self, going: &mut Going, fault: SourceFault, one_in: u32) {
-        going.switches.set(fault, one_in);
-        // Only these two change what is true.
-        if matches!(fault, SourceFault::MissingNumber | SourceFault::ClockSkew) {
-            let released = &self.counters.released_by_place;
-            self.sources.changed(Change {
-                switches: going.switches,
-                released: released
-                    .iter()
-                    .map(|count| count.load(Ordering::Relaxed))
-                    .collect(),
-            });
-        }
-        if fault == SourceFault::Reordered && one_in == 0 {
-            self.let_go(going);
-        }
-    }
-
-    /// Places whose turn it is say how far their sources are: one after the other, all of them in an interval.
-    fn due_marks(&self, going: &mut Going) {
-        let Some((since, done)) = going.marks else {
-            return;
-        };
-        let places = self.queues.len() as u64;
-        let intervals =
-            (going.elapsed() - since).max(0.0) / (self.config.mark_interval.as_secs_f64() * 1000.0).max(1.0);
-        let due = (intervals * places as f64) as u64;
-        // Who was held up says it once.
-        for turn in done.max(due.saturating_sub(places))..due {
-            self.mark((turn % places) as usize);
-        }
-        going.marks = Some((since, due));
-    }
-
-    fn mark(&self, place: usize) {
-        match &self.queues[place] {
-            None => self.marks.of_store(place),
-            Some(queue) => {
-                if let Some(mark) = self.marks.of_warehouse(place) {
-                    self.counters.queue_marks.fetch_add(1, Ordering::Relaxed);
-                    // As with a record: the task ends only when the run is cancelled.
-                    let _ = queue.send(mark);
-                }
-            }
-        }
-    }
-
-    /// Behind everything, so that whoever has read it all knows that it is all.
-    fn last_marks(&self, going: &mut Going) {
-        going.marks = None;
-        (0..self.queues.len()).for_each(|place| self.mark(place));
-        while (self.journals.marks_wait() || self.counters.queue_marks.load(Ordering::Relaxed) > 0)
-            && !self.cancel.is_cancelled()
-        {
-            self.tend(going, i64::MAX);
-            thread::sleep(TICK);
         }
     }
 }

@@ -1,4 +1,21 @@
 //! What can be wrong with sources: one name each, and how often it happened.
+//!
+//! Which messages are hit follows from the seed and their identities, so that the same ones are hit at any pace; when a
+//! fault begins and ends, and how long something is held back, is wall time.
+//!
+//! | fault | what the sources do | what must hold |
+//! | --- | --- | --- |
+//! | `duplicates` | one message in so many is sent a second time under the same identity, right behind the first or 2 to 8 s later | the windows drop as many transactions as were sent again |
+//! | `late` | one message in so many is held back for 2 to 8 s; later numbers of its source overtake it | all of it arrives; meanwhile its number is missing |
+//! | `reordered` | one message in so many goes behind the next one of its source | nothing differs |
+//! | `poison` | behind one message in so many goes a copy that nobody can understand: a digit that is none in a receipt, blanks in a packed field, a document that is no EPCIS. The edges take it: framing, length and place are right | as many dead letters |
+//! | `missing-numbers` | one message in so many is lost: its number is used, its facts happened to nobody's knowledge | the numbers stay missing, and the truth has nothing of them |
+//! | `clock-skew` | the clock of one till in so many is off by 2 to 9 minutes, either way, as long as it is on | instants and business days are the till's own, and nothing is lost or doubled |
+//!
+//! Restraints, all of the sources and not of who reads them: a source has at most 256 messages held back at a time and loses at
+//! most 512 numbers in a run, because a list of gaps is bounded (1,024 ranges); the first message of a source is not held
+//! back, and a clock that is set back does not pass the beginning of the first business day of its till: before the first day
+//! that is known of a till no number has a place.
 
 use world::events::Channel;
 

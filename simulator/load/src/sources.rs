@@ -7,6 +7,7 @@ use contracts::hash::ContentHash;
 use contracts::ids::{BusinessDay, LocationId, SourceId, TimeMs, TransactionId};
 use contracts::records::SourceKind;
 use contracts::wire::civil::CivilTime;
+use contracts::wire::source_mark::Standing;
 use parking_lot::{Mutex, MutexGuard};
 use world::events::{Channel, Place, PlaceEvents};
 use world::{business_day, business_day_begins};
@@ -30,8 +31,12 @@ impl Switches {
         self.0[fault as usize] = one_in;
     }
 
+    pub const fn is_on(&self, fault: SourceFault) -> bool {
+        self.0[fault as usize] > 0
+    }
+
     /// Whether this draw is hit.
-    pub const fn hits(&self, fault: SourceFault, draw: u64) -> bool {
+    const fn hits(&self, fault: SourceFault, draw: u64) -> bool {
         let one_in = self.0[fault as usize];
         one_in > 0 && draw.is_multiple_of(one_in as u64)
     }
@@ -51,18 +56,25 @@ fn hash(words: impl IntoIterator<Item = u64>) -> u64 {
     hash.finish()
 }
 
-/// A draw for a message, known by its first transaction as the world has it; another one for each fault.
-pub fn draw(seed: u64, fault: SourceFault, id: &TransactionId) -> u64 {
+/// The draw of a message that a fault hits. It is known by its first transaction as the world has it.
+pub fn hit_by(seed: u64, switches: &Switches, fault: SourceFault, id: &TransactionId) -> Option<u64> {
+    if !switches.is_on(fault) {
+        return None;
+    }
     let [place, unit] = words_of(id.source);
     let day = u64::from(id.business_day.0);
-    hash([seed, fault as u64 + 1, place, unit, day, id.number])
+    let draw = hash([seed, fault as u64 + 1, place, unit, day, id.number]);
+    switches.hits(fault, draw).then_some(draw)
 }
 
 /// How wrong the clock of a till is, if it is one of those in so many that are.
 fn skew_ms(seed: u64, switches: &Switches, source: SourceId) -> i64 {
+    if source.kind != SourceKind::Till || !switches.is_on(SourceFault::ClockSkew) {
+        return 0;
+    }
     let [place, unit] = words_of(source);
     let draw = hash([seed, SourceFault::ClockSkew as u64 + 1, place, unit]);
-    if source.kind != SourceKind::Till || !switches.hits(SourceFault::ClockSkew, draw) {
+    if !switches.hits(SourceFault::ClockSkew, draw) {
         return 0;
     }
     // Other bits than those that decide whether it is hit.
@@ -155,10 +167,7 @@ impl PlaceSources {
         let first = events.transactions[range.start].id;
         self.last_at = at;
         let source = self.source(first.source);
-        let hit = switches.hits(
-            SourceFault::MissingNumber,
-            draw(seed, SourceFault::MissingNumber, &first),
-        );
+        let is_lost = hit_by(seed, switches, SourceFault::MissingNumber, &first).is_some();
         let clock = TimeMs(at.0 + skew_ms(seed, switches, first.source));
         let clock = source.placeable(clock);
         let is_off = first.source.kind == SourceKind::Till && clock != at;
@@ -170,7 +179,7 @@ impl PlaceSources {
         source.day = day;
         source.number = events.transactions[range.end - 1].id.number;
         let numbers = range.len() as u32;
-        if hit && source.lost + numbers <= LOST_MAX {
+        if is_lost && source.lost + numbers <= LOST_MAX {
             source.lost += numbers;
             return Fate::Lost;
         }
@@ -188,20 +197,24 @@ impl PlaceSources {
         }
     }
 
-    /// Tills and readers with the day and number that each wrote last.
-    pub fn last_numbers(&self) -> impl Iterator<Item = (SourceId, BusinessDay, u64)> {
-        let location = self.location;
+    /// How far each till and reader is.
+    pub fn last_numbers(&self) -> impl Iterator<Item = Standing> {
         let tills = self.tills.iter().map(|source| (SourceKind::Till, source));
         let readers = self.readers.iter().map(|source| (SourceKind::Reader, source));
         (1..)
             .zip(tills)
             .chain((1..).zip(readers))
-            .map(move |(unit, (kind, source))| (SourceId { location, kind, unit }, source.day, source.number))
+            .map(|(unit, (kind, source))| Standing {
+                kind,
+                unit,
+                business_day: source.day,
+                last: source.number,
+            })
     }
 
     /// The last number of the queue.
-    pub const fn queue_number(&self) -> u64 {
-        self.queue.number
+    pub const fn queue_number(&self) -> u32 {
+        self.queue.number as u32
     }
 }
 
@@ -219,7 +232,7 @@ impl Source {
 /// Sets the clock of a receipt, which has minutes.
 pub fn set_receipt_clock(receipt: &mut [u8], clock: TimeMs) {
     let at = CivilTime::from_ms(clock);
-    let pair = |value: u8| (value / 10) << 4 | value % 10;
+    let pair = |value: u8| ((value / 10) << 4) | (value % 10);
     let digits = [
         pair(at.month),
         pair(at.day),

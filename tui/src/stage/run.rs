@@ -223,9 +223,13 @@ impl Stage {
         }
         let articles = world.articles().to_vec();
         let backbone = servers.backbone.clone();
-        tokio::task::spawn_blocking(move || load::publish_catalogue(&backbone, &articles))
-            .await
-            .context("the catalogue")??;
+        let of_places = places.clone();
+        tokio::task::spawn_blocking(move || {
+            load::publish_places(&backbone, &of_places)?;
+            load::publish_catalogue(&backbone, &articles)
+        })
+        .await
+        .context("master data")??;
         let gateway = if let Some(gateway) = outside {
             services.are_outside();
             gateway
