@@ -142,12 +142,13 @@ fn check_says_ok_with_the_expected_totals_of_every_shipped_scenario() {
         "check",
         "first-look",
         "quiet-day",
+        "everything-breaks",
         "million-a-minute",
         "day-in-a-minute",
         "ibm-controlled",
     ]));
     assert_eq!(ran.code, 0, "{}", ran.error);
-    assert_eq!(ran.out.matches("ok ").count(), 5, "{}", ran.out);
+    assert_eq!(ran.out.matches("ok ").count(), 6, "{}", ran.out);
     assert!(
         ran.out.contains("2,300") || ran.out.contains("2300"),
         "{}",

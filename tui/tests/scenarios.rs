@@ -56,3 +56,17 @@ fn a_million_a_minute_scaled_down_is_right_in_every_cell() {
     // Freshness is a benchmark's matter: here the run goes unthrottled and claims none.
     run(&["million-a-minute", "--scale", "1/100", "--unthrottled"]).assert_pass();
 }
+
+#[test]
+fn everything_breaks_and_comes_right() {
+    // Twice as fast: what is broken is so for half as long.
+    let ran = run(&["everything-breaks", "--scale", "1/10", "--speed", "40"]);
+    ran.assert_pass();
+    let report = ran.report.as_ref().expect("it passed");
+    let faults = report["faults"].as_array().expect("a list");
+    assert_eq!(faults.len(), 10);
+    assert!(
+        faults.iter().all(|fault| fault["mended_at_s"].is_number()),
+        "{faults:?}"
+    );
+}

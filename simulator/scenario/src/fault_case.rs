@@ -31,7 +31,8 @@ fn parameters(fault: Fault, seed: u32) -> String {
     }
 }
 
-/// The scenario's text. Simulated time is sixty times as fast as the watch: a minute is a second.
+/// The scenario's text. An hour of simulated time is a second on the watch, so that warehouses
+/// ship and stores order in so short a run.
 pub fn fault_case(fault: Fault, seed: u32) -> String {
     let name = fault.name();
     // A session has to end in between, or others to come up.
@@ -48,24 +49,24 @@ pub fn fault_case(fault: Fault, seed: u32) -> String {
     // The number of dead letters is the fault's matter where it is poison.
     let mut yaml = format!(
         "title: {name}, seed {seed}\nseed: {seed}\n\
-         world: {{stores: {STORES}, warehouses: 6, data_centres: 3, skus: 200, assortment: 60, transactions_per_day: 200000, start: 2026-03-16 10:00}}\n\
-         load: {{speed: 60}}\n\
+         world: {{stores: {STORES}, warehouses: 6, data_centres: 3, skus: 200, assortment: 60, transactions_per_day: 5000, start: 2026-03-16 10:00}}\n\
+         load: {{speed: 3600}}\n\
          services: {{session_timeout: 3s, instances: {instances}}}\n"
     );
     let mut step = |text: String| {
         let _ = writeln!(yaml, "{text}");
     };
     if fault == Fault::DiskFull {
-        step("stop: {duration: 1m}".into());
+        step("stop: {duration: 1h}".into());
     } else {
-        step(format!("stop: {{duration: {}m}}", broken_s + 2));
+        step(format!("stop: {{duration: {}h}}", broken_s + 2));
         step("steps:".into());
         step(format!(
-            "  - {{at: 1m, do: {{break: {{fault: {name}{}}}}}}}",
+            "  - {{at: 1h, do: {{break: {{fault: {name}{}}}}}}}",
             parameters(fault, seed)
         ));
         step(format!(
-            "  - {{at: {}m, do: {{mend: {name}}}, expect: {{converged: {{within: 2m}}}}}}",
+            "  - {{at: {}h, do: {{mend: {name}}}, expect: {{converged: {{within: 2m}}}}}}",
             broken_s + 1
         ));
     }

@@ -13,7 +13,7 @@ use super::theme::Theme;
 use super::view;
 use crate::completeness::{CompletenessView, KnownView, PlaceDetails, SourceKnown, SourceView};
 use crate::snapshot::{
-    Command, Counts, ExpectationView, Flow, FreshnessView, LocationIdView, Outcome, PaceView, Phase,
+    Command, Counts, ExpectationView, FaultView, Flow, FreshnessView, LocationIdView, Outcome, PaceView, Phase,
     PlaceState, PlaceView, ProofView, ResourcesView, ServiceState, Snapshot, StageView, VerdictView,
 };
 use crate::stage::OutageView;
@@ -527,4 +527,69 @@ fn the_cursor_stays_inside_the_list() {
     assert_eq!(model.cursor, 2299);
     key(&mut model, KeyCode::PageUp);
     assert_eq!(model.cursor, 2299 - model.page);
+}
+
+fn with_faults() -> Snapshot {
+    let outbreak = |name, broken_at_s, mended_at_s, hits| FaultView {
+        name,
+        broken_at_s,
+        mended_at_s,
+        converged_after_s: None,
+        hits,
+    };
+    let mut snapshot = running();
+    snapshot.faults = vec![
+        outbreak("duplicates", 10.0, Some(20.0), 40),
+        outbreak("late", 41.0, None, 1_204),
+        outbreak("inventory-killed", 53.0, None, 1),
+    ];
+    snapshot
+}
+
+#[test]
+fn the_list_of_faults_says_what_is_broken_and_how_often_it_hit() {
+    let mut model = model(with_faults());
+    key(&mut model, KeyCode::Char('b'));
+    insta::assert_snapshot!("faults_80x24", text(&draw(&model, 80, 24)));
+    for _ in 0..100 {
+        key(&mut model, KeyCode::Down);
+    }
+    insta::assert_snapshot!("faults_last_120x40", text(&draw(&model, 120, 40)));
+}
+
+#[test]
+fn what_is_broken_is_on_every_view() {
+    let mut model = model(with_faults());
+    for (view, _) in View::ALL {
+        model.view = view;
+        let shown = text(&draw(&model, 80, 24));
+        assert!(
+            shown.contains("✗ broken  late 24s, hit 1,204 · inventory-killed 12s, hit 1"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn enter_breaks_what_is_whole_and_mends_what_is_broken() {
+    use scenario::{Fault, Mend};
+    let mut model = model(with_faults());
+    key(&mut model, KeyCode::Char('b'));
+    assert_eq!(model.overlay, Some(Overlay::Faults));
+    assert_eq!(
+        key(&mut model, KeyCode::Enter),
+        Some(Command::Break(Fault::Duplicates))
+    );
+    key(&mut model, KeyCode::Down);
+    assert_eq!(
+        key(&mut model, KeyCode::Enter),
+        Some(Command::Mend(Mend::One(Fault::Late)))
+    );
+    assert_eq!(
+        key(&mut model, KeyCode::Char('m')),
+        Some(Command::Mend(Mend::All))
+    );
+    assert_eq!(model.cursor, 0, "the list below does not move");
+    key(&mut model, KeyCode::Char('b'));
+    assert_eq!(model.overlay, None);
 }
