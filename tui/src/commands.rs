@@ -246,7 +246,10 @@ mod tests {
         let truth = Ledger::new(&[]);
         for failed in [append(full, b"bytes"), write_truth(&truth, full)] {
             let error = format!("{:#}", failed.expect_err("the device is full"));
-            assert!(error.contains("/dev/full") && error.contains("make room"), "{error}");
+            assert!(
+                error.contains("/dev/full") && error.contains("make room"),
+                "{error}"
+            );
         }
     }
 }

@@ -60,13 +60,22 @@ impl Faults {
         };
         println!(
             "{:<22} {:>5} {:>5} {:>7} {:>9} {:>8} {:>7} {:>9} {:>8} {:>9}",
-            "fault", "runs", "lost", "doubled", "diverging", "repaired", "rebuilt", "median s", "max s", "happened"
+            "fault",
+            "runs",
+            "lost",
+            "doubled",
+            "diverging",
+            "repaired",
+            "rebuilt",
+            "median s",
+            "max s",
+            "happened"
         );
         let mut wrong = Vec::new();
         for name in wanted {
             let mut sum = Sum::default();
             for seed in &seeds {
-                self.case(name, *seed, &mut sum)?;
+                case(name, *seed, &mut sum)?;
             }
             println!("{}", sum.line(name));
             wrong.append(&mut sum.wrong);
@@ -79,25 +88,25 @@ impl Faults {
         );
         Ok(())
     }
+}
 
-    fn case(&self, name: &str, seed: u32, sum: &mut Sum) -> Result<()> {
-        let folder = tempfile::tempdir().context("a scratch folder")?;
-        let scenario = folder.path().join(format!("{name}-{seed}.yaml"));
-        let yaml = stockstream(&["faults", "--case", name, "--seed", &seed.to_string()])?;
-        std::fs::write(&scenario, yaml).with_context(|| scenario.display().to_string())?;
-        sum.runs += 1;
-        let problem = if name == "disk-full" {
-            disk_full(&scenario, sum)?
-        } else {
-            broken(name, &scenario, &folder.path().join("report.json"), sum)?
-        };
-        if let Some(problem) = problem {
-            sum.wrong.push(format!(
-                "  cargo xtask faults --fault {name} --seed {seed}    # {problem}"
-            ));
-        }
-        Ok(())
+fn case(name: &str, seed: u32, sum: &mut Sum) -> Result<()> {
+    let folder = tempfile::tempdir().context("a scratch folder")?;
+    let scenario = folder.path().join(format!("{name}-{seed}.yaml"));
+    let yaml = stockstream(&["faults", "--case", name, "--seed", &seed.to_string()])?;
+    std::fs::write(&scenario, yaml).with_context(|| scenario.display().to_string())?;
+    sum.runs += 1;
+    let problem = if name == "disk-full" {
+        disk_full(&scenario, sum)?
+    } else {
+        broken(name, &scenario, &folder.path().join("report.json"), sum)?
+    };
+    if let Some(problem) = problem {
+        sum.wrong.push(format!(
+            "  cargo xtask faults --fault {name} --seed {seed}    # {problem}"
+        ));
     }
+    Ok(())
 }
 
 impl Sum {

@@ -9,7 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 /// What must hold through every fault.
-pub const ALWAYS: &str = "nothing lost, nothing counted twice, the books balance; when it is mended the view comes right";
+pub const ALWAYS: &str =
+    "nothing lost, nothing counted twice, the books balance; when it is mended the view comes right";
 
 /// Something that can break, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

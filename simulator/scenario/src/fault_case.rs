@@ -13,7 +13,12 @@ fn parameters(fault: Fault, seed: u32) -> String {
     let service = ["inventory", "normaliser"][seed as usize % 2];
     let third = seed % 3 + 1;
     match fault {
-        Fault::Duplicates | Fault::Late | Fault::Reordered | Fault::Poison | Fault::MissingNumbers | Fault::ClockSkew => {
+        Fault::Duplicates
+        | Fault::Late
+        | Fault::Reordered
+        | Fault::Poison
+        | Fault::MissingNumbers
+        | Fault::ClockSkew => {
             format!(", one_in: {}", [5, 10, 20][seed as usize % 3])
         }
         Fault::StoresOffline => format!(", stores: {{count: {}}}", 1 + seed.wrapping_mul(7) % STORES),
@@ -73,7 +78,6 @@ pub fn fault_case(fault: Fault, seed: u32) -> String {
     step("expect: {diverging_cells: {at_most: 0}}".into());
     yaml
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -431,57 +431,64 @@ fn a_fault_that_cannot_be_is_refused_where_it_stands() {
     for (below, line, expected) in [
         (
             "  - {at: 1s, do: {mend: late}}\n".to_owned(),
-            5, "late is not broken here",
+            5,
+            "late is not broken here",
         ),
         (
             "  - {at: 1s, do: {mend: all}}\n".to_owned(),
-            5, "nothing is broken here",
+            5,
+            "nothing is broken here",
         ),
         (
             broken.to_owned(),
-            5, "node-lost is never mended, so the view cannot become right",
+            5,
+            "node-lost is never mended, so the view cannot become right",
         ),
-        (
-            format!("{broken}{broken}"),
-            6, "node-lost is broken already",
-        ),
+        (format!("{broken}{broken}"), 6, "node-lost is broken already"),
         (
             "  - {at: 1s, do: {break: {fault: node-lost, node: 4}}}\n".to_owned(),
-            5, "there is no node 4: the embedded broker has 3",
+            5,
+            "there is no node 4: the embedded broker has 3",
         ),
         (
             "  - {at: 1s, do: {break: {fault: data-centre-lost, data_centre: 4}}}\n".to_owned(),
-            5, "there is no data centre 4: this world has 3",
+            5,
+            "there is no data centre 4: this world has 3",
         ),
         (
             "  - {at: 1s, do: {break: {fault: late, node: 1}}}\n".to_owned(),
-            5, "`node` means nothing to late",
+            5,
+            "`node` means nothing to late",
         ),
         (
             "  - {at: 1s, do: {break: {fault: late, one_in: 0}}}\n".to_owned(),
-            5, "`one_in` is 0: it must be 1 to 1000000",
+            5,
+            "`one_in` is 0: it must be 1 to 1000000",
         ),
         (
             "  - {at: 1s, do: {break: {fault: instance-joins, service: mq-source}}}\n".to_owned(),
-            5, "mq-source is in no consumer group, so instance-joins cannot hit it",
+            5,
+            "mq-source is in no consumer group, so instance-joins cannot hit it",
         ),
         (
             "  - {at: 1s, do: {break: disk-full}}\n".to_owned(),
-            5, "disk-full is no step: nothing is written before the end",
+            5,
+            "disk-full is no step: nothing is written before the end",
         ),
         (
             "  - {at: 1s, do: {stop_service: inventory}}\n  - {at: 2s, do: {break: inventory-zombie}}\n"
                 .to_owned(),
-            6, "inventory does not run here, so inventory-zombie cannot hit it",
+            6,
+            "inventory does not run here, so inventory-zombie cannot hit it",
         ),
-        (
-            "  - {at: 1s, do: break}\n".to_owned(),
-            5, "`break` needs a value",
-        ),
+        ("  - {at: 1s, do: break}\n".to_owned(), 5, "`break` needs a value"),
     ] {
         let text = steps(&below);
         assert!(text.starts_with(&format!("demo.yaml:{line}:")), "{below}{text}");
-        assert!(text.lines().next().is_some_and(|first| first.ends_with(expected)), "{below}{text}");
+        assert!(
+            text.lines().next().is_some_and(|first| first.ends_with(expected)),
+            "{below}{text}"
+        );
     }
 }
 

@@ -74,7 +74,12 @@ pub fn lines(model: &Model, room: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     for (index, info) in listed().enumerate().skip(first).take(shown) {
         let is_here = index == model.fault;
-        let latest = model.snapshot.faults.iter().rev().find(|one| one.name == info.name);
+        let latest = model
+            .snapshot
+            .faults
+            .iter()
+            .rev()
+            .find(|one| one.name == info.name);
         let (state, role) = match latest {
             None => ("off".to_owned(), Role::Muted),
             Some(one) if one.mended_at_s.is_none() => (
@@ -108,8 +113,16 @@ pub fn lines(model: &Model, room: usize) -> Vec<Line<'static>> {
     lines
 }
 
-/// What a key means while the overlay is open; `None`: the same as always.
-pub fn act(model: &mut Model, action: Action) -> Option<Option<Command>> {
+/// What came of a key while the list is open.
+#[derive(Debug)]
+pub enum Taken {
+    /// It means the same as always.
+    No,
+    Here,
+    Asks(Command),
+}
+
+pub fn act(model: &mut Model, action: Action) -> Taken {
     match action {
         Action::Down => model.fault = (model.fault + 1).min(last()),
         Action::Up => model.fault = model.fault.saturating_sub(1),
@@ -118,15 +131,17 @@ pub fn act(model: &mut Model, action: Action) -> Option<Option<Command>> {
         Action::PageDown => model.fault = (model.fault + 8).min(last()),
         Action::PageUp => model.fault = model.fault.saturating_sub(8),
         Action::Details => {
-            let info = listed().nth(model.fault)?;
+            let Some(info) = listed().nth(model.fault) else {
+                return Taken::Here;
+            };
             let is_broken = broken(&model.snapshot).any(|one| one.name == info.name);
-            return Some(Some(if is_broken {
+            return Taken::Asks(if is_broken {
                 Command::Mend(Mend::One(info.fault))
             } else {
                 Command::Break(info.fault)
-            }));
+            });
         }
-        _ => return None,
+        _ => return Taken::No,
     }
-    Some(None)
+    Taken::Here
 }

@@ -86,13 +86,7 @@ pub const BINDINGS: &[Binding] = &[
         "break",
         "what can be broken: choose, and Enter breaks or mends it",
     ),
-    binding(
-        &[Char('m')],
-        "m",
-        Action::MendAll,
-        "",
-        "mend all that is broken",
-    ),
+    binding(&[Char('m')], "m", Action::MendAll, "", "mend all that is broken"),
     binding(&[Tab, BackTab], "Tab", Action::NextView, "view", "the next view"),
     binding(
         &[Char('1')],

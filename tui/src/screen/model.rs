@@ -5,7 +5,7 @@ use std::sync::Arc;
 use contracts::ids::LocationId;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::faults;
+use super::faults::{self, Taken};
 use super::keys::{self, Action};
 use super::theme::Theme;
 use crate::snapshot::{Command, Phase, PlaceView, Snapshot};
@@ -176,10 +176,12 @@ fn type_filter(model: &mut Model, event: &KeyEvent) {
 }
 
 fn act(model: &mut Model, action: Action) -> Option<Command> {
-    if model.overlay == Some(Overlay::Faults)
-        && let Some(command) = faults::act(model, action)
-    {
-        return command;
+    if model.overlay == Some(Overlay::Faults) {
+        match faults::act(model, action) {
+            Taken::No => {}
+            Taken::Here => return None,
+            Taken::Asks(command) => return Some(command),
+        }
     }
     let last = model.listed().len().saturating_sub(1);
     match action {

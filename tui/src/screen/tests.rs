@@ -13,8 +13,8 @@ use super::theme::Theme;
 use super::view;
 use crate::completeness::{CompletenessView, KnownView, PlaceDetails, SourceKnown, SourceView};
 use crate::snapshot::{
-    Command, Counts, ExpectationView, FaultView, Flow, FreshnessView, LocationIdView, Outcome, PaceView, Phase,
-    PlaceState, PlaceView, ProofView, ResourcesView, ServiceState, Snapshot, StageView, VerdictView,
+    Command, Counts, ExpectationView, FaultView, Flow, FreshnessView, LocationIdView, Outcome, PaceView,
+    Phase, PlaceState, PlaceView, ProofView, ResourcesView, ServiceState, Snapshot, StageView, VerdictView,
 };
 use crate::stage::OutageView;
 

@@ -5,7 +5,8 @@
 use std::time::{Duration, Instant};
 
 use scenario::{
-    Action, Break, Expectation, ItemNumber, Mend, Rate, Scenario, Selector, ServiceName, SimOffset, Speed, StoreNumber,
+    Action, Break, Expectation, ItemNumber, Mend, Rate, Scenario, Selector, ServiceName, SimOffset, Speed,
+    StoreNumber,
 };
 
 use crate::snapshot::ExpectationView;

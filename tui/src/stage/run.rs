@@ -346,7 +346,7 @@ impl Run<'_> {
             self.trading().await;
         }
         let drained = self.drain().await;
-        let result = verdict::give(&mut self, drained);
+        let ended = verdict::give(&mut self, drained);
         self.services.stop_all().await;
         let Self { load, audit, .. } = self;
         tokio::task::spawn_blocking(move || {
@@ -355,7 +355,7 @@ impl Run<'_> {
         })
         .await
         .context("the end of the load")?;
-        result
+        Ok(ended)
     }
 
     /// One tick: what was asked, what failed, and a new snapshot.
@@ -498,12 +498,11 @@ impl Run<'_> {
 
     async fn break_it(&mut self, what: &Break) {
         let fault = what.fault;
-        let broken = match faults::impossible(fault, &self.args) {
-            Some(reason) => Err(reason),
-            None => {
-                let (faults, mut scene, _, now) = self.scene();
-                faults.break_it(what, now, &mut scene).await
-            }
+        let broken = if let Some(reason) = faults::impossible(fault, &self.args) {
+            Err(reason)
+        } else {
+            let (faults, mut scene, _, now) = self.scene();
+            faults.break_it(what, now, &mut scene).await
         };
         match broken {
             Ok(()) => self.outages(|outages, now, facts| outages.begin(fault.name(), now, facts)),

@@ -349,14 +349,17 @@ impl Services {
         } else {
             self.leaving.push(instance);
         }
-        self.leaving.retain_mut(|one| one.ended.try_recv() == Err(oneshot::error::TryRecvError::Empty));
+        self.leaving
+            .retain_mut(|one| one.ended.try_recv() == Err(oneshot::error::TryRecvError::Empty));
         true
     }
 
     pub async fn stop_all(&mut self) {
         for name in ServiceName::ALL {
             let instances = self.running.remove(&name).unwrap_or_default();
-            instances.iter().for_each(|instance| instance.end(Ending::Graceful));
+            for instance in &instances {
+                instance.end(Ending::Graceful);
+            }
             for instance in instances {
                 let _ = instance.ended.await;
             }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::UNIX_EPOCH;
 
-use anyhow::Result;
 use audit::{AuditReport, AuditSnapshot};
 use contracts::ids::{Quantity, TransactionId};
 use world::World;
@@ -18,8 +17,8 @@ use super::view::{freshness_view, recovery};
 use super::{anomalies, completeness};
 use crate::format::count;
 use crate::report::{
-    Amount, Amounts, AuditView, CompletenessReport, DeadLetters, DivergingCell, Ended, Pacing, Recovery, Report,
-    Resources, Run as RunOf, SCHEMA_VERSION, Safety,
+    Amount, Amounts, AuditView, CompletenessReport, DeadLetters, DivergingCell, Ended, Pacing, Recovery,
+    Report, Resources, Run as RunOf, SCHEMA_VERSION, Safety,
 };
 use crate::resources;
 use crate::snapshot::{Outcome, ProofView, Snapshot, VerdictView};
@@ -32,7 +31,7 @@ const LATE_MS_P99_MAX: u64 = 250;
 const KEPT_SHARE: f64 = 0.99;
 const OPENING_PLACES: usize = 100;
 
-pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Ended> {
+pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
     let wall_seconds = run.started.elapsed().as_secs_f64();
     let chosen = run.chosen.scenario.clone();
     let released = run.load.released_by_place();
@@ -123,7 +122,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Ended> {
         written.sabotage = examined;
         unwritten = written.write(&path).err();
     }
-    Ok(Ended { outcome, unwritten })
+    Ended { outcome, unwritten }
 }
 
 /// What the audit found to be missing from the view for good.

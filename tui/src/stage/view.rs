@@ -16,8 +16,8 @@ use super::services::{Handled, Services};
 use super::watch::Watch;
 use crate::resources::Meter;
 use crate::snapshot::{
-    Counts, FaultView, Flow, FreshnessView, LocationIdView, PaceView, Phase, PlaceState, PlaceView, ProofView,
-    ResourcesView, ServiceState, Snapshot, StageView, VerdictView,
+    Counts, FaultView, Flow, FreshnessView, LocationIdView, PaceView, Phase, PlaceState, PlaceView,
+    ProofView, ResourcesView, ServiceState, Snapshot, StageView, VerdictView,
 };
 
 /// Names of the parts, in the order of the flow.

@@ -64,9 +64,13 @@ impl Watch {
             Order::Online(selector) => self.outages.heal(&offline(selector), now, facts),
             Order::Stop(name) => self.outages.begin(&format!("{name} stopped"), now, facts),
             Order::Start(name) => self.outages.heal(&format!("{name} stopped"), now, facts),
-            // Whether it can be broken is known only when it is tried.
-            Order::Break(_) | Order::Mend(_) => {}
-            Order::Rate(_) | Order::Speed(_) | Order::Pause | Order::Resume => {}
+            // Whether something can be broken is known only when it is tried: the stage tells.
+            Order::Break(_)
+            | Order::Mend(_)
+            | Order::Rate(_)
+            | Order::Speed(_)
+            | Order::Pause
+            | Order::Resume => {}
         }
     }
 }

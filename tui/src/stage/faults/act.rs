@@ -76,10 +76,7 @@ pub async fn begin(
         }
         Fault::InstanceLeaves => {
             let number = runs(scene, name)?;
-            scene
-                .services
-                .stop_instance(name, number, Ending::Graceful)
-                .await;
+            scene.services.stop_instance(name, number, Ending::Graceful).await;
             outbreak.undo.start = Some((name, 1));
             Ok(())
         }
@@ -134,7 +131,9 @@ pub async fn again(
             );
             // Some of them each time, so that all get their turn.
             let some = all.len().div_ceil(4);
-            let turn = all.chunks(some).nth(round as usize % all.len().div_ceil(some).max(1));
+            let turn = all
+                .chunks(some)
+                .nth(round as usize % all.len().div_ceil(some).max(1));
             scene.load.restart_store_servers(turn.unwrap_or_default());
         }
         Fault::QueueRedelivers => {
@@ -222,10 +221,7 @@ pub async fn end(outbreak: &mut Outbreak, scene: &mut Scene<'_>) -> Result<(), S
         }
     }
     if let Some((name, number)) = undo.stop {
-        scene
-            .services
-            .stop_instance(name, number, Ending::Graceful)
-            .await;
+        scene.services.stop_instance(name, number, Ending::Graceful).await;
     }
     if let Some((name, count)) = undo.start {
         // Somebody may have started it meanwhile.
@@ -302,10 +298,7 @@ fn lines_down(outbreak: &mut Outbreak, scene: &Scene<'_>, chosen: Vec<LocationId
         .filter(|(position, _)| scene.load.is_offline(*position))
         .map(|(_, place)| place.location)
         .collect();
-    let chosen: Vec<LocationId> = chosen
-        .into_iter()
-        .filter(|store| !down.contains(store))
-        .collect();
+    let chosen: Vec<LocationId> = chosen.into_iter().filter(|store| !down.contains(store)).collect();
     if chosen.is_empty() {
         return Err("no store that has its line is named".into());
     }
@@ -352,7 +345,11 @@ fn leaders_move(broker: &Broker) -> u64 {
     let live = broker.stats().live_nodes;
     let mut moved = 0;
     for (topic, partition, leader) in leaders(broker) {
-        let next = live.iter().copied().find(|node| *node > leader).or(live.first().copied());
+        let next = live
+            .iter()
+            .copied()
+            .find(|node| *node > leader)
+            .or(live.first().copied());
         let Some(next) = next.filter(|next| *next != leader) else {
             continue;
         };

@@ -167,7 +167,9 @@ impl Faults {
             if fault == Fault::QueuePoison {
                 self.senders.abort_all();
             }
-            let Some(outbreak) = self.broken(fault) else { continue };
+            let Some(outbreak) = self.broken(fault) else {
+                continue;
+            };
             outbreak.mended = Some(now);
             outbreak.mark = Some(audit.mark());
             outbreak.next = None;

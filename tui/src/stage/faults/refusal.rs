@@ -55,7 +55,12 @@ mod tests {
             "{reason}"
         );
         assert!(impossible(Fault::InventoryZombie, &real).is_some());
-        for fault in [Fault::Duplicates, Fault::StoresOffline, Fault::InventoryKilled, Fault::QueueCuts] {
+        for fault in [
+            Fault::Duplicates,
+            Fault::StoresOffline,
+            Fault::InventoryKilled,
+            Fault::QueueCuts,
+        ] {
             assert_eq!(impossible(fault, &real), None, "{fault}");
         }
         assert_eq!(impossible(Fault::NodeLost, &RunArgs::default()), None);
@@ -70,7 +75,10 @@ mod tests {
             ..RunArgs::default()
         };
         let error = refuse(&real, &scenario).expect_err("refused").to_string();
-        assert!(error.contains("queue-cuts") && error.contains("--amqp"), "{error}");
+        assert!(
+            error.contains("queue-cuts") && error.contains("--amqp"),
+            "{error}"
+        );
         assert!(refuse(&RunArgs::default(), &scenario).is_ok());
     }
 }
