@@ -85,6 +85,7 @@ fn value(topic: &str, key: &[u8], payload: &[u8]) -> Value {
         topics::ITEM_INVENTORY if key.starts_with(b"b/") => decoded::<records::Barrier>(payload),
         topics::ITEM_INVENTORY => decoded::<records::ItemTotal>(payload),
         topics::CATALOGUE => decoded::<records::Article>(payload),
+        topics::PLACES => decoded::<records::Place>(payload),
         topics::STORE_INVENTORY | topics::ITEM_PARTIALS => match StateKey::parse(key) {
             Some(StateKey::Cell { .. }) => decoded::<records::Cell>(payload),
             Some(StateKey::Window(_)) => decoded::<records::Window>(payload),

@@ -97,6 +97,8 @@ fn own(
     let partials_end = log.ends(&[(OutTopic::Partials, number)])?[0];
     let mut owned = Owned::restored(restored, state_end, partials_end);
     topic_id.clone_into(&mut owned.topic_id);
+    let offline_after = i64::try_from(config.offline_after.as_millis()).unwrap_or(i64::MAX);
+    owned.state.set_offline_after(offline_after);
     match config.image_every {
         Some(movements) => owned.image_every = movements,
         None => owned.is_kept_from_head = true,

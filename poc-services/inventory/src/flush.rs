@@ -1,9 +1,8 @@
 //! A flush: one cut of the input, published in an order in which every prefix is a state that a restore understands.
 //!
-//! Intent (what this flush will reach) · cells and partials (at least what lies below the cut) · completeness and
-//! windows (exactly what lies below it) · head · a look at who else wrote · the group's commit. Each is acknowledged
-//! before the next. It runs between two transactions and returns when it is over, so the live windows are the cut's, and
-//! nothing of a partition is under way between two flushes but dead letters.
+//! Intent (what this flush will reach) · cells, partials and completeness · windows · head · a look at who else wrote · the group's commit. Each is acknowledged
+//! before the next. Completeness comes before the windows, so that none is ever ahead of it. A flush runs between two
+//! transactions and returns when it is over, so all that is live is the cut's, and nothing of a partition is under way between two flushes but dead letters.
 //!
 //! Where an older owner wrote among these records, its keys are written over by a flush of their own before the commit.
 
@@ -64,6 +63,7 @@ fn flush_once(
         if !owned.state.is_sound() || !admit(owned, group)? {
             continue;
         }
+        owned.state.look();
         let cut = owned.state.cut();
         // One at a time, so that what is held for it stays small.
         is_imaging = is_imaging || owned.begin_image(&cut);

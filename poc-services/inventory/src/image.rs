@@ -1,4 +1,4 @@
-//! An image of a partition's state: all cells and windows at one cut, so that a rebuild need not begin at the log's first
+//! An image of a partition's state: all cells and windows, and what is known of all places, at one cut, so that a rebuild need not begin at the log's first
 //! record.
 //!
 //! It lies in `store.inventory` beside the state, in parts whose keys nobody else ever writes (they carry epoch and cut),
@@ -9,7 +9,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use contracts::ids::{LocationId, SourceId};
-use contracts::records::{ImagePart, ImageSource, Seal};
+use contracts::records::{Completeness, ImagePart, ImagePlace, ImageSource, Seal};
 use contracts::topics::{ImageId, StateKey};
 use prost::Message;
 
@@ -37,7 +37,7 @@ pub struct ImageWriter {
 
 impl ImageWriter {
     /// Of the state between two transactions.
-    pub fn new(state: &Partition, cut: &Cut) -> Self {
+    pub fn new(state: &mut Partition, cut: &Cut) -> Self {
         let id = ImageId {
             partition: state.number,
             epoch: state.epoch,
@@ -64,6 +64,13 @@ impl ImageWriter {
             };
             parts.push(2, &record.encode_to_vec());
         }
+        for index in 0..state.places.len() {
+            let record = ImagePlace {
+                location: state.places[index].location.to_string(),
+                completeness: Some(state.completeness(index as u32, state.epoch, cut.offset)),
+            };
+            parts.push(3, &record.encode_to_vec());
+        }
         parts.close();
         let seal = Seal {
             epoch: state.epoch,
@@ -74,7 +81,7 @@ impl ImageWriter {
             cells_digest: cut.cells_digest,
             windows_digest: cut.windows_digest,
             at_ms: wall_ms(),
-            places: 0,
+            places: state.places.len() as u64,
         };
         Self {
             id,
@@ -149,6 +156,7 @@ pub struct ImageContent {
     pub cut: u64,
     pub cells: Vec<(LocationId, u32, Cell)>,
     pub sources: Vec<(SourceId, Window)>,
+    pub places: Vec<(LocationId, Completeness)>,
 }
 
 /// Reads an image out of the records of the log, which may come in any order and more than once.
@@ -198,6 +206,11 @@ impl ImageReader {
                 self.content.sources.push((id, Window::from_record(&window)));
             }
         }
+        for place in part.places {
+            if let (Ok(location), Some(completeness)) = (place.location.parse(), place.completeness) {
+                self.content.places.push((location, completeness));
+            }
+        }
     }
 
     /// The content, where it is all that the seal says.
@@ -216,6 +229,7 @@ impl ImageReader {
         let seal = self.seal;
         let is_whole = (content.cells.len() as u64, content.sources.len() as u64)
             == (seal.cells, seal.sources)
+            && content.places.len() as u64 == seal.places
             && (cells_digest, windows_digest) == (seal.cells_digest, seal.windows_digest);
         if is_whole {
             Ok(content)

@@ -203,6 +203,8 @@ impl Items {
             total.floor += share.floor;
             total.back_room += share.back_room;
             total.in_transit += share.shipped - share.received;
+            total.uncertain += share.uncertain;
+            total.uncertain_places += share.uncertain_places;
             total.positions.push(PartialPosition {
                 partition,
                 epoch: share.epoch,

@@ -7,7 +7,7 @@
 //! truth; it deduplicates by the identity that a source gave its transaction.
 //!
 //! Pure rules: `transaction` (a movement, checked), `window` (which numbers are in), `cell` (stock and its books),
-//! `partition` (all of them, and what is new), `outbox` (what is new, as records), `owned` and `flush` (in which order they
+//! `completeness` and `statement` (what is known of sources, and what is not), `partition` (all of them, and what is new), `outbox` (what is new, as records), `owned` and `flush` (in which order they
 //! become durable), `taking` and `restore` (a partition out of its records), `repair` (what an older owner wrote late),
 //! `rebuild` and `image` (a state that is not to be trusted, made anew), `items` (totals). IO: `log`, `acquire` and `store`,
 //! `item`.
@@ -15,6 +15,7 @@
 mod acquire;
 mod bit_set;
 mod cell;
+mod completeness;
 mod fast_hash;
 mod flush;
 mod image;
@@ -32,6 +33,7 @@ mod rebuild;
 mod repair;
 mod restore;
 mod sabotage;
+mod statement;
 mod store;
 mod taking;
 mod transaction;
@@ -62,9 +64,10 @@ pub use pause::{Pause, Resume};
 pub use plant::{Plant, Planted};
 pub use restore::{Cause, Image, Restore, Restored, Seen};
 pub use sabotage::ItemSaboteur;
+pub use statement::{Said, Standing, Statement};
 pub use store::run as run_store;
 pub use taking::Taking;
-pub use transaction::{Invalid, Line, Transaction};
+pub use transaction::{Content, Invalid, Line, Transaction};
 pub use window::{Outcome, Window};
 
 /// The consumer group of the store stage.
@@ -91,6 +94,8 @@ pub struct Config {
     /// is kept from the newest head only, for a broker that has little room; a partition that would have to be rebuilt is
     /// then unknown.
     pub image_every: Option<u64>,
+    /// A place whose marks are so much older than the newest of its partition is offline: its stock is as of its last mark.
+    pub offline_after: Duration,
     /// Damages one transaction in so many, so that the audit has something to find.
     pub sabotage: Option<Sabotage>,
     pub counters: Arc<Counters>,
@@ -109,6 +114,7 @@ impl Default for Config {
             item_flush: Duration::from_millis(200),
             idle_head: Duration::from_secs(3),
             image_every: Some(250_000),
+            offline_after: Duration::from_secs(12),
             sabotage: None,
             counters: Arc::default(),
             kill: CancellationToken::new(),
@@ -152,6 +158,14 @@ pub struct Counters {
     /// Keys that an older owner wrote behind a newer one's barrier, and that the newer one wrote over.
     pub zombie_writes_repaired: AtomicU64,
     pub images_sealed: AtomicU64,
+    /// Marks, master data and rejections that were new.
+    pub statements: AtomicU64,
+    /// Of the partitions owned now, as of the last flush: places, those that are not certain, those that are offline,
+    /// numbers that are known to be missing.
+    pub places: AtomicU64,
+    pub places_uncertain: AtomicU64,
+    pub places_offline: AtomicU64,
+    pub numbers_missing: AtomicU64,
     /// Times that everything was acquired anew because Kafka did not acknowledge or gave the partitions to others.
     pub recoveries: AtomicU64,
     /// Records of the state that an owner wrote after it had lost the partition, found when the state was read.
@@ -177,22 +191,12 @@ impl Counters {
         self.digest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes a record into the digest, and whether it was read for the first time; `None`: it was not understood.
-    pub fn digested(
-        &self,
-        partition: u32,
-        offset: u64,
-        transaction: Option<&Transaction>,
-        applied: Applied,
-    ) -> bool {
+    /// Takes a transaction into the digest, and whether it was read for the first time.
+    pub fn digested(&self, partition: u32, offset: u64, transaction: &Transaction, applied: Applied) -> bool {
         let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
         if !digest.read.is_new(partition, offset) {
             return false;
         }
-        let Some(transaction) = transaction else {
-            digest.unreadable += 1;
-            return true;
-        };
         let quantities = transaction.lines.iter().map(|line| line.quantity);
         let of_it = Digest::of(
             &transaction.id,
@@ -204,6 +208,26 @@ impl Counters {
             digest.repeats.add(transaction.occurred_ms, &of_it);
         }
         true
+    }
+
+    /// Passes a record that is no transaction, and whether it was read for the first time.
+    pub(crate) fn passed(&self, partition: u32, offset: u64) -> bool {
+        let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
+        digest.read.is_new(partition, offset)
+    }
+
+    pub(crate) fn unreadable(&self, partition: u32, offset: u64) {
+        let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
+        if digest.read.is_new(partition, offset) {
+            digest.unreadable += 1;
+        }
+    }
+
+    pub(crate) fn stand(&self, standing: Standing) {
+        Self::set(&self.places, standing.places);
+        Self::set(&self.places_uncertain, standing.places_uncertain);
+        Self::set(&self.places_offline, standing.places_offline);
+        Self::set(&self.numbers_missing, standing.numbers_missing);
     }
 
     pub(crate) fn add(counter: &AtomicU64, value: u64) {

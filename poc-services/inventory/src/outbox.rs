@@ -1,4 +1,4 @@
-//! What of a partition is new, as records: the cut of a flush, and cells, shares, completeness and windows at it.
+//! What of a partition is new, as records: the cut of a flush, and cells, shares and windows at it. (Completeness: `statement`.)
 //!
 //! Invariant: a cut's digests are those of exactly what lies below it, and what is handed out after it holds exactly
 //! that, as long as nothing is applied in between. Nothing is handed out before the restored records agree on an
@@ -18,7 +18,10 @@ use crate::plant::{self, Plant};
 impl Partition {
     /// Cells, shares or windows have something that is not published yet.
     pub fn has_news(&self) -> bool {
-        !(self.news.is_empty() && self.new_sources.is_empty() && self.new_shares.is_empty())
+        !(self.news.is_empty()
+            && self.new_sources.is_empty()
+            && self.new_places.is_empty()
+            && self.new_shares.is_empty())
     }
 
     /// Behind every offset that a restored record had reached: what is published from here on is one state of the log.
@@ -126,8 +129,7 @@ impl Partition {
         Ok(count)
     }
 
-    /// Hands out completeness and window of every source that is new, and how many records they are. Completeness goes
-    /// first: where only that arrived, a replay knows from its cut what is counted in it already.
+    /// Hands out the window of every source that is new, and how many they are.
     ///
     /// `live_from` is the cut before: a window that is not taken at the cut would hold more than what it says.
     pub fn take_windows(
@@ -162,7 +164,7 @@ impl Partition {
     }
 }
 
-fn encode(message: &impl Message, out: &mut Vec<u8>) {
+pub(crate) fn encode(message: &impl Message, out: &mut Vec<u8>) {
     out.clear();
     message.encode(out).expect("a Vec takes all bytes");
 }

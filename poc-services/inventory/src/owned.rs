@@ -177,7 +177,7 @@ impl Owned {
     pub(crate) fn begin_image(&mut self, cut: &Cut) -> bool {
         let is_due = cut.offset - self.floor.min(cut.offset) >= self.image_every;
         if is_due && self.writer.is_none() {
-            self.writer = Some(ImageWriter::new(&self.state, cut));
+            self.writer = Some(ImageWriter::new(&mut self.state, cut));
         }
         self.writer.is_some()
     }
@@ -200,10 +200,13 @@ impl Owned {
         log.send(OutTopic::State, partition, &key, &intent.encode_to_vec())
     }
 
-    /// Cells and shares that are new, how many each, and a piece of an image.
+    /// Cells and shares that are new, how many each; what is known of places, and a piece of an image.
     pub(crate) fn send_cells(&mut self, cut: &Cut, log: &mut impl Log) -> Result<(u64, u64), InventoryError> {
         let cells = self.state.take_cells(cut, log)?;
         self.sent(OutTopic::State, cells);
+        // Before the windows: a replay must know which marks and rejections are in, and never judge one by a later window.
+        let places = self.state.take_places(cut.offset, log)?;
+        self.sent(OutTopic::State, places);
         let partials = self.state.take_partials(cut, log)?;
         self.sent(OutTopic::Partials, partials);
         if let Some(writer) = &mut self.writer

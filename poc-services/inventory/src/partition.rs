@@ -13,12 +13,16 @@ use hashbrown::HashMap;
 
 use crate::bit_set::BitSet;
 use crate::cell::{Cell, Change, News};
+use crate::completeness::{PlaceKnown, SourceKnown};
 use crate::fast_hash::FastHash;
 use crate::line_hash::LineHasher;
 use crate::plant::{self, Plant};
 use crate::sabotage::Damage;
 use crate::transaction::Transaction;
 use crate::window::{Outcome, Window};
+
+/// Unless the service is told otherwise.
+pub(crate) const OFFLINE_AFTER_MS: i64 = 12_000;
 
 /// What became of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub enum Applied {
     },
     Repeat,
     Replayed,
+    /// It says something of sources, and is no transaction.
+    Noted,
     Refused(Refusal),
 }
 
@@ -41,7 +47,7 @@ pub struct Refusal {
     pub message: &'static str,
 }
 
-const MISROUTED: Refusal = Refusal {
+pub(crate) const MISROUTED: Refusal = Refusal {
     class: "misrouted",
     message: "the location belongs to another partition",
 };
@@ -49,7 +55,7 @@ const CONTENT_REUSED: Refusal = Refusal {
     class: "content-reused",
     message: "the number was used for another content before",
 };
-const IDENTITY_UNCLEAR: Refusal = Refusal {
+pub(crate) const IDENTITY_UNCLEAR: Refusal = Refusal {
     class: "identity-unclear",
     message: "the number cannot be placed: its business day is too old or it jumps too far",
 };
@@ -92,7 +98,12 @@ struct Target {
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) location: LocationId,
-    slots: HashMap<u32, u32, FastHash>,
+    pub(crate) slots: HashMap<u32, u32, FastHash>,
+    /// Indices, ascending by kind and unit.
+    pub(crate) sources: Vec<u32>,
+    pub(crate) known: PlaceKnown,
+    /// Its record is to be written.
+    pub(crate) is_new: bool,
 }
 
 /// A partition's part of an article.
@@ -106,14 +117,11 @@ pub(crate) struct Share {
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) id: SourceId,
-    place: u32,
+    pub(crate) place: u32,
     hasher: LineHasher,
     pub(crate) window: Window,
     pub(crate) is_new: bool,
-    pub(crate) dead_letters: u64,
-    pub(crate) complete_until_ms: i64,
-    /// Offsets below it are counted in `dead_letters`, as it was restored.
-    pub(crate) completeness_cut: u64,
+    pub(crate) known: SourceKnown,
 }
 
 impl Source {
@@ -150,6 +158,13 @@ pub struct Partition {
     pub(crate) sources: Vec<Source>,
     source_index: HashMap<u64, u32, FastHash>,
     pub(crate) new_sources: Vec<u32>,
+    pub(crate) new_places: Vec<u32>,
+    /// When the newest mark of any place was due.
+    pub(crate) newest_due_ms: i64,
+    /// A place whose marks are so much older than the newest is offline.
+    pub(crate) offline_after_ms: i64,
+    /// All places are to be looked at, whether they are new or not.
+    pub(crate) is_look_due: bool,
     stamp: u32,
     pub(crate) damage: Damage,
     /// Sums over the cells and windows that are not new.
@@ -181,6 +196,10 @@ impl Partition {
             sources: Vec::new(),
             source_index: HashMap::default(),
             new_sources: Vec::new(),
+            new_places: Vec::new(),
+            newest_due_ms: 0,
+            offline_after_ms: OFFLINE_AFTER_MS,
+            is_look_due: false,
             stamp: 0,
             damage: Damage::default(),
             cells_digest: 0,
@@ -215,6 +234,8 @@ impl Partition {
             source.is_new = true;
             self.windows_digest = self.windows_digest.wrapping_sub(digest_before);
             self.new_sources.push(index);
+            let place = source.place;
+            self.renew_place(place);
         }
         let refusal = match outcome {
             Outcome::New | Outcome::Replayed => None,
@@ -223,13 +244,16 @@ impl Partition {
             Outcome::IdentityUnclear => Some(IDENTITY_UNCLEAR),
             Outcome::TooManyGaps => Some(TOO_MANY_GAPS),
         };
+        let source = &mut self.sources[index as usize];
         if let Some(refusal) = refusal {
-            if offset >= source.completeness_cut {
-                source.dead_letters += 1;
+            let known = &mut self.places[source.place as usize].known;
+            if offset >= known.cut {
+                source.known.dead_letters += 1;
+                known.dead_letters += 1;
             }
             return Applied::Refused(refusal);
         }
-        source.complete_until_ms = source.complete_until_ms.max(transaction.occurred_ms);
+        source.known.last_ms = source.known.last_ms.max(transaction.occurred_ms);
         let (place, hasher) = (source.place, source.hasher.transaction(id));
         let damage = sabotage
             .filter(|sabotage| sabotage.hits(id))
@@ -251,7 +275,9 @@ impl Partition {
                 self.apply_lines(transaction, place, hasher, offset, 0)
             }
             Some(SabotageClass::Lie) => {
-                self.damage.liars.insert(index);
+                self.damage
+                    .liars
+                    .insert((place, id.source.kind as i32, u32::from(id.source.unit)));
                 self.apply_lines(transaction, place, hasher, offset, 0)
             }
         };
@@ -281,6 +307,7 @@ impl Partition {
         altered_by: i64,
     ) -> u32 {
         self.find_targets(transaction, place);
+        let is_uncertain = !self.places[place as usize].known.is_certain;
         let mut applied = 0;
         for (index, line) in (0..).zip(&transaction.lines) {
             let target = self.targets[index as usize];
@@ -298,12 +325,18 @@ impl Partition {
                 self.news.push(News::default());
                 slot.news = self.news.len() as u32;
             }
+            let is_first = slot.cell.applied_offset == 0;
             slot.cell.applied_offset = offset + 1;
             let quantity = line.quantity + if index == 0 { altered_by } else { 0 };
             let change = slot.cell.apply(line.kind, quantity, hasher.line(index, quantity));
             self.news[slot.news as usize - 1].add(transaction.due_ms);
             applied += 1;
             self.change_share(target.share, change, transaction.due_ms);
+            if is_uncertain {
+                let partial = &mut self.shares[target.share as usize].partial;
+                partial.uncertain += change.floor + change.back_room;
+                partial.uncertain_places += u32::from(is_first);
+            }
         }
         applied
     }
@@ -355,11 +388,17 @@ impl Partition {
             window: Window::default(),
             // In no sum and on no list yet: the first change puts it on the list.
             is_new: false,
-            dead_letters: 0,
-            complete_until_ms: 0,
-            completeness_cut: 0,
+            known: SourceKnown::default(),
         });
         self.source_index.insert(key, index);
+        let sources = &self.sources;
+        let order = |source: &u32| {
+            let id = sources[*source as usize].id;
+            (id.kind, id.unit)
+        };
+        let siblings = &mut self.places[place as usize].sources;
+        let position = siblings.partition_point(|sibling| order(sibling) < order(&index));
+        siblings.insert(position, index);
         Some(index)
     }
 
@@ -369,6 +408,9 @@ impl Partition {
             places.push(Place {
                 location,
                 slots: HashMap::default(),
+                sources: Vec::new(),
+                known: PlaceKnown::default(),
+                is_new: false,
             });
             places.len() as u32 - 1
         })
@@ -419,6 +461,12 @@ impl Partition {
 
     pub const fn cell_count(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Marks of a place that stay away for longer than this behind those of others make it offline.
+    pub const fn set_offline_after(&mut self, milliseconds: i64) {
+        self.offline_after_ms = milliseconds;
+        self.is_look_due = true;
     }
 
     /// Every cell, for tests and tools.

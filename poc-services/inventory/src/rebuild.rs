@@ -33,6 +33,12 @@ impl Partition {
             source.is_new = false;
         }
         self.new_sources.clear();
+        for index in 0..self.places.len() {
+            self.places[index].is_new = false;
+            self.forget_known(index as u32);
+        }
+        self.new_places.clear();
+        self.newest_due_ms = 0;
         self.promised = None;
         self.is_sound = true;
         self.hold_until = self.hold_until.max(self.next);
@@ -43,6 +49,10 @@ impl Partition {
                 let place = self.place(location);
                 let slot = self.slot(place, sku) as usize;
                 self.slots[slot].cell = cell;
+            }
+            for (location, completeness) in image.places {
+                let place = self.place(location);
+                self.set_completeness(place, &completeness);
             }
             for (id, window) in image.sources {
                 if let Some(index) = self.source(id) {
@@ -65,8 +75,15 @@ impl Partition {
             self.news.push(News::default());
             let slot = &mut self.slots[index];
             slot.news = self.news.len() as u32;
-            let (share, change) = (slot.share, slot.cell.change());
-            self.change_share(share, change, 0);
+            let (share, cell) = (slot.share, slot.cell);
+            let is_certain = self.places[slot.place as usize].known.is_certain;
+            self.change_share(share, cell.change(), 0);
+            if !is_certain {
+                self.add_uncertain(share, &cell);
+            }
+        }
+        for index in 0..self.places.len() {
+            self.renew_place(index as u32);
         }
         for (index, source) in (0..).zip(&mut self.sources) {
             source.is_new = true;
@@ -91,7 +108,7 @@ impl Partition {
         }
     }
 
-    /// Has the window and the completeness of a source written again.
+    /// Has the window of a source written again, and what is known of its place: no window is ever ahead of that.
     pub(crate) fn renew_source(&mut self, id: SourceId) {
         let Some(index) = self.source(id) else { return };
         let source = &mut self.sources[index as usize];
@@ -99,6 +116,16 @@ impl Partition {
             source.is_new = true;
             self.windows_digest = self.windows_digest.wrapping_sub(source.digest());
             self.new_sources.push(index);
+        }
+        let place = source.place;
+        self.renew_place(place);
+    }
+
+    /// Has what is known of a place written again; of one that is not known, that nothing is.
+    pub(crate) fn renew_location(&mut self, location: LocationId) {
+        if partition_of(location) == self.number {
+            let place = self.place(location);
+            self.renew_place(place);
         }
     }
 

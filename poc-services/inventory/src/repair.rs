@@ -146,6 +146,7 @@ fn renew(state: &mut Partition, key: StateKey) {
     match key {
         StateKey::Cell { location, sku } => state.renew_cell(location, sku),
         StateKey::Window(source) => state.renew_source(source),
+        StateKey::Completeness(location) => state.renew_location(location),
         StateKey::Partial { sku, .. } => state.renew_share(sku),
         _ => {}
     }

@@ -8,8 +8,8 @@
 use std::collections::BTreeSet;
 
 use contracts::ids::{Sku, SourceId};
-use contracts::records::{self, Barrier, Head, Intent, Seal};
-use contracts::topics::{ImageId, PARTITIONS, StateKey};
+use contracts::records::{self, Barrier, Completeness, Head, Intent, Seal};
+use contracts::topics::{ImageId, PARTITIONS, StateKey, partition_of};
 use hashbrown::HashMap;
 use prost::Message;
 
@@ -83,6 +83,7 @@ pub struct Restore {
     partition: Partition,
     cells: Vec<Version>,
     windows: Vec<Version>,
+    places: Vec<Version>,
     epoch_max: u32,
     barrier_max: u32,
     /// Epoch and offset of each barrier.
@@ -103,6 +104,7 @@ impl Restore {
             partition: Partition::new(number),
             cells: Vec::new(),
             windows: Vec::new(),
+            places: Vec::new(),
             epoch_max: 0,
             barrier_max: 0,
             barriers: Vec::new(),
@@ -152,6 +154,17 @@ impl Restore {
                 let source = self.source(id).ok_or_else(foreign)?;
                 if is_newer(&mut self.windows, source, (record.epoch, record.cut)) {
                     self.partition.sources[source].window = Window::from_record(&record);
+                }
+            }
+            Some(StateKey::Completeness(location)) => {
+                let record = Completeness::decode(payload).map_err(unreadable)?;
+                self.note(record.epoch, offset, record.cut);
+                if partition_of(location) != number {
+                    return Err(foreign());
+                }
+                let place = self.partition.place(location);
+                if is_newer(&mut self.places, place as usize, (record.epoch, record.cut)) {
+                    self.partition.set_completeness(place, &record);
                 }
             }
             Some(StateKey::Head { partition }) if partition == number => {
@@ -303,7 +316,11 @@ impl Partition {
             let slot = &self.slots[index];
             let (cell, share) = (slot.cell, slot.share);
             self.cells_digest = self.cells_digest.wrapping_add(self.slot_digest(index as u32));
+            let is_certain = self.places[slot.place as usize].known.is_certain;
             self.change_share(share, cell.change(), 0);
+            if !is_certain {
+                self.add_uncertain(share, &cell);
+            }
         }
         self.windows_digest = (0..self.sources.len())
             .map(|index| self.sources[index].digest())

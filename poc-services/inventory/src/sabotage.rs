@@ -18,8 +18,8 @@ use crate::transaction::Transaction;
 pub struct Damage {
     /// By slot: what is written behind each newer record of the cell.
     pub older: HashMap<u32, Cell>,
-    /// By index: sources that are said to be complete one number further than they are.
-    pub liars: HashSet<u32>,
+    /// By place, kind and unit: sources that are said to be complete one number further than they are.
+    pub liars: HashSet<(u32, i32, u32)>,
 }
 
 impl Partition {

@@ -14,9 +14,10 @@ use crate::acquire::{acquire, check_log};
 use crate::flush::flush;
 use crate::log::{KafkaGroup, KafkaLog};
 use crate::owned::Owned;
-use crate::partition::{Applied, Partition, Refusal};
+use crate::partition::{Applied, Refusal};
 use crate::plant::{self, Plant};
-use crate::transaction::Transaction;
+use crate::statement::Standing;
+use crate::transaction::{Content, Transaction};
 use crate::{Config, Counters, FLOOR_GROUP, GROUP, InventoryError};
 
 const POLL: Duration = Duration::from_millis(20);
@@ -257,6 +258,11 @@ impl<'a> Session<'a> {
             self.has_flushed = true;
             Counters::set(&counters.flush_ms_last, took.as_millis() as u64);
         }
+        let mut standing = Standing::default();
+        for owned in &self.owned {
+            standing.add(owned.state.standing());
+        }
+        counters.stand(standing);
         self.interval.adapt(self.config, took);
         Counters::set(&counters.flush_interval_ms, self.interval.now.as_millis() as u64);
         self.flushed = Instant::now();
@@ -348,15 +354,30 @@ impl<'a> Session<'a> {
         }
         let payload = record.payload().unwrap_or_default();
         owned.leader_epoch = record.leader_epoch();
-        let (is_readable, applied) = apply(
-            &mut owned.state,
-            &mut self.transaction,
-            payload,
-            record.offset(),
-            self.sabotage.as_ref(),
-        );
-        let transaction = is_readable.then_some(&self.transaction);
-        let is_first = counters.digested(record.partition(), record.offset(), transaction, applied);
+        let offset = record.offset();
+        let applied = match self.transaction.read(payload) {
+            Ok(Content::Transaction) => owned
+                .state
+                .apply(&self.transaction, offset, self.sabotage.as_ref()),
+            Ok(Content::Statement(statement)) => {
+                let applied = owned.state.note(&statement, offset);
+                let is_first = counters.passed(record.partition(), offset);
+                if is_first && applied == Applied::Noted {
+                    Counters::add(&counters.statements, 1);
+                }
+                return self.refused(record, applied, producer);
+            }
+            Err(invalid) => {
+                owned.state.note_unreadable(record.key(), offset);
+                counters.unreadable(record.partition(), offset);
+                let refusal = Refusal {
+                    class: "undecodable",
+                    message: invalid.0,
+                };
+                return self.refused(record, Applied::Refused(refusal), producer);
+            }
+        };
+        let is_first = counters.digested(record.partition(), offset, &self.transaction, applied);
         match applied {
             Applied::New { .. } if is_first => {
                 let lines = self.transaction.lines.len() as u64;
@@ -367,37 +388,30 @@ impl<'a> Session<'a> {
                 Counters::add(&counters.lines_by_source[kind.min(2)], lines);
             }
             Applied::Repeat if is_first => Counters::add(&counters.repeats, 1),
-            Applied::New { .. } | Applied::Repeat => {}
+            Applied::New { .. } | Applied::Repeat | Applied::Noted => {}
             Applied::Replayed => Counters::add(&counters.replayed, 1),
-            Applied::Refused(refusal) => {
-                if record.offset() >= owned.letters_from {
-                    Counters::add(&counters.dead_letters, 1);
-                    send_dead_letter(record, refusal, producer)?;
-                }
-            }
+            Applied::Refused(_) => return self.refused(record, applied, producer),
         }
         Ok(())
     }
-}
 
-/// Reads a record and applies it; whether it could be read.
-fn apply(
-    state: &mut Partition,
-    transaction: &mut Transaction,
-    payload: &[u8],
-    offset: u64,
-    sabotage: Option<&Sabotage>,
-) -> (bool, Applied) {
-    match transaction.read(payload) {
-        Ok(()) => (true, state.apply(transaction, offset, sabotage)),
-        Err(invalid) => {
-            state.skip(offset);
-            let refusal = Refusal {
-                class: "undecodable",
-                message: invalid.0,
-            };
-            (false, Applied::Refused(refusal))
+    /// What is refused goes to the dead letters, unless it is there already.
+    fn refused(
+        &self,
+        record: &Record<'_>,
+        applied: Applied,
+        producer: &mut Producer,
+    ) -> Result<(), InventoryError> {
+        let owned = self.index.get(record.partition() as usize).copied().flatten();
+        let letters_from = owned.map_or(0, |owned| self.owned[owned].letters_from);
+        let Applied::Refused(refusal) = applied else {
+            return Ok(());
+        };
+        if record.offset() < letters_from {
+            return Ok(());
         }
+        Counters::add(&self.config.counters.dead_letters, 1);
+        send_dead_letter(record, refusal, producer)
     }
 }
 

@@ -9,6 +9,7 @@ use contracts::records::{Movement, MovementKind, SourceKind};
 use prost::Message as _;
 
 use crate::cell::LINE_QUANTITY_MAX;
+use crate::statement::Statement;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -47,22 +48,34 @@ impl Default for Transaction {
     }
 }
 
+/// What a movement is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// It is in the buffers.
+    Transaction,
+    /// It says something of a place's sources; the buffers mean nothing.
+    Statement(Box<Statement>),
+}
+
 impl Transaction {
     /// Replaces all of it by what the bytes say; after an error its content means nothing.
-    pub fn read(&mut self, payload: &[u8]) -> Result<(), Invalid> {
+    pub fn read(&mut self, payload: &[u8]) -> Result<Content, Invalid> {
         if self.read_usual(payload).is_some() {
-            return self.check();
+            return self.check().map(|()| Content::Transaction);
         }
         let movement = Movement::decode(payload).map_err(|_| Invalid("the record is no Movement"))?;
         self.set(&movement)
     }
 
     /// Takes the same from a movement that is read already.
-    pub fn set(&mut self, movement: &Movement) -> Result<(), Invalid> {
+    pub fn set(&mut self, movement: &Movement) -> Result<Content, Invalid> {
         let location = movement
             .location
             .parse()
             .map_err(|_| Invalid("the location is none"))?;
+        if let Some(statement) = Statement::of(location, movement)? {
+            return Ok(Content::Statement(Box::new(statement)));
+        }
         let unit = u16::try_from(movement.source_unit)
             .map_err(|_| Invalid("the unit of the source is beyond 65,535"))?;
         self.id = TransactionId {
@@ -83,7 +96,7 @@ impl Transaction {
             kind: line.kind(),
             quantity: line.quantity,
         }));
-        self.check()
+        self.check().map(|()| Content::Transaction)
     }
 
     fn check(&self) -> Result<(), Invalid> {
@@ -235,7 +248,7 @@ impl<'a> Fields<'a> {
 
 #[cfg(test)]
 mod tests {
-    use contracts::records::MovementLine;
+    use contracts::records::{ExpectedSource, MovementLine, Rejected, SourceMark};
     use proptest::prelude::*;
 
     use super::*;
@@ -263,8 +276,9 @@ mod tests {
             any::<[i64; 2]>(),
             any::<[u64; 2]>(),
             proptest::collection::vec(any_line(), 0..12),
+            proptest::option::weighted(0.2, any_said()),
         )
-            .prop_map(|(id, times, others, lines)| Movement {
+            .prop_map(|(id, times, others, lines, said)| Movement {
                 location: id.0,
                 source_kind: id.1,
                 source_unit: id.2,
@@ -275,19 +289,59 @@ mod tests {
                 content_hash: others[0],
                 despatch_advice: others[1],
                 lines,
-                ..Movement::default()
+                ..said.unwrap_or_default()
             })
     }
 
-    /// By the generated reader alone.
-    fn slowly(payload: &[u8]) -> Result<Transaction, Invalid> {
-        let movement = Movement::decode(payload).map_err(|_| Invalid("the record is no Movement"))?;
-        let mut transaction = Transaction::default();
-        transaction.set(&movement)?;
-        Ok(transaction)
+    fn any_said() -> impl Strategy<Value = Movement> {
+        let source = (
+            -1_i32..5,
+            prop_oneof![0_u32..70, any::<u32>()],
+            any::<u32>(),
+            any::<u64>(),
+        );
+        let sources = proptest::collection::vec(source, 0..4);
+        (sources, 0_u8..4).prop_map(|(sources, what)| {
+            let mut said = Movement::default();
+            for (source_kind, source_unit, business_day, number) in sources {
+                match what {
+                    0 => said.expected.push(ExpectedSource {
+                        source_kind,
+                        source_unit,
+                        first_number: number,
+                    }),
+                    1 => said.rejected = Some(Rejected::default()),
+                    _ => said.marks.push(SourceMark {
+                        source_kind,
+                        source_unit,
+                        business_day,
+                        last_number: number,
+                    }),
+                }
+            }
+            said
+        })
     }
 
-    fn quickly(payload: &[u8]) -> Result<Transaction, Invalid> {
+    /// By the generated reader alone.
+    fn slowly(payload: &[u8]) -> Result<(Content, Transaction), Invalid> {
+        let movement = Movement::decode(payload).map_err(|_| Invalid("the record is no Movement"))?;
+        let mut transaction = Transaction::default();
+        let content = transaction.set(&movement)?;
+        Ok(kept(content, transaction))
+    }
+
+    /// Beside a statement the buffers mean nothing.
+    fn kept(content: Content, transaction: Transaction) -> (Content, Transaction) {
+        let transaction = if content == Content::Transaction {
+            transaction
+        } else {
+            Transaction::default()
+        };
+        (content, transaction)
+    }
+
+    fn quickly(payload: &[u8]) -> Result<(Content, Transaction), Invalid> {
         let mut transaction = Transaction {
             lines: vec![
                 Line {
@@ -300,8 +354,8 @@ mod tests {
             due_ms: 77,
             ..Transaction::default()
         };
-        transaction.read(payload)?;
-        Ok(transaction)
+        let content = transaction.read(payload)?;
+        Ok(kept(content, transaction))
     }
 
     #[test]
@@ -329,7 +383,57 @@ mod tests {
             Some(()),
             "nothing is unusual"
         );
-        assert_eq!(Ok(transaction), slowly(&movement.encode_to_vec()));
+        assert_eq!(
+            slowly(&movement.encode_to_vec()),
+            Ok((Content::Transaction, transaction))
+        );
+    }
+
+    #[test]
+    fn what_is_said_of_sources_is_no_transaction_and_nothing_else() {
+        let mark = Movement {
+            location: "S0042".into(),
+            occurred_ms: 5,
+            due_ms: 6,
+            marks: vec![SourceMark {
+                source_kind: SourceKind::Till as i32,
+                source_unit: 3,
+                business_day: 20_528,
+                last_number: 7,
+            }],
+            ..Movement::default()
+        };
+        let source = SourceId::till(LocationId::store(42), 3);
+        let statement = Statement {
+            location: LocationId::store(42),
+            due_ms: 6,
+            said: crate::statement::Said::Mark {
+                clock_ms: 5,
+                sources: vec![(source, 20_528, 7)],
+            },
+        };
+        let read = quickly(&mark.encode_to_vec()).expect("valid");
+        assert_eq!(read.0, Content::Statement(Box::new(statement)));
+        let as_receipt = Movement {
+            source_kind: SourceKind::Till as i32,
+            ..mark.clone()
+        };
+        let twofold = Movement {
+            rejected: Some(Rejected::default()),
+            ..mark.clone()
+        };
+        let nameless = Movement {
+            marks: vec![SourceMark::default()],
+            ..mark
+        };
+        for (movement, said) in [
+            (as_receipt, "transaction"),
+            (twofold, "several things"),
+            (nameless, "kind"),
+        ] {
+            let error = quickly(&movement.encode_to_vec()).expect_err("invalid");
+            assert!(error.to_string().contains(said), "{error}");
+        }
     }
 
     #[test]

@@ -57,6 +57,10 @@ pub struct Window {
     bands: Vec<Band>,
     recent: VecDeque<(u64, u32)>,
     pub repeats: u64,
+    /// Numbers that came behind a higher one.
+    pub late: u64,
+    /// The number that master data says it begins with, 0: it says nothing.
+    first: u64,
     /// Offsets below it are in, as it was restored.
     cut: u64,
 }
@@ -72,7 +76,8 @@ impl Window {
             SourceKind::Till => self.unwrap_till(day, raw),
             _ => (raw > 0).then_some(raw),
         };
-        let Some(number) = placed else {
+        // What lies before its beginning was never waited for, so whether it is in is not known.
+        let Some(number) = placed.filter(|number| *number >= self.first) else {
             return Outcome::IdentityUnclear;
         };
         let content = content as u32;
@@ -84,6 +89,7 @@ impl Window {
             if !self.fill(found, number) {
                 return Outcome::TooManyGaps;
             }
+            self.late += 1;
         } else {
             if number > self.highest + 1 {
                 if self.missing.len() >= MISSING_MAX {
@@ -158,7 +164,7 @@ impl Window {
             }
             // Older than everything known, but for a source that is seen for the first time.
             Some(_) => return None,
-            None => (0, 0),
+            None => (self.before_first(), self.before_first()),
         };
         let modulus = TILL_NUMBER_MAX + u64::from(plant::is(Plant::Modulus10000));
         // The candidate at or below `high`, and the one above it.
@@ -202,8 +208,42 @@ impl Window {
         }
     }
 
+    const fn before_first(&self) -> u64 {
+        self.first.saturating_sub(1)
+    }
+
+    /// Master data says where the numbering begins: nothing before it is waited for. Whether that changes anything.
+    pub fn begin_at(&mut self, first: u64, offset: u64) -> bool {
+        let first = first.max(1);
+        // What is said again changes nothing, and what was given up is not waited for again.
+        if offset < self.cut || first <= self.first {
+            return false;
+        }
+        self.first = first;
+        self.missing.retain_mut(|range| {
+            range.first = range.first.max(first);
+            range.first <= range.last
+        });
+        self.highest = self.highest.max(self.before_first());
+        true
+    }
+
+    /// The number of a source's mark on the line without end: `None` where it cannot be placed. 0: nothing is written yet.
+    pub fn place_claim(&self, kind: SourceKind, day: u32, raw: u64) -> Option<u64> {
+        match kind {
+            _ if raw == 0 => Some(self.before_first()),
+            SourceKind::Till => self.unwrap_till(day, raw),
+            _ => Some(raw),
+        }
+    }
+
     pub const fn highest(&self) -> u64 {
         self.highest
+    }
+
+    /// Any number is in.
+    pub const fn has_numbers(&self) -> bool {
+        self.highest > self.before_first()
     }
 
     /// Gap-free up to here.
@@ -211,11 +251,31 @@ impl Window {
         self.missing.first().map_or(self.highest, |range| range.first - 1)
     }
 
-    pub fn missing(&self) -> u64 {
-        self.missing
+    /// Missing numbers up to one that somebody claims, or up to the highest.
+    pub fn missing_up_to(&self, number: u64) -> u64 {
+        let below = self
+            .missing
             .iter()
-            .map(|range| range.last - range.first + 1)
-            .sum()
+            .take_while(|range| range.first <= number)
+            .map(|range| range.last.min(number) - range.first + 1);
+        let behind = if number == u64::MAX {
+            0
+        } else {
+            self.behind(number)
+        };
+        below.fold(behind, u64::saturating_add)
+    }
+
+    /// Numbers beyond the highest up to one that somebody claims.
+    pub const fn behind(&self, claimed: u64) -> u64 {
+        claimed.saturating_sub(self.highest)
+    }
+
+    /// Missing ranges, ascending, the one beyond the highest up to a claimed number included.
+    pub fn missing_ranges(&self, claimed: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let below = self.missing.iter().map(|range| (range.first, range.last));
+        let behind = (claimed > self.highest).then(|| (self.highest + 1, claimed));
+        below.chain(behind)
     }
 
     pub fn to_record(&self, epoch: u32, cut: u64) -> records::Window {
@@ -249,7 +309,8 @@ impl Window {
                 })
                 .collect(),
             duplicates: self.repeats,
-            ..records::Window::default()
+            late: self.late,
+            first: self.first,
         }
     }
 
@@ -275,6 +336,8 @@ impl Window {
                 .collect(),
             recent: record.recent.iter().map(|r| (r.number, r.content_hash)).collect(),
             repeats: record.duplicates,
+            late: record.late,
+            first: record.first,
             cut: record.cut,
         }
     }
@@ -291,6 +354,8 @@ impl Window {
         let mut eat = |word: u64| digest = (digest ^ word).wrapping_mul(ODD).rotate_left(29);
         eat(self.highest);
         eat(self.repeats);
+        eat(self.late);
+        eat(self.first);
         eat(self.missing.len() as u64);
         for range in &self.missing {
             eat(range.first);
@@ -316,6 +381,10 @@ mod tests {
         SourceId::till(LocationId::store(1), 3)
     }
 
+    fn missing(window: &Window) -> u64 {
+        window.missing_up_to(u64::MAX)
+    }
+
     fn admit(window: &mut Window, day: u32, raw: u64) -> Outcome {
         window.admit(till(), day, raw, raw, u64::MAX)
     }
@@ -324,12 +393,12 @@ mod tests {
     fn a_repeat_is_known_and_a_gap_is_remembered_until_it_is_filled() {
         let mut window = Window::default();
         assert_eq!(admit(&mut window, 1, 3), Outcome::New);
-        assert_eq!((window.complete_up_to(), window.missing()), (0, 2));
+        assert_eq!((window.complete_up_to(), missing(&window)), (0, 2));
         assert_eq!(admit(&mut window, 1, 3), Outcome::Repeat);
         assert_eq!(admit(&mut window, 1, 1), Outcome::New);
         assert_eq!(admit(&mut window, 1, 2), Outcome::New);
         assert_eq!(
-            (window.complete_up_to(), window.missing(), window.repeats),
+            (window.complete_up_to(), missing(&window), window.repeats),
             (3, 0, 1)
         );
     }
@@ -405,7 +474,7 @@ mod tests {
                 prop_assert_eq!(outcome == Outcome::New, seen.insert(number));
                 let highest = *seen.last().expect("one at least");
                 prop_assert_eq!(window.highest(), highest);
-                prop_assert_eq!(window.missing(), highest - seen.len() as u64);
+                prop_assert_eq!(missing(&window), highest - seen.len() as u64);
             }
         }
 

@@ -7,8 +7,8 @@ use contracts::sabotage::Sabotage;
 use inventory::{Applied, Owned, Partition, Transaction};
 use proptest::prelude::*;
 use support::{
-    Draw, MemoryLog, PARTITION, apply, line, live, movement, places, stock, story, take_over, totals,
-    totals_of, undisturbed, view, without_offsets,
+    Draw, MemoryLog, PARTITION, apply, completeness, line, live, movement, places, stock, story, take_over,
+    totals, totals_of, undisturbed, view, without_offsets,
 };
 
 /// Of three sources, numbers 1 to 40 each, all of them valid.
@@ -93,7 +93,7 @@ proptest! {
         let mut log = MemoryLog::default();
         let lived = live(&movements, every, &mut log).expect("nothing breaks");
         prop_assert_eq!(view(&log), stock(&partition));
-        prop_assert_eq!(totals(&log), totals_of(&stock(&partition)));
+        prop_assert_eq!(totals(&log), totals_of(&stock(&partition), &completeness(&log)));
         prop_assert_eq!(lived.cut(), partition.cut());
     }
 }

@@ -30,13 +30,14 @@ pub struct RawDigest {
     pub minutes: Minutes,
     /// Messages that could not be understood, and so belong to no minute.
     pub unreadable: u64,
-    read: [ReadOnce; 3],
+    read: [ReadOnce; RawTopic::COUNT],
 }
 
 /// Written by the service, read by anyone.
 #[derive(Debug, Default)]
 pub struct Counters {
-    messages: [AtomicU64; 3],
+    messages: [AtomicU64; RawTopic::COUNT],
+    statements: AtomicU64,
     bytes: AtomicU64,
     transactions: AtomicU64,
     lines: AtomicU64,
@@ -55,6 +56,8 @@ pub struct Snapshot {
     pub till_messages: u64,
     pub queue_messages: u64,
     pub scan_messages: u64,
+    /// Marks, status records and places: not among the messages.
+    pub statements: u64,
     pub bytes: u64,
     pub transactions: u64,
     pub lines: u64,
@@ -85,6 +88,7 @@ impl Counters {
             till_messages: get(&self.messages[RawTopic::Till.index()]),
             queue_messages: get(&self.messages[RawTopic::Queue.index()]),
             scan_messages: get(&self.messages[RawTopic::Scan.index()]),
+            statements: get(&self.statements),
             bytes: get(&self.bytes),
             transactions: get(&self.transactions),
             lines: get(&self.lines),
@@ -110,7 +114,7 @@ impl Counters {
         self.digest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes a message into the digest; `None`: it was not understood.
+    /// Takes a message into the digest; `None`: it was not understood. Statements are not for it.
     pub fn digested(&self, topic: RawTopic, partition: u32, offset: u64, normalised: Option<&Normalised>) {
         let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
         if !digest.read[topic.index()].is_new(partition, offset) {
@@ -131,6 +135,10 @@ impl Counters {
     pub(crate) fn message(&self, topic: RawTopic, bytes: usize) {
         self.messages[topic.index()].fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn statement(&self) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn made(&self, transactions: usize, lines: usize) {

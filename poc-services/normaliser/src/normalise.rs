@@ -1,5 +1,8 @@
 //! One raw message → its transactions, each with its lines. Pure: no clock, no IO.
 //!
+//! What a source says of its numbering, and what master data says of a place, is no transaction: it becomes a statement about
+//! the place's sources, which has no identity and no lines.
+//!
 //! Invariant: the lines of a transaction stand in the order of the source's lines that move stock, one for one, because
 //! the index of a line is part of its identity. After an error nothing of the message is in the output.
 
@@ -9,12 +12,16 @@ use contracts::hash::{ContentHash, content_hash};
 use contracts::ids::{BusinessDay, LocationId, Quantity, SourceId, TimeMs, TransactionId};
 use contracts::records::{MovementKind, MovementLine};
 use contracts::topics;
-use contracts::wire::copybook::{self, MoveType};
+use contracts::wire::copybook::{self, MoveRecord, MoveType};
 use contracts::wire::epcis::{self, BizStep, ScanLine, SubLocation};
 use contracts::wire::tlog4690::{ItemKind, Receipt};
-use contracts::wire::{FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS};
+use contracts::wire::{FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_SOURCE_MARK};
 
 use crate::Catalogue;
+use crate::statement::{self, Statement};
+
+/// A `Place` record; it comes from nobody's wire.
+const FORMAT_PLACE: &str = "place";
 
 /// Where a raw message came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,16 +29,20 @@ pub enum RawTopic {
     Till,
     Queue,
     Scan,
+    /// Master data of places.
+    Place,
 }
 
 impl RawTopic {
-    pub const ALL: [Self; 3] = [Self::Till, Self::Queue, Self::Scan];
+    pub const COUNT: usize = 4;
+    pub const ALL: [Self; Self::COUNT] = [Self::Till, Self::Queue, Self::Scan, Self::Place];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Till => topics::TLOG_RAW,
             Self::Queue => topics::MQ_RAW,
             Self::Scan => topics::SCAN_RAW,
+            Self::Place => topics::PLACES,
         }
     }
 
@@ -49,6 +60,7 @@ impl RawTopic {
             Self::Till => FORMAT_4690,
             Self::Queue => FORMAT_COPYBOOK_037,
             Self::Scan => FORMAT_EPCIS,
+            Self::Place => FORMAT_PLACE,
         }
     }
 }
@@ -61,6 +73,25 @@ pub struct RawMessage<'a> {
     pub payload: &'a [u8],
     /// Header `format`.
     pub format: Option<&'a [u8]>,
+}
+
+impl RawMessage<'_> {
+    fn format(&self) -> &[u8] {
+        self.format.unwrap_or(self.topic.format().as_bytes())
+    }
+
+    /// It says something of sources and is no transaction, whether it can be read or not.
+    pub fn is_statement(&self) -> bool {
+        let format = self.format();
+        self.topic == RawTopic::Place
+            || format == FORMAT_SOURCE_MARK.as_bytes()
+            || (format == FORMAT_COPYBOOK_037.as_bytes() && copybook::is_status(self.payload))
+    }
+
+    /// Whose it is, by its key.
+    pub fn location(&self) -> Option<LocationId> {
+        std::str::from_utf8(self.key).ok()?.parse().ok()
+    }
 }
 
 /// Why a message goes to the dead letters.
@@ -91,10 +122,13 @@ pub struct Transaction {
 pub struct Normalised {
     pub transactions: Vec<Transaction>,
     pub lines: Vec<MovementLine>,
+    /// What it says of a place's sources; then there is no transaction.
+    pub statement: Option<Statement>,
 }
 
 impl Normalised {
     fn clear(&mut self) {
+        self.statement = None;
         self.transactions.clear();
         self.lines.clear();
     }
@@ -167,22 +201,25 @@ impl Normaliser {
         catalogue: &Catalogue,
         out: &mut Normalised,
     ) -> Result<(), Rejection> {
-        let location = std::str::from_utf8(raw.key)
-            .ok()
-            .and_then(|key| key.parse::<LocationId>().ok());
-        let Some(location) = location else {
+        let Some(location) = raw.location() else {
             return Err(Rejection {
                 class: "bad-key",
                 message: format!("the key `{}` names no location", raw.key.escape_ascii()),
             });
         };
-        let format = raw.format.unwrap_or(raw.topic.format().as_bytes());
-        if format == FORMAT_4690.as_bytes() {
+        let format = raw.format();
+        if raw.topic == RawTopic::Place {
+            out.statement = Some(statement::of_place(location, raw.payload)?);
+            Ok(())
+        } else if format == FORMAT_4690.as_bytes() {
             self.read_receipt(location, raw.payload, catalogue, out)
         } else if format == FORMAT_COPYBOOK_037.as_bytes() {
             read_queue_record(location, raw.payload, catalogue, out)
         } else if format == FORMAT_EPCIS.as_bytes() {
             read_document(location, raw.payload, catalogue, out)
+        } else if format == FORMAT_SOURCE_MARK.as_bytes() {
+            out.statement = Some(statement::of_mark(location, raw.payload)?);
+            Ok(())
         } else {
             let shown: Vec<u8> = format.iter().copied().take(40).collect();
             Err(Rejection {
@@ -235,10 +272,26 @@ fn read_queue_record(
     catalogue: &Catalogue,
     out: &mut Normalised,
 ) -> Result<(), Rejection> {
-    let record = copybook::parse(payload).map_err(|error| Rejection {
+    let record = copybook::read(payload).map_err(|error| Rejection {
         class: error.class(),
         message: error.to_string(),
     })?;
+    match record {
+        copybook::Record::Move(record) => move_of(location, &record, payload, catalogue, out),
+        copybook::Record::Status(status) => {
+            out.statement = Some(statement::of_status(location, &status)?);
+            Ok(())
+        }
+    }
+}
+
+fn move_of(
+    location: LocationId,
+    record: &MoveRecord,
+    payload: &[u8],
+    catalogue: &Catalogue,
+    out: &mut Normalised,
+) -> Result<(), Rejection> {
     check_location(location, record.place)?;
     let sku = catalogue
         .sku_of(record.gtin.value())
@@ -359,7 +412,7 @@ fn unknown_item(gtin: u64) -> Rejection {
     }
 }
 
-fn check_location(key: LocationId, named: LocationId) -> Result<(), Rejection> {
+pub(crate) fn check_location(key: LocationId, named: LocationId) -> Result<(), Rejection> {
     if key == named {
         return Ok(());
     }

@@ -10,14 +10,17 @@ use std::time::{Duration, Instant};
 use backbone::{
     Assignment, Backbone, BackboneError, Event, GroupConsumer, Header, OffsetReset, Producer, Record,
 };
+use contracts::ids::LocationId;
+use contracts::records::Movement;
 use contracts::sabotage::Sabotage;
 use contracts::topics::{self, PARTITIONS, headers, partition_of, partition_of_key};
+use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::feed::CatalogueFeed;
 use crate::{
     BusinessClock, Catalogue, Counters, Normalised, Normaliser, Phase, RawMessage, RawTopic, Rejection,
-    Saboteur, Snapshot, encode_movement,
+    Saboteur, Snapshot, encode_movement, rejected,
 };
 
 /// The consumer group.
@@ -306,14 +309,23 @@ impl Worker<'_> {
         record: &Record<'_>,
         producer: &mut Producer,
     ) -> Result<(), BackboneError> {
+        if topic == RawTopic::Place && record.payload().is_none() {
+            // Master data does not have it any more; what is known of its sources stays.
+            return Ok(());
+        }
         let payload = record.payload().unwrap_or_default();
-        self.counters.message(topic, payload.len());
         let raw = RawMessage {
             topic,
             key: record.key(),
             payload,
             format: record.header(headers::FORMAT),
         };
+        let is_statement = raw.is_statement();
+        if is_statement {
+            self.counters.statement();
+        } else {
+            self.counters.message(topic, payload.len());
+        }
         let mut result = self
             .normaliser
             .normalise(&raw, &self.catalogue, &mut self.normalised);
@@ -327,9 +339,11 @@ impl Worker<'_> {
                 .normaliser
                 .normalise(&raw, &self.catalogue, &mut self.normalised);
         }
-        let understood = result.is_ok().then_some(&self.normalised);
-        self.counters
-            .digested(topic, record.partition(), record.offset(), understood);
+        if !is_statement {
+            let understood = result.is_ok().then_some(&self.normalised);
+            self.counters
+                .digested(topic, record.partition(), record.offset(), understood);
+        }
         match result {
             Ok(()) => {
                 self.counters
@@ -338,7 +352,13 @@ impl Worker<'_> {
             }
             Err(rejection) => {
                 self.counters.dead_letter(rejection.class);
-                dead_letter(record, &rejection, producer)
+                dead_letter(record, &rejection, producer)?;
+                let Some(location) = raw.location() else {
+                    return Ok(());
+                };
+                let due_ms = record.timestamp_ms().unwrap_or(0).max(0);
+                let told = rejected(location, topic.name(), record.offset(), rejection.class, due_ms);
+                send_statement(location, &told, record.timestamp_ms(), producer)
             }
         }
     }
@@ -346,6 +366,14 @@ impl Worker<'_> {
     fn produce(&mut self, record: &Record<'_>, producer: &mut Producer) -> Result<(), BackboneError> {
         let timestamp = record.timestamp_ms();
         let due_ms = timestamp.unwrap_or(0).max(0);
+        if let Some(statement) = &self.normalised.statement {
+            return send_statement(
+                statement.location,
+                &statement.to_movement(due_ms),
+                timestamp,
+                producer,
+            );
+        }
         let Self {
             normalised,
             movement,
@@ -370,6 +398,26 @@ impl Worker<'_> {
         }
         Ok(())
     }
+}
+
+/// What is said of a place's sources goes where their transactions go, and is never damaged: it is none.
+fn send_statement(
+    location: LocationId,
+    statement: &Movement,
+    timestamp_ms: Option<i64>,
+    producer: &mut Producer,
+) -> Result<(), BackboneError> {
+    let mut key = Vec::with_capacity(6);
+    topics::push_location(&mut key, location);
+    let value = statement.encode_to_vec();
+    producer.send(
+        topics::MOVEMENTS,
+        partition_of(location),
+        &key,
+        &value,
+        timestamp_ms,
+        &[],
+    )
 }
 
 /// The message whole, with its own headers, where it stood and what is wrong with it.

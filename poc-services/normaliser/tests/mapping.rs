@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use contracts::ids::{Gtin, LocationId, Money, Quantity, Sku, TimeMs};
-use contracts::records::{Movement, MovementKind, MovementLine, SourceKind};
-use contracts::wire::copybook::{self, MoveRecord, MoveType};
+use contracts::records::{
+    ExpectedSource, Movement, MovementKind, MovementLine, Place, SourceKind, SourceMark,
+};
+use contracts::wire::FORMAT_SOURCE_MARK;
+use contracts::wire::copybook::{self, MoveRecord, MoveType, StatusRecord};
 use contracts::wire::epcis::{BizStep, DocumentWriter, ScanEvent, ScanLine, SubLocation};
 use contracts::wire::tlog4690::{Header, Item, ItemKind, Measure, ReceiptWriter};
 use normaliser::{
@@ -488,6 +491,101 @@ fn a_rejected_message_leaves_nothing_behind() {
         .normalise(&raw(RawTopic::Till, "S0042", &bad), &catalogue(), &mut out)
         .unwrap_err();
     assert_eq!(out, Normalised::default());
+}
+
+/// What a message says of its place's sources.
+fn said(raw: &RawMessage<'_>) -> Result<Movement, Rejection> {
+    let mut out = Normalised::default();
+    Normaliser::new(BusinessClock::default()).normalise(raw, &catalogue(), &mut out)?;
+    assert!(raw.is_statement() && out.transactions.is_empty() && out.lines.is_empty());
+    Ok(out.statement.expect("a statement").to_movement(77))
+}
+
+#[test]
+fn a_mark_is_passed_on_as_the_sources_wrote_it() {
+    let text = br#"{"store":"S0042","clock":"2025-03-14T09:26:00.500Z","sources":[
+        {"till":3,"businessDay":"2025-03-14","last":9999},{"till":4,"last":0},{"reader":1,"last":88}]}"#;
+    let marked = |key| RawMessage {
+        format: Some(FORMAT_SOURCE_MARK.as_bytes()),
+        ..raw(RawTopic::Till, key, text)
+    };
+    let mark = |kind: SourceKind, source_unit, business_day, last_number| SourceMark {
+        source_kind: kind as i32,
+        source_unit,
+        business_day,
+        last_number,
+    };
+    let expected = Movement {
+        location: "S0042".into(),
+        occurred_ms: MARCH_14.0 + 500,
+        due_ms: 77,
+        marks: vec![
+            mark(SourceKind::Till, 3, MARCH_14_DAYS, 9_999),
+            mark(SourceKind::Till, 4, 0, 0),
+            mark(SourceKind::Reader, 1, 0, 88),
+        ],
+        ..Movement::default()
+    };
+    assert_eq!(said(&marked("S0042")), Ok(expected));
+    assert_eq!(said(&marked("S0043")).unwrap_err().class, "wrong-location");
+    let broken = RawMessage {
+        payload: &text[1..],
+        ..marked("S0042")
+    };
+    assert_eq!(said(&broken).unwrap_err().class, "bad-json");
+}
+
+#[test]
+fn a_status_record_is_the_mark_of_a_warehouse() {
+    let mut bytes = Vec::new();
+    let status = StatusRecord {
+        place: LocationId::warehouse(7),
+        last_sequence: 12,
+        at: MARCH_14,
+    };
+    copybook::write_status(&status, &mut bytes).unwrap();
+    let expected = Movement {
+        location: "W0007".into(),
+        occurred_ms: MARCH_14.0,
+        due_ms: 77,
+        marks: vec![SourceMark {
+            source_kind: SourceKind::Queue as i32,
+            last_number: 12,
+            ..SourceMark::default()
+        }],
+        ..Movement::default()
+    };
+    assert_eq!(said(&raw(RawTopic::Queue, "W0007", &bytes)), Ok(expected));
+    let elsewhere = said(&raw(RawTopic::Queue, "W0008", &bytes));
+    assert_eq!(elsewhere.unwrap_err().class, "wrong-location");
+}
+
+#[test]
+fn a_place_of_master_data_says_which_sources_are_expected() {
+    let expected = vec![ExpectedSource {
+        source_kind: SourceKind::Till as i32,
+        source_unit: 3,
+        first_number: 1,
+    }];
+    let place = Place {
+        location: "S0042".into(),
+        sources: expected.clone(),
+        ..Place::default()
+    };
+    let bytes = place.encode_to_vec();
+    let movement = said(&raw(RawTopic::Place, "S0042", &bytes)).unwrap();
+    assert_eq!((&*movement.location, movement.expected), ("S0042", expected));
+    assert_eq!((movement.occurred_ms, movement.marks.len()), (0, 0));
+    let elsewhere = said(&raw(RawTopic::Place, "S0043", &bytes));
+    assert_eq!(elsewhere.unwrap_err().class, "wrong-location");
+    let unknown = Place {
+        sources: vec![ExpectedSource::default()],
+        ..place
+    };
+    for bytes in [&unknown.encode_to_vec()[..], b"\xff"] {
+        let error = said(&raw(RawTopic::Place, "S0042", bytes)).unwrap_err();
+        assert_eq!(error.class, "bad-place");
+    }
 }
 
 prop_compose! {

@@ -11,12 +11,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use backbone::Producer;
-use contracts::ids::{Gtin, LocationId, Money, Quantity, Sku, TimeMs};
-use contracts::records::{Article, Movement};
+use contracts::ids::{BusinessDay, Gtin, LocationId, Money, Quantity, Sku, TimeMs};
+use contracts::records::{Article, ExpectedSource, Movement, Place, SourceKind};
 use contracts::topics::{self, PARTITIONS, headers, partition_of};
 use contracts::wire::copybook::{self, MoveRecord, MoveType};
 use contracts::wire::epcis::{BizStep, DocumentWriter, ScanEvent, ScanLine, SubLocation};
 use contracts::wire::tlog4690::{Header, Item, ReceiptWriter};
+use contracts::wire::{FORMAT_SOURCE_MARK, source_mark};
 use kafka::Kafka;
 use normaliser::{Config, Counters, NormaliserError, Phase, Summary, run};
 use prost::Message as _;
@@ -249,20 +250,38 @@ fn all_sources_become_movements_and_what_is_not_understood_is_kept_whole() {
     ];
     kafka.send(topics::TLOG_RAW, &bad);
 
-    let movements = kafka.read(topics::MOVEMENTS, 9, |record| {
+    // Each place is told of its message in the dead letters.
+    let movements = kafka.read(topics::MOVEMENTS, 11, |record| {
         let movement = Movement::decode(record.payload().unwrap()).unwrap();
         let location: LocationId = movement.location.parse().unwrap();
         assert_eq!(record.partition(), partition_of(location));
         assert_eq!(record.key(), movement.location.as_bytes());
         assert_eq!(Some(movement.due_ms), record.timestamp_ms());
         assert!((due() - 600_000..=due()).contains(&movement.due_ms));
+        if movement.rejected.is_some() {
+            return movement;
+        }
         assert_eq!(
             movement.occurred_ms,
             AT / 60_000 * 60_000 + if movement.source_unit == 1 { 0 } else { AT % 60_000 }
         );
         movement
     });
+    let (told, movements): (Vec<_>, Vec<_>) = movements
+        .into_iter()
+        .partition(|movement| movement.rejected.is_some());
     assert!(movements.iter().all(|movement| movement.lines.len() == 1));
+    let mut told: Vec<_> = told
+        .into_iter()
+        .filter_map(|movement| Some((movement.location, movement.lines.len(), movement.rejected?)))
+        .map(|(location, lines, rejected)| (location, lines, rejected.topic, rejected.class))
+        .collect();
+    told.sort();
+    let told_of = |location: &str, class: &str| (location.into(), 0, topics::TLOG_RAW.into(), class.into());
+    assert_eq!(
+        told,
+        [told_of("S0002", "bad-frame"), told_of("S0003", "unknown-item")]
+    );
     let dead = kafka.read(topics::DEAD_LETTERS, 2, |record| {
         let header = |name| String::from_utf8(record.header(name).unwrap_or_default().to_vec()).unwrap();
         assert_eq!(header(headers::DLQ_TOPIC), topics::TLOG_RAW);
@@ -306,6 +325,81 @@ fn all_sources_become_movements_and_what_is_not_understood_is_kept_whole() {
         (9, 9, 2)
     );
     assert_eq!((counts.articles, counts.phase), (1, Phase::Stopped));
+}
+
+#[test]
+fn what_is_said_of_sources_goes_with_the_movements_and_is_no_transaction() {
+    let kafka = Kafka::start();
+    kafka.add_article(&OATS);
+    // Each drops what it hits: a statement is nothing to be hit.
+    let service = Running::start(&kafka, "one", Some("drop:1/1@normaliser"));
+    let store = LocationId::store(1);
+    let mark = source_mark::StoreMark {
+        store,
+        clock: TimeMs(AT),
+        sources: vec![source_mark::Standing {
+            kind: SourceKind::Reader,
+            unit: 4,
+            business_day: BusinessDay(0),
+            last: 9,
+        }],
+    };
+    let mut bytes = Vec::new();
+    source_mark::write(&mark, &mut bytes);
+    let mut producer = kafka.producer();
+    for payload in [&bytes[..], b"no mark"] {
+        let format = [(headers::FORMAT, FORMAT_SOURCE_MARK.as_bytes())];
+        let key = store.to_string();
+        producer
+            .send(
+                topics::TLOG_RAW,
+                partition_of(store),
+                key.as_bytes(),
+                payload,
+                Some(due()),
+                &format,
+            )
+            .unwrap();
+    }
+    producer.flush(DEADLINE).unwrap();
+    let mut status = Vec::new();
+    let record = copybook::StatusRecord {
+        place: LocationId::warehouse(1),
+        last_sequence: 7,
+        at: TimeMs(AT),
+    };
+    copybook::write_status(&record, &mut status).unwrap();
+    kafka.send(topics::MQ_RAW, &[(record.place, status)]);
+    let place = Place {
+        location: store.to_string(),
+        sources: vec![ExpectedSource {
+            source_kind: SourceKind::Till as i32,
+            source_unit: 1,
+            first_number: 1,
+        }],
+        ..Place::default()
+    };
+    kafka.send(topics::PLACES, &[(store, place.encode_to_vec())]);
+    let said = kafka.read(topics::MOVEMENTS, 4, |record| {
+        let movement = Movement::decode(record.payload().unwrap()).unwrap();
+        assert_eq!(
+            record.partition(),
+            partition_of(movement.location.parse().unwrap())
+        );
+        movement
+    });
+    let marks = |movement: &&Movement| movement.occurred_ms == AT && !movement.marks.is_empty();
+    assert_eq!(said.iter().filter(marks).count(), 2);
+    assert_eq!(said.iter().filter(|m| m.expected == place.sources).count(), 1);
+    assert_eq!(said.iter().filter_map(|m| m.rejected.as_ref()).count(), 1);
+    let digest = service.counters.digest();
+    let counts = service.stop().counts;
+    assert_eq!(
+        (counts.statements, counts.messages(), counts.transactions),
+        (4, 0, 0)
+    );
+    assert_eq!((counts.dead_letters_total(), counts.sabotaged), (1, 0));
+    assert_eq!((digest.minutes.total().transactions, digest.unreadable), (0, 0));
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub type Answer = Response<Full<Bytes>>;
 /// Why a request is not taken as a whole.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Refusal {
-    #[error("there is nothing here: POST /v1/stores/S0042/tlog, POST /capture or GET /health")]
+    #[error("there is nothing here: POST /v1/stores/S0042/tlog or /marks, POST /capture or GET /health")]
     NotFound,
     #[error("use {allowed}")]
     Method { allowed: &'static str },

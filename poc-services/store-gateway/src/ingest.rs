@@ -13,7 +13,7 @@ use contracts::sabotage::Sabotage;
 use contracts::sabotage::raw::{Damage, damage};
 use contracts::topics::{self, headers, partition_of};
 use contracts::wire::tlog4690::frames;
-use contracts::wire::{FORMAT_4690, FORMAT_EPCIS, epcis};
+use contracts::wire::{FORMAT_4690, FORMAT_EPCIS, FORMAT_SOURCE_MARK, epcis, source_mark};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
@@ -170,6 +170,27 @@ impl Ingest {
         acknowledged(&ack).await?;
         self.accepted(1, body.len());
         Ok(json_answer(StatusCode::CREATED, &json!({ "accepted": 1 })))
+    }
+
+    /// One mark of a store, whole and unread: how far its tills and readers have written. It lies beside the receipts that it
+    /// speaks of, and is no transaction.
+    pub async fn mark(&self, store: LocationId, intended: &Intended, body: &[u8]) -> Result<Answer, Refusal> {
+        if body.len() > source_mark::DOCUMENT_BYTES_MAX {
+            return Err(Refusal::TooLong {
+                limit: source_mark::DOCUMENT_BYTES_MAX,
+            });
+        }
+        if body.is_empty() {
+            return Err(Refusal::Bad(
+                "the body is empty: a mark is a JSON document".into(),
+            ));
+        }
+        let ack = BatchAck::new();
+        let route = (topics::TLOG_RAW, FORMAT_SOURCE_MARK);
+        self.pass_on(&ack, route, store, body, intended.of(0, 1), &received())?;
+        acknowledged(&ack).await?;
+        self.counters.marks.fetch_add(1, Ordering::Relaxed);
+        Ok(json_answer(StatusCode::OK, &json!({ "accepted": 1 })))
     }
 
     /// Sends it, unless the service is to err on it.

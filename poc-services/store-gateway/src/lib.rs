@@ -1,6 +1,7 @@
 //! The edge that stores talk to: HTTP/1.1 in, raw topics out.
 //!
 //! `POST /v1/stores/S0042/tlog` takes a batch of concatenated till receipts into `tlog.raw`, one message a receipt.
+//! `POST /v1/stores/S0042/marks` takes one mark, how far the store's tills and readers have written, into `tlog.raw`.
 //! `POST /capture` takes one EPCIS document into `scan.raw`. `GET /health` answers while the server runs.
 //!
 //! Invariant: what is answered as accepted is acknowledged by all in-sync replicas. Everything else may be sent again,
@@ -57,6 +58,8 @@ pub struct Counters {
     pub requests: AtomicU64,
     /// Receipts and documents accepted.
     pub transactions: AtomicU64,
+    /// Marks accepted.
+    pub marks: AtomicU64,
     /// Parts of batches that are no receipt, and requests refused with another 4xx than 429.
     pub rejected: AtomicU64,
     /// Requests answered with 429 or 503.
@@ -70,6 +73,7 @@ impl Counters {
         Summary {
             requests: self.requests.load(Ordering::Relaxed),
             transactions: self.transactions.load(Ordering::Relaxed),
+            marks: self.marks.load(Ordering::Relaxed),
             rejected: self.rejected.load(Ordering::Relaxed),
             busy: self.busy.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
@@ -82,6 +86,7 @@ impl Counters {
 pub struct Summary {
     pub requests: u64,
     pub transactions: u64,
+    pub marks: u64,
     pub rejected: u64,
     pub busy: u64,
     pub bytes: u64,

@@ -155,6 +155,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>, cancel: CancellationToken
 /// What a request asks for.
 enum Route {
     Tlog(LocationId),
+    Mark(LocationId),
     Capture,
     Health,
 }
@@ -165,18 +166,22 @@ impl Route {
             "/capture" => (Self::Capture, "POST"),
             "/health" => (Self::Health, "GET"),
             _ => {
-                let store = path
+                let (store, of_store) = path
                     .strip_prefix("/v1/stores/")
-                    .and_then(|rest| rest.strip_suffix("/tlog"))
-                    .filter(|store| !store.contains('/'))
+                    .and_then(|rest| rest.split_once('/'))
                     .ok_or(Refusal::NotFound)?;
+                let route = match of_store {
+                    "tlog" => Self::Tlog,
+                    "marks" => Self::Mark,
+                    _ => return Err(Refusal::NotFound),
+                };
                 let location: LocationId = store
                     .parse()
                     .map_err(|error: contracts::ids::InvalidId| Refusal::Bad(error.to_string()))?;
                 if !location.is_store() {
                     return Err(Refusal::Bad(format!("{location} is no store, and has no tills")));
                 }
-                (Self::Tlog(location), "POST")
+                (route(location), "POST")
             }
         };
         if method.as_str() == allowed {
@@ -221,6 +226,7 @@ impl Shared {
         let body = self.body(request.into_body(), &mut reservation).await?;
         match route {
             Route::Tlog(store) => self.ingest.tlog(store, &intended, &body).await,
+            Route::Mark(store) => self.ingest.mark(store, &intended, &body).await,
             _ => self.ingest.capture(&intended, &body).await,
         }
     }
@@ -263,6 +269,7 @@ mod tests {
     fn a_path_leads_to_its_route_or_to_the_reason_why_not() {
         let find = |method: Method, path: &str| Route::find(&method, path).map(|_| ());
         assert_eq!(find(Method::POST, "/v1/stores/S0042/tlog"), Ok(()));
+        assert_eq!(find(Method::POST, "/v1/stores/S0042/marks"), Ok(()));
         assert_eq!(find(Method::POST, "/capture"), Ok(()));
         assert_eq!(find(Method::GET, "/health"), Ok(()));
         assert_eq!(find(Method::GET, "/v1/stores/S0042"), Err(Refusal::NotFound));
@@ -276,6 +283,10 @@ mod tests {
         );
         assert!(matches!(
             find(Method::POST, "/v1/stores/W0001/tlog"),
+            Err(Refusal::Bad(_))
+        ));
+        assert!(matches!(
+            find(Method::POST, "/v1/stores/W0001/marks"),
             Err(Refusal::Bad(_))
         ));
         assert!(matches!(

@@ -11,7 +11,7 @@ use contracts::ids::{Gtin, LocationId, Money, Quantity, TimeMs};
 use contracts::topics::{self, PARTITIONS, SCAN_RAW, TLOG_RAW, headers, partition_of};
 use contracts::wire::epcis::{BizStep, DocumentWriter, ScanEvent, ScanLine, SubLocation};
 use contracts::wire::tlog4690::{Header, ReceiptWriter};
-use contracts::wire::{FORMAT_4690, FORMAT_EPCIS};
+use contracts::wire::{FORMAT_4690, FORMAT_EPCIS, FORMAT_SOURCE_MARK};
 use embedded::broker::{Broker, BrokerOptions};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, StatusCode};
@@ -232,6 +232,37 @@ async fn a_document_goes_whole_to_the_partition_of_its_place() {
     let (status, _, _) = stage.send(Method::POST, "/capture", "1", b"{}".to_vec()).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_goes_whole_beside_the_receipts_of_its_store_and_is_no_transaction() {
+    let stage = Stage::start(Config {
+        sabotage: Some("drop:1/1@store-gateway".parse().expect("valid")),
+        ..Config::default()
+    })
+    .await;
+    let mark = br#"{"store":"S0042","clock":"2026-03-16T10:14:22.123Z","sources":[{"reader":1,"last":88}]}"#;
+    let due = now_ms();
+    let path = "/v1/stores/S0042/marks";
+    let (status, answer, _) = stage
+        .send(Method::POST, path, &due.to_string(), mark.to_vec())
+        .await;
+    assert_eq!((status, answer), (StatusCode::OK, json!({ "accepted": 1 })));
+    let found = stage.read(TLOG_RAW, 1).await;
+    let expected = (
+        partition_of(STORE),
+        b"S0042".to_vec(),
+        mark.to_vec(),
+        Some(due),
+        FORMAT_SOURCE_MARK.as_bytes().to_vec(),
+    );
+    assert_eq!(found, [expected]);
+    let (status, _, _) = stage.send(Method::POST, path, "1", Vec::new()).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let (status, _, _) = stage.send(Method::POST, path, "1", vec![b' '; 65_537]).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    let summary = stage.end().await;
+    assert_eq!((summary.marks, summary.transactions, summary.rejected), (1, 0, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -157,6 +157,16 @@ pub struct PlaceLedger {
     pub transactions: u64,
     /// What each source of the place wrote so far; a place has few of them.
     pub sources: Vec<TrueSource>,
+    /// In the order in which it happened.
+    pub lost: Vec<LostAtSource>,
+}
+
+/// A number that a source used for a transaction that it lost: its facts never happened, as far as anybody can know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostAtSource {
+    pub id: TransactionId,
+    /// The first number of the source, and one more for each number used since.
+    pub unwrapped: u64,
 }
 
 /// What is true of a source: its numbers follow one another, so the first one and their count say all.
@@ -165,6 +175,7 @@ pub struct TrueSource {
     pub id: SourceId,
     /// As the source wrote it.
     pub first_number: u64,
+    /// Numbers that it used, those that it lost included.
     pub transactions: u64,
 }
 
@@ -178,15 +189,26 @@ impl PlaceLedger {
         }
     }
 
-    fn count_source(&mut self, id: &TransactionId) {
-        match self.sources.iter_mut().find(|source| source.id == id.source) {
-            Some(source) => source.transactions += 1,
-            None => self.sources.push(TrueSource {
+    /// The source used the number and lost what it stood for.
+    pub fn lose(&mut self, id: &TransactionId) {
+        let unwrapped = self.count_source(id);
+        self.lost.push(LostAtSource { id: *id, unwrapped });
+    }
+
+    /// Tells the unwrapped number.
+    fn count_source(&mut self, id: &TransactionId) -> u64 {
+        let known = self.sources.iter().position(|source| source.id == id.source);
+        let known = known.unwrap_or_else(|| {
+            self.sources.push(TrueSource {
                 id: id.source,
                 first_number: id.number,
-                transactions: 1,
-            }),
-        }
+                transactions: 0,
+            });
+            self.sources.len() - 1
+        });
+        let source = &mut self.sources[known];
+        source.transactions += 1;
+        source.first_number + source.transactions - 1
     }
 
     pub fn slot(&self, sku: Sku) -> Option<usize> {
@@ -215,6 +237,7 @@ impl Ledger {
                     cells: vec![TrueCell::default(); assortment.skus.len()],
                     transactions: 0,
                     sources: Vec::new(),
+                    lost: Vec::new(),
                 })
             })
             .collect();
@@ -244,6 +267,13 @@ impl Ledger {
             .binary_search_by_key(&location, |(location, _)| *location)
             .ok()?;
         Some(self.index[found].1)
+    }
+
+    /// Of all places, in their order.
+    pub fn lost_at_source(&self) -> Vec<LostAtSource> {
+        (0..self.places())
+            .flat_map(|position| self.place(position).lost.clone())
+            .collect()
     }
 
     pub fn cells(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use contracts::ids::{BusinessDay, LocationId, Sku, SourceId, TransactionId};
 use contracts::records::MovementKind;
-use ledger::{Assortment, Ledger, Line, TrueCell, line_hash};
+use ledger::{Assortment, Ledger, Line, LostAtSource, TrueCell, line_hash};
 use proptest::prelude::*;
 
 const SKUS: [u32; 4] = [100_001, 100_002, 100_007, 100_100];
@@ -256,6 +256,28 @@ fn a_transaction_of_no_lines_counts_as_one_and_changes_no_cell() {
     let ledger = ledger();
     ledger.place(1).apply(&till(1), &[]);
     assert_eq!(ledger.place(1).transactions, 1);
+    assert!(cells(&ledger).iter().all(|cell| *cell == TrueCell::default()));
+}
+
+#[test]
+fn a_number_that_its_source_lost_is_used_up_and_moves_nothing() {
+    let ledger = ledger();
+    for number in [7, 8, 9] {
+        if number == 8 {
+            ledger.place(0).lose(&till(8));
+        } else {
+            ledger.place(0).apply(&till(number), &[]);
+        }
+    }
+    let place = ledger.place(0).clone();
+    assert_eq!((place.transactions, place.sources[0].transactions), (2, 3));
+    assert_eq!(
+        ledger.lost_at_source(),
+        [LostAtSource {
+            id: till(8),
+            unwrapped: 8
+        }]
+    );
     assert!(cells(&ledger).iter().all(|cell| *cell == TrueCell::default()));
 }
 

@@ -7,6 +7,8 @@ use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use world::events::Channel;
 
+use crate::source_fault::{Injected, SourceFault, SourceFaultCounts};
+
 /// Transactions and movement lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amount {
@@ -42,14 +44,60 @@ impl Phase {
     ];
 }
 
+/// What was wrong with the sources.
+#[derive(Debug, Default)]
+pub struct Faults {
+    messages: [AtomicU64; SourceFault::ALL.len()],
+    transactions: [AtomicU64; SourceFault::ALL.len()],
+    poison: [AtomicU64; 3],
+    uploads_again: AtomicU64,
+    transactions_again: AtomicU64,
+}
+
+impl Faults {
+    pub fn injected(&self, fault: SourceFault, transactions: u64) {
+        self.messages[fault as usize].fetch_add(1, Ordering::Relaxed);
+        self.transactions[fault as usize].fetch_add(transactions, Ordering::Relaxed);
+    }
+
+    /// It stands for no transaction.
+    pub fn poisoned(&self, channel: Channel) {
+        self.injected(SourceFault::Poison, 0);
+        self.poison[channel as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn upload_again(&self, transactions: u64) {
+        self.uploads_again.fetch_add(1, Ordering::Relaxed);
+        self.transactions_again.fetch_add(transactions, Ordering::Relaxed);
+    }
+
+    pub fn counts(&self) -> SourceFaultCounts {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        SourceFaultCounts {
+            injected: std::array::from_fn(|fault| Injected {
+                messages: get(&self.messages[fault]),
+                transactions: get(&self.transactions[fault]),
+            }),
+            poison: std::array::from_fn(|channel| get(&self.poison[channel])),
+            uploads_again: get(&self.uploads_again),
+            transactions_again: get(&self.transactions_again),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct Counters {
     channels: [Cell; 3],
     phase: AtomicU8,
     pub(crate) simulated_ms: AtomicI64,
     pub(crate) retries: AtomicU64,
-    /// Bytes released and not acknowledged.
+    /// Bytes of messages released and not acknowledged.
     pub(crate) waiting_bytes: AtomicU64,
+    /// Of these, what a fault holds back.
+    pub(crate) held_back_bytes: AtomicU64,
+    /// Marks of warehouses, not acknowledged.
+    pub(crate) queue_marks: AtomicU64,
+    pub(crate) faults: Faults,
     pub(crate) offline: AtomicU64,
     pub(crate) journal_full: AtomicBool,
     /// Opening amounts, which are not offered load.
@@ -78,6 +126,9 @@ impl Default for Counters {
             simulated_ms: AtomicI64::new(0),
             retries: AtomicU64::new(0),
             waiting_bytes: AtomicU64::new(0),
+            held_back_bytes: AtomicU64::new(0),
+            queue_marks: AtomicU64::new(0),
+            faults: Faults::default(),
             offline: AtomicU64::new(0),
             journal_full: AtomicBool::new(false),
             opening: AtomicU64::new(0),

@@ -1,7 +1,8 @@
 //! Store servers: each keeps a journal of what its tills and scanners wrote until the gateway has it.
 //!
 //! Invariant: what is in a journal leaves it only when the gateway answered for it, in the order in which it was
-//! written; one upload of a store is under way at a time. A store that is offline sells on into its journal.
+//! written; one upload of a store is under way at a time. A store that is offline sells on into its journal, and a
+//! server that is restarted has it still.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use world::events::Channel;
 
 /// Of one upload.
@@ -17,22 +19,61 @@ const UPLOAD_MESSAGES_MAX: usize = 1_000;
 /// A journal beyond it makes the run invalid, visibly: the store would have to stop selling.
 pub const JOURNAL_BYTES_MAX: usize = 64 << 20;
 
-/// A message as its source wrote it.
+/// Marks in a journal, one behind the other where nothing lies between: a later one says all that an earlier one says.
+const MARKS_MAX: u32 = 8;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// What a source wrote.
+    Message(Channel),
+    /// How far the sources of the place are.
+    Mark,
+}
+
+/// What is to be sent.
 #[derive(Clone, Debug)]
 pub struct Pending {
     pub bytes: Bytes,
     pub due_ms: i64,
-    pub channel: Channel,
+    pub content: Content,
     pub transactions: u32,
+}
+
+impl Pending {
+    /// Bytes of messages: marks come and go by the clock, and nobody waits for them.
+    pub const fn message_bytes(&self) -> usize {
+        match self.content {
+            Content::Message(_) => self.bytes.len(),
+            Content::Mark => 0,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Journal {
     pending: VecDeque<Pending>,
+    /// Of messages.
     bytes: usize,
+    /// Pending, or being uploaded.
+    marks: u32,
     offline: bool,
     /// In the ready queue, waiting for its time, or being uploaded.
     scheduled: bool,
+    /// Of messages; cancelled when the server is restarted in the middle of it.
+    upload: Option<CancellationToken>,
+    /// The server goes down before it hears the answer to its next upload of messages.
+    restarts: bool,
+}
+
+/// What goes into one request.
+#[derive(Debug)]
+pub struct Upload {
+    pub store: usize,
+    pub batch: Vec<Pending>,
+    /// The connection breaks.
+    pub broken: CancellationToken,
+    /// The answer will be heard by nobody.
+    pub answer_is_lost: bool,
 }
 
 /// All journals, and which of them want to be uploaded.
@@ -64,12 +105,58 @@ impl Journals {
         }
     }
 
+    /// Appends a mark, unless the store is offline or its journal full: then there is none now.
+    pub fn put_mark(&self, store: usize, mark: Pending) -> Put {
+        let mut journal = self.stores[store].lock();
+        if journal.offline || journal.bytes > JOURNAL_BYTES_MAX {
+            return Put::Waits;
+        }
+        let marks = journal.marks;
+        match journal.pending.back_mut() {
+            Some(last) if last.content == Content::Mark => *last = mark,
+            _ if marks >= MARKS_MAX => return Put::Waits,
+            _ => {
+                journal.pending.push_back(mark);
+                journal.marks += 1;
+            }
+        }
+        if journal.scheduled {
+            return Put::Waits;
+        }
+        journal.scheduled = true;
+        Put::Schedule
+    }
+
+    /// Whether stores that are not offline have marks that wait.
+    pub fn marks_wait(&self) -> bool {
+        self.stores.iter().any(|journal| {
+            let journal = journal.lock();
+            journal.marks > 0 && !journal.offline
+        })
+    }
+
+    /// The store's server is restarted: the upload that is under way breaks, or else its next one is taken and nobody
+    /// hears of it. What is not acknowledged comes again.
+    pub fn restart(&self, store: usize) {
+        let mut journal = self.stores[store].lock();
+        match &journal.upload {
+            Some(upload) => upload.cancel(),
+            None => journal.restarts = true,
+        }
+    }
+
+    /// As [`Journals::restart`], and what is under way now is let go.
+    pub fn restart_next(&self, store: usize) {
+        self.stores[store].lock().restarts = true;
+    }
+
     /// Appends; `enough` bytes make a store want its upload.
     pub fn put(&self, store: usize, message: Pending, enough: usize) -> Put {
         let mut journal = self.stores[store].lock();
-        journal.bytes += message.bytes.len();
+        journal.bytes += message.message_bytes();
         if journal.offline {
-            self.held_bytes.fetch_add(message.bytes.len(), Ordering::Relaxed);
+            self.held_bytes
+                .fetch_add(message.message_bytes(), Ordering::Relaxed);
         }
         journal.pending.push_back(message);
         if journal.bytes > JOURNAL_BYTES_MAX {
@@ -127,35 +214,34 @@ impl Journals {
     }
 
     /// The next store that wants its upload, with what goes into one request.
-    pub async fn next(&self) -> (usize, Vec<Pending>) {
+    pub async fn next(&self) -> Upload {
         loop {
             let store = self.ready.lock().pop_front();
             let Some(store) = store else {
                 self.news.notified().await;
                 continue;
             };
-            let store = store as usize;
-            let batch = self.take(store);
+            let upload = self.take(store as usize);
             if !self.ready.lock().is_empty() {
                 self.news.notify_one();
             }
-            if !batch.is_empty() {
-                return (store, batch);
+            if let Some(upload) = upload {
+                return upload;
             }
         }
     }
 
-    fn take(&self, store: usize) -> Vec<Pending> {
+    fn take(&self, store: usize) -> Option<Upload> {
         let mut journal = self.stores[store].lock();
-        let mut batch = Vec::new();
         if journal.offline || journal.pending.is_empty() {
             journal.scheduled = false;
-            return batch;
+            return None;
         }
+        let mut batch = Vec::new();
         let mut bytes = 0;
         while let Some(next) = journal.pending.front() {
             let fits = bytes + next.bytes.len() <= UPLOAD_BYTES_MAX && batch.len() < UPLOAD_MESSAGES_MAX;
-            let alone = next.channel == Channel::Scan;
+            let alone = next.content != Content::Message(Channel::Till);
             if !batch.is_empty() && (alone || !fits) {
                 break;
             }
@@ -163,18 +249,29 @@ impl Journals {
             let Some(message) = journal.pending.pop_front() else {
                 break;
             };
+            journal.bytes -= message.message_bytes();
             batch.push(message);
             if alone {
                 break;
             }
         }
-        journal.bytes -= bytes;
-        batch
+        let broken = CancellationToken::new();
+        let has_messages = marks_in(&batch) == 0;
+        journal.upload = has_messages.then(|| broken.clone());
+        Some(Upload {
+            store,
+            batch,
+            broken,
+            answer_is_lost: has_messages && std::mem::take(&mut journal.restarts),
+        })
     }
 
     /// The gateway has the batch: the store goes on with the rest, if there is one.
-    pub fn uploaded(&self, store: usize) {
+    pub fn uploaded(&self, store: usize, batch: &[Pending]) {
         let mut journal = self.stores[store].lock();
+        // A restart that came when the answer had been heard hits the next one.
+        journal.restarts |= journal.upload.take().is_some_and(|upload| upload.is_cancelled());
+        journal.marks -= marks_in(batch);
         let more = !journal.pending.is_empty() && !journal.offline;
         journal.scheduled = more;
         drop(journal);
@@ -183,10 +280,11 @@ impl Journals {
         }
     }
 
-    /// The gateway does not have it: it goes back to where it was.
+    /// The gateway does not have it, or nobody heard that it has: it goes back to where it was.
     pub fn failed(&self, store: usize, batch: Vec<Pending>) {
         let mut journal = self.stores[store].lock();
-        let bytes = batch.iter().map(|message| message.bytes.len()).sum::<usize>();
+        journal.upload = None;
+        let bytes = batch.iter().map(Pending::message_bytes).sum::<usize>();
         journal.bytes += bytes;
         if journal.offline {
             self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -203,6 +301,10 @@ impl Journals {
     }
 }
 
+fn marks_in(batch: &[Pending]) -> u32 {
+    batch.iter().filter(|p| p.content == Content::Mark).count() as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,8 +313,16 @@ mod tests {
         Pending {
             bytes: Bytes::from_static(text.as_bytes()),
             due_ms: 1,
-            channel,
+            content: Content::Message(channel),
             transactions: 1,
+        }
+    }
+
+    fn mark(text: &'static str) -> Pending {
+        Pending {
+            content: Content::Mark,
+            transactions: 0,
+            ..message(text, Channel::Till)
         }
     }
 
@@ -229,13 +339,13 @@ mod tests {
         assert_eq!(journals.put(0, message("a", Channel::Till), 0), Put::Schedule);
         journals.make_ready(0);
         assert_eq!(journals.put(0, message("b", Channel::Till), 0), Put::Waits);
-        let (store, batch) = journals.next().await;
-        assert_eq!(texts(&batch), ["a", "b"]);
+        let upload = journals.next().await;
+        assert_eq!(texts(&upload.batch), ["a", "b"]);
         journals.put(0, message("c", Channel::Till), 0);
-        journals.failed(store, batch);
-        let (store, batch) = journals.next().await;
-        assert_eq!(texts(&batch), ["a", "b", "c"]);
-        journals.uploaded(store);
+        journals.failed(0, upload.batch);
+        let upload = journals.next().await;
+        assert_eq!(texts(&upload.batch), ["a", "b", "c"]);
+        journals.uploaded(0, &upload.batch);
         assert_eq!(journals.put(0, message("d", Channel::Till), 0), Put::Schedule);
     }
 
@@ -247,12 +357,11 @@ mod tests {
         assert_eq!(journals.held_bytes(), 1);
         assert_eq!(journals.put(1, message("x", Channel::Till), 0), Put::Schedule);
         journals.make_ready(1);
-        let (store, _) = journals.next().await;
-        assert_eq!(store, 1);
+        assert_eq!(journals.next().await.store, 1);
         assert!(journals.set_offline(0, false));
         assert_eq!(journals.held_bytes(), 0);
-        let (store, batch) = journals.next().await;
-        assert_eq!((store, texts(&batch)), (0, vec!["a"]));
+        let upload = journals.next().await;
+        assert_eq!((upload.store, texts(&upload.batch)), (0, vec!["a"]));
     }
 
     #[tokio::test]
@@ -264,9 +373,47 @@ mod tests {
             }
         }
         for expected in ["a", "doc", "b"] {
-            let (store, batch) = journals.next().await;
-            assert_eq!(texts(&batch), [expected]);
-            journals.uploaded(store);
+            let upload = journals.next().await;
+            assert_eq!(texts(&upload.batch), [expected]);
+            journals.uploaded(0, &upload.batch);
         }
+    }
+
+    #[tokio::test]
+    async fn a_mark_leaves_behind_what_was_there_and_the_last_of_several_is_enough() {
+        let journals = Journals::new(1);
+        journals.put(0, message("a", Channel::Till), 10);
+        assert_eq!(journals.put_mark(0, mark("m1")), Put::Schedule);
+        journals.make_ready(0);
+        assert_eq!(journals.put_mark(0, mark("m2")), Put::Waits);
+        journals.put(0, message("b", Channel::Till), 0);
+        assert!(journals.marks_wait());
+        for expected in ["a", "m2", "b"] {
+            let upload = journals.next().await;
+            assert_eq!(texts(&upload.batch), [expected]);
+            journals.uploaded(0, &upload.batch);
+        }
+        assert!(!journals.marks_wait());
+        journals.set_offline(0, true);
+        journals.put_mark(0, mark("m3"));
+        journals.set_offline(0, false);
+        assert!(!journals.marks_wait(), "an offline store says nothing");
+    }
+
+    #[tokio::test]
+    async fn a_restart_breaks_what_is_under_way_or_else_takes_the_next_answer() {
+        let journals = Journals::new(1);
+        journals.put(0, message("a", Channel::Till), 0);
+        journals.make_ready(0);
+        let upload = journals.next().await;
+        journals.restart(0);
+        assert!(upload.broken.is_cancelled() && !upload.answer_is_lost);
+        journals.failed(0, upload.batch);
+        journals.restart(0);
+        let upload = journals.next().await;
+        assert_eq!(texts(&upload.batch), ["a"]);
+        assert!(!upload.broken.is_cancelled() && upload.answer_is_lost);
+        journals.failed(0, upload.batch);
+        assert!(!journals.next().await.answer_is_lost, "once");
     }
 }

@@ -1,40 +1,50 @@
 //! The load: plays the world against the transports, open loop.
 //!
 //! Invariant: the schedule decides when a message is due and the system does not; what was released is in the ledger
-//! once and reaches its edge at least once. It knows addresses and protocols of the edges, nothing of what lies
+//! once and reaches its edge at least once; what a source lost is in the ledger as lost. It knows addresses and protocols of the edges, nothing of what lies
 //! behind them.
 
 mod counters;
+mod faults;
+mod held;
 mod journal;
+mod marks;
+mod master_data;
 mod pace;
 mod queue;
 mod release;
+mod snapshot;
+mod source_fault;
+mod sources;
 mod upload;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use backbone::BackboneError;
 use backbone::amqp::AmqpOptions;
-use backbone::{Backbone, BackboneError};
-use contracts::ids::{LocationId, TimeMs};
-use contracts::records::Article;
-use contracts::topics::CATALOGUE;
+use contracts::ids::{LocationId, TransactionId};
 use ledger::Ledger;
-use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use world::World;
-use world::events::Channel;
 
 pub use counters::{Amount, Phase};
 pub use journal::JOURNAL_BYTES_MAX;
+pub use master_data::{publish_catalogue, publish_places};
 pub use pace::Pace;
+pub use snapshot::Snapshot;
+pub use source_fault::{Injected, SourceFault, SourceFaultCounts};
+pub use sources::Replay;
 
 use counters::Counters;
 use journal::Journals;
+use marks::Marks;
 use release::Release;
+use sources::Sources;
 use upload::Uploader;
 
 /// When the load ends by itself.
@@ -65,6 +75,8 @@ pub struct Config {
     pub connections: usize,
     /// A store gathers so long before it uploads.
     pub upload_interval: Duration,
+    /// Each place says so often how far its sources are.
+    pub mark_interval: Duration,
 }
 
 #[derive(Debug)]
@@ -74,6 +86,7 @@ pub(crate) enum Control {
     Resume,
     BeginTrading,
     Stop,
+    SourceFault(SourceFault, u32),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -86,93 +99,19 @@ pub enum LoadError {
     Ended,
 }
 
-/// What the load has done up to now.
-#[derive(Clone, Copy, Debug)]
-pub struct Snapshot {
-    pub phase: Phase,
-    pub simulated: TimeMs,
-    pub tills: Amount,
-    pub queue: Amount,
-    pub scans: Amount,
-    /// Opening stock, which is not offered load.
-    pub opening: Amount,
-    /// Of the opening stock, what warehouses sent to their queues.
-    pub opening_queue: Amount,
-    /// Acknowledged by the edges: tills, queue, scans.
-    pub acknowledged: [u64; 3],
-    pub waiting_bytes: u64,
-    pub retries: u64,
-    pub rejected: u64,
-    pub stores_offline: u64,
-    pub journal_full: bool,
-    /// Milliseconds from due to released.
-    pub late_ms_p50: u64,
-    pub late_ms_p99: u64,
-    pub late_ms_max: u64,
-    /// Till receipts a second since trading began: as scheduled and as released.
-    pub scheduled_per_s: f64,
-    pub released_per_s: f64,
-}
-
-impl Snapshot {
-    pub const fn offered(&self) -> Amount {
-        Amount {
-            transactions: self.tills.transactions + self.queue.transactions + self.scans.transactions,
-            lines: self.tills.lines + self.queue.lines + self.scans.lines,
-        }
-    }
-
-    /// All that warehouses and scanners sent, opening stock included: tills have none.
-    pub const fn queue_and_scans_with_opening(&self) -> (Amount, Amount) {
-        let queue = Amount {
-            transactions: self.queue.transactions + self.opening_queue.transactions,
-            lines: self.queue.lines + self.opening_queue.lines,
-        };
-        let scans = Amount {
-            transactions: (self.scans.transactions + self.opening.transactions)
-                .saturating_sub(self.opening_queue.transactions),
-            lines: (self.scans.lines + self.opening.lines).saturating_sub(self.opening_queue.lines),
-        };
-        (queue, scans)
-    }
-
-    /// Released and not acknowledged, opening stock included: by the store gateway, and by the queue.
-    pub const fn waiting_at_edges(&self) -> (u64, u64) {
-        let [tills_in, queue_in, scans_in] = self.acknowledged;
-        let (queue, scans) = self.queue_and_scans_with_opening();
-        (
-            (self.tills.transactions + scans.transactions).saturating_sub(tills_in + scans_in),
-            queue.transactions.saturating_sub(queue_in),
-        )
-    }
-
-    /// Released and not acknowledged, opening stock included.
-    pub const fn waiting_transactions(&self) -> u64 {
-        let (at_stores, at_warehouses) = self.waiting_at_edges();
-        at_stores + at_warehouses
-    }
-}
-
 /// A load that runs.
 pub struct Load {
     counters: Arc<Counters>,
     journals: Arc<Journals>,
+    sources: Arc<Sources>,
+    marks: Arc<Marks>,
+    ledger: Arc<Ledger>,
     stores: Arc<[LocationId]>,
     control: mpsc::Sender<Control>,
     thread: Option<thread::JoinHandle<Result<(), LoadError>>>,
     /// Cancelled when the thread ends, however it ends.
     ended: CancellationToken,
     cancel: CancellationToken,
-}
-
-/// Publishes what the services know of articles.
-pub fn publish_catalogue(backbone: &Backbone, articles: &[Article]) -> Result<(), BackboneError> {
-    let mut producer = backbone.producer("stockstream-catalogue")?;
-    for article in articles {
-        let key = article.sku.to_string();
-        producer.send(CATALOGUE, 0, key.as_bytes(), &article.encode_to_vec(), None, &[])?;
-    }
-    producer.flush(Duration::from_secs(30))
 }
 
 impl Load {
@@ -188,6 +127,12 @@ impl Load {
         let counters = Arc::new(Counters::new(places.len()));
         let stores: Arc<[LocationId]> = places.iter().copied().filter(|place| place.is_store()).collect();
         let journals = Arc::new(Journals::new(places.len()));
+        let sources = Arc::new(Sources::new(world.config().seed, world.places()));
+        let marks = Arc::new(Marks {
+            sources: Arc::clone(&sources),
+            journals: Arc::clone(&journals),
+            counters: Arc::clone(&counters),
+        });
         let uploader = Arc::new(Uploader {
             gateway: config.gateway.clone(),
             stores: places.as_slice().into(),
@@ -216,9 +161,11 @@ impl Load {
         let (control, orders) = mpsc::channel();
         let release = Release {
             config,
-            ledger,
+            ledger: Arc::clone(&ledger),
             journals: Arc::clone(&journals),
             counters: Arc::clone(&counters),
+            sources: Arc::clone(&sources),
+            marks: Arc::clone(&marks),
             queues,
             control: orders,
             cancel: cancel.clone(),
@@ -232,6 +179,9 @@ impl Load {
         Ok(Self {
             counters,
             journals,
+            sources,
+            marks,
+            ledger,
             stores,
             control,
             thread: Some(thread),
@@ -266,17 +216,56 @@ impl Load {
         self.order(Control::Stop);
     }
 
+    /// Their positions; unknown ones are passed over.
+    fn positions(&self, stores: &[LocationId]) -> impl Iterator<Item = usize> {
+        stores
+            .iter()
+            .filter_map(|store| self.stores.iter().position(|known| known == store))
+    }
+
     /// Stores lose their line, or have it back. Unknown ones are passed over.
     pub fn set_offline(&self, stores: &[LocationId], offline: bool) {
-        for store in stores {
-            let Some(position) = self.stores.iter().position(|known| known == store) else {
-                continue;
-            };
+        for position in self.positions(stores) {
             if self.journals.set_offline(position, offline) {
                 let change = if offline { 1 } else { u64::MAX };
                 self.counters.offline.fetch_add(change, Ordering::Relaxed);
+                if !offline {
+                    self.marks.of_store(position);
+                }
             }
         }
+    }
+
+    /// One message in so many is hit from now on; 0: none. Of [`SourceFault::ClockSkew`], one till in so many.
+    ///
+    /// Which ones are hit follows from the seed and their identities, whatever the pace; when it begins and ends, from the
+    /// instant of the call.
+    pub fn set_source_fault(&self, fault: SourceFault, one_in: u32) {
+        self.order(Control::SourceFault(fault, one_in));
+    }
+
+    /// Their connections break; what was under way comes again from the journal, which they kept. A server that sends
+    /// nothing just now goes down in its next upload, when the gateway has it and before the answer is heard. Unknown
+    /// stores are passed over.
+    pub fn restart_store_servers(&self, stores: &[LocationId]) {
+        self.positions(stores)
+            .for_each(|position| self.journals.restart(position));
+    }
+
+    /// What has been wrong with the sources so far.
+    pub fn source_faults(&self) -> SourceFaultCounts {
+        self.counters.faults.counts()
+    }
+
+    /// Numbers that sources used and lost.
+    pub fn lost_at_source(&self) -> BTreeSet<TransactionId> {
+        self.ledger.lost_at_source().iter().map(|lost| lost.id).collect()
+    }
+
+    /// Tells what became of each message of trading, for who plays the same world again up to
+    /// [`Load::released_by_place`].
+    pub fn replay(&self) -> Replay {
+        self.sources.replay()
     }
 
     pub fn is_offline(&self, position: usize) -> bool {
@@ -298,55 +287,7 @@ impl Load {
     }
 
     pub fn snapshot(&self) -> Snapshot {
-        let counters = &*self.counters;
-        let (p50, p99, max) = {
-            let lateness = counters.lateness.lock();
-            (
-                lateness.value_at_quantile(0.5),
-                lateness.value_at_quantile(0.99),
-                lateness.max(),
-            )
-        };
-        let first = counters.first_ms.load(Ordering::Relaxed);
-        let last = counters.last_ms.load(Ordering::Relaxed);
-        let last_due = counters.last_due_ms.load(Ordering::Relaxed);
-        let tills = counters.amount(Channel::Till);
-        let rate = |until: i64| {
-            if first > 0 && until > first {
-                tills.transactions as f64 * 1000.0 / (until - first) as f64
-            } else {
-                0.0
-            }
-        };
-        let opening = Amount {
-            transactions: counters.opening.load(Ordering::Relaxed),
-            lines: counters.opening_lines.load(Ordering::Relaxed),
-        };
-        let opening_queue = counters.opening_queue.load(Ordering::Relaxed);
-        Snapshot {
-            opening_queue: Amount {
-                transactions: opening_queue,
-                lines: opening_queue,
-            },
-            phase: counters.phase(),
-            simulated: TimeMs(counters.simulated_ms.load(Ordering::Relaxed)),
-            tills,
-            queue: counters.amount(Channel::Queue),
-            scans: counters.amount(Channel::Scan),
-            opening,
-            acknowledged: [Channel::Till, Channel::Queue, Channel::Scan]
-                .map(|c| counters.acknowledged_transactions(c)),
-            waiting_bytes: counters.waiting_bytes.load(Ordering::Relaxed),
-            retries: counters.retries.load(Ordering::Relaxed),
-            rejected: counters.rejected.load(Ordering::Relaxed),
-            stores_offline: counters.offline.load(Ordering::Relaxed),
-            journal_full: counters.journal_full.load(Ordering::Relaxed),
-            late_ms_p50: p50,
-            late_ms_p99: p99,
-            late_ms_max: max,
-            scheduled_per_s: rate(last_due),
-            released_per_s: rate(last),
-        }
+        Snapshot::of(&self.counters)
     }
 
     /// Waits until the load is over: stopped, or at its end, and everything acknowledged but what offline stores hold.

@@ -8,10 +8,9 @@ use backbone::amqp::{AmqpOptions, QueueMessage, QueueSender, queue_name};
 use contracts::ids::LocationId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use world::events::Channel;
 
 use crate::counters::Counters;
-use crate::journal::Pending;
+use crate::journal::{Content, Pending};
 
 const BATCH: usize = 500;
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
@@ -46,11 +45,15 @@ pub async fn run(
             Err((accepted, _)) => *accepted,
         };
         for record in batch.drain(..accepted) {
-            counters.acknowledged(
-                Channel::Queue,
-                u64::from(record.transactions),
-                record.bytes.len() as u64,
-            );
+            match record.content {
+                Content::Message(channel) => {
+                    let bytes = record.bytes.len() as u64;
+                    counters.acknowledged(channel, u64::from(record.transactions), bytes);
+                }
+                Content::Mark => {
+                    counters.queue_marks.fetch_sub(1, Ordering::Relaxed);
+                }
+            }
         }
         if let Err((_, error)) = result {
             tracing::debug!(%warehouse, error, "queue");

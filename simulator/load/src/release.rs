@@ -19,11 +19,15 @@ use world::World;
 use world::events::{Channel, Message, PlaceEvents, Step};
 
 use crate::counters::{Counters, Phase};
-use crate::journal::{Journals, Pending, Put};
+use crate::held::HeldBack;
+use crate::journal::{Content, Journals, Pending, Put};
+use crate::marks::Marks;
 use crate::pace::{Pace, Schedule};
+use crate::source_fault::SourceFault;
+use crate::sources::{self, Fate, Sources, Switches};
 use crate::{Config, Control, LoadError};
 
-const TICK: Duration = Duration::from_millis(5);
+pub const TICK: Duration = Duration::from_millis(5);
 /// Unthrottled: what may be released and not acknowledged.
 const WAITING_BYTES_MAX: u64 = 24 << 20;
 /// Unthrottled: a store uploads when it has so much, or when everybody waits.
@@ -60,6 +64,8 @@ pub struct Release {
     pub ledger: Arc<Ledger>,
     pub journals: Arc<Journals>,
     pub counters: Arc<Counters>,
+    pub sources: Arc<Sources>,
+    pub marks: Arc<Marks>,
     /// By place; stores have none.
     pub queues: Vec<Option<UnboundedSender<Pending>>>,
     pub control: Receiver<Control>,
@@ -67,7 +73,7 @@ pub struct Release {
 }
 
 /// What goes on while a step is released.
-struct Going {
+pub struct Going {
     schedule: Schedule,
     start: Instant,
     start_ms: i64,
@@ -79,11 +85,15 @@ struct Going {
     again: Vec<(usize, Pending)>,
     stop: bool,
     hold: bool,
+    pub switches: Switches,
+    pub held: HeldBack,
+    /// Wall milliseconds when marks began, and how many were due since.
+    pub marks: Option<(f64, u64)>,
 }
 
 impl Going {
     /// Milliseconds since the start.
-    fn elapsed(&self) -> f64 {
+    pub fn elapsed(&self) -> f64 {
         self.start.elapsed().as_secs_f64() * 1000.0
     }
 
@@ -92,7 +102,7 @@ impl Going {
     }
 }
 
-fn wall_ms() -> i64 {
+pub fn wall_ms() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as i64)
@@ -118,6 +128,9 @@ impl Release {
             again: Vec::new(),
             stop: false,
             hold: self.config.hold_trading,
+            switches: Switches::default(),
+            held: HeldBack::default(),
+            marks: None,
         };
         self.counters.simulated_ms.store(first, Ordering::Relaxed);
         while !going.stop {
@@ -137,22 +150,25 @@ impl Release {
             self.wait_for_room(&mut going);
         }
         self.drain(&mut going);
+        self.last_marks(&mut going);
         self.counters.set_phase(Phase::Done);
         Ok(())
     }
 
-    /// What is released and can be acknowledged: what offline stores hold cannot.
+    /// What is released and can be acknowledged: what offline stores hold, or a fault, cannot.
     fn moving_bytes(&self) -> u64 {
         self.counters
             .waiting_bytes
             .load(Ordering::Relaxed)
             .saturating_sub(self.journals.held_bytes())
+            .saturating_sub(self.counters.held_back_bytes.load(Ordering::Relaxed))
     }
 
     /// Waits until everything is acknowledged, but for what offline stores hold.
     fn drain(&self, going: &mut Going) {
+        self.let_go(going);
         self.journals.flush();
-        while self.moving_bytes() > 0 && !self.cancel.is_cancelled() {
+        while (self.moving_bytes() > 0 || !going.held.is_empty()) && !self.cancel.is_cancelled() {
             self.tend(going, i64::MAX);
             self.journals.flush();
             thread::sleep(TICK);
@@ -163,7 +179,8 @@ impl Release {
         for (place, mut events) in step.places.into_iter().enumerate() {
             let now = wall_ms();
             let bytes = Bytes::from(std::mem::take(&mut events.bytes));
-            for message in &events.messages {
+            for (index, message) in events.messages.iter().enumerate() {
+                self.sources.place(place).write_plain(&events, index);
                 let (transactions, lines) = self.apply(place, &events, message);
                 self.counters
                     .opening
@@ -186,6 +203,7 @@ impl Release {
     fn before_trading(&self, going: &mut Going, first: i64) {
         self.drain(going);
         self.counters.set_phase(Phase::Ready);
+        going.marks = Some((going.elapsed(), 0));
         while going.hold && !going.stop {
             self.tend(going, i64::MAX);
             thread::sleep(TICK);
@@ -218,7 +236,7 @@ impl Release {
             going.schedule.set_pace(Pace::Unthrottled, elapsed, until);
         }
         going.schedule.begin_step(step.from.0, until, receipts);
-        let places: Vec<(Bytes, PlaceEvents)> = step
+        let mut places: Vec<(Bytes, PlaceEvents)> = step
             .places
             .into_iter()
             .map(|mut events| (Bytes::from(std::mem::take(&mut events.bytes)), events))
@@ -251,21 +269,22 @@ impl Release {
             let now = going.schedule.simulated(elapsed).min(until as f64);
             let is_due = |(at, ..): &(i64, u32, u32)| *at as f64 <= now;
             let mut last_place = None;
-            while let Some((_, place, index)) = order.next_if(is_due) {
+            while let Some((at, place, index)) = order.next_if(is_due) {
                 let place = place as usize;
                 if going.schedule.pace() == Pace::Unthrottled && last_place.replace(place) != Some(place) {
+                    self.tend(going, until);
                     self.wait_for_room(going);
                 }
-                let (bytes, events) = &places[place];
-                let message = &events.messages[index as usize];
-                let due = going.schedule.due(message.at.0);
+                let (bytes, events) = &mut places[place];
+                let due = going.schedule.due(at);
                 // Unthrottled, nothing is due before it is released.
                 let (late, due_ms) = if going.schedule.pace() == Pace::Unthrottled {
                     (0.0, wall_ms())
                 } else {
                     ((elapsed - due).max(0.0), going.wall_ms(due))
                 };
-                self.release(going, place, bytes, events, message, due_ms, late as u64);
+                let message = (events, index as usize, &*bytes);
+                self.release(going, place, message, due_ms, late as u64);
                 if self
                     .config
                     .stop
@@ -290,23 +309,21 @@ impl Release {
         }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of one message, borrowed from its step"
-    )]
+    /// `message` is the events of the place, the index of a message in them, and their bytes.
     fn release(
         &self,
         going: &mut Going,
         place: usize,
-        bytes: &Bytes,
-        events: &PlaceEvents,
-        message: &Message,
+        (events, index, bytes): (&mut PlaceEvents, usize, &Bytes),
         due_ms: i64,
         late_ms: u64,
     ) {
-        let (transactions, lines) = self.apply(place, events, message);
-        self.counters
-            .released(message.channel, transactions.into(), lines);
+        let known_as = events.transactions_of(&events.messages[index])[0].id;
+        let fate = self
+            .sources
+            .place(place)
+            .write(self.sources.seed, &going.switches, events, index);
+        let message = &events.messages[index];
         self.counters.released_by_place[place].fetch_add(1, Ordering::Relaxed);
         if message.channel == Channel::Till {
             going.receipts += 1;
@@ -316,11 +333,25 @@ impl Release {
         self.counters
             .last_ms
             .fetch_max(due_ms + late_ms as i64, Ordering::Relaxed);
-        let pending = pending(bytes, message, due_ms, transactions);
+        let Fate::Written { clock, may_wait } = fate else {
+            self.lose(place, events, message);
+            return;
+        };
+        let (transactions, lines) = self.apply(place, events, message);
+        self.counters
+            .released(message.channel, transactions.into(), lines);
+        let mut pending = pending(bytes, message, due_ms, transactions);
+        if let Some(clock) = clock {
+            let mut own = pending.bytes.to_vec();
+            sources::set_receipt_clock(&mut own, clock);
+            pending.bytes = own.into();
+            let faults = &self.counters.faults;
+            faults.injected(SourceFault::ClockSkew, transactions.into());
+        }
         if self.config.send_twice {
             going.again.push((place, pending.clone()));
         }
-        self.send(going, place, pending);
+        self.send_badly(going, place, &known_as, may_wait, pending);
     }
 
     /// The truth takes the facts before anybody can see the bytes.
@@ -342,10 +373,14 @@ impl Release {
         (transactions.len() as u32, lines)
     }
 
-    fn send(&self, going: &mut Going, place: usize, message: Pending) {
+    pub fn send(&self, going: &mut Going, place: usize, message: Pending) {
         self.counters
             .waiting_bytes
             .fetch_add(message.bytes.len() as u64, Ordering::Relaxed);
+        self.put(going, place, message);
+    }
+
+    pub fn put(&self, going: &mut Going, place: usize, message: Pending) {
         if let Some(Some(queue)) = self.queues.get(place) {
             // The task ends only when the run is cancelled; then nobody waits for the record.
             let _ = queue.send(message);
@@ -381,7 +416,7 @@ impl Release {
     }
 
     /// Obeys what was asked, and makes stores ready whose time has come.
-    fn tend(&self, going: &mut Going, until: i64) {
+    pub fn tend(&self, going: &mut Going, until: i64) {
         if self.cancel.is_cancelled() {
             going.stop = true;
         }
@@ -400,9 +435,14 @@ impl Release {
                 Control::Resume => going.schedule.resume(elapsed),
                 Control::BeginTrading => going.hold = false,
                 Control::Stop => going.stop = true,
+                Control::SourceFault(fault, one_in) => self.switch(going, fault, one_in),
             }
         }
         let now = Instant::now();
+        while let Some((place, message)) = going.held.due(now) {
+            self.send_held(going, place, message);
+        }
+        self.due_marks(going);
         while going.timers.front().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, store)) = going.timers.pop_front() {
                 self.journals.make_ready(store);
@@ -415,7 +455,7 @@ fn pending(bytes: &Bytes, message: &Message, due_ms: i64, transactions: u32) -> 
     Pending {
         bytes: bytes.slice(message.bytes.start as usize..message.bytes.end as usize),
         due_ms,
-        channel: message.channel,
+        content: Content::Message(message.channel),
         transactions,
     }
 }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use world::events::Channel;
 
 use crate::counters::Counters;
-use crate::journal::{Journals, Pending};
+use crate::journal::{Content, Journals, Pending, Upload};
 
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
@@ -29,6 +29,10 @@ pub struct Uploader {
     pub stores: Arc<[LocationId]>,
     pub journals: Arc<Journals>,
     pub counters: Arc<Counters>,
+}
+
+fn transactions_of(batch: &[Pending]) -> u64 {
+    batch.iter().map(|message| u64::from(message.transactions)).sum()
 }
 
 /// How many messages an answer says were taken all the same.
@@ -53,6 +57,8 @@ enum Failed {
     Timeout,
     #[error("the gateway answered {0}")]
     Busy(StatusCode, Duration),
+    #[error("the store's server was restarted")]
+    Restarted,
 }
 
 impl Uploader {
@@ -61,21 +67,28 @@ impl Uploader {
         let mut sender = None;
         let mut backoff = BACKOFF_MIN;
         loop {
-            let (store, batch) = tokio::select! {
+            let upload = tokio::select! {
                 next = self.journals.next() => next,
                 () = cancel.cancelled() => return,
             };
-            match self.upload(&mut sender, store, &batch).await {
+            let result = self.upload(&mut sender, &upload).await;
+            let Upload { store, batch, .. } = upload;
+            match result {
                 Ok(()) => {
                     backoff = BACKOFF_MIN;
-                    self.journals.uploaded(store);
-                    let bytes = batch.iter().map(|m| m.bytes.len() as u64).sum();
-                    let transactions = batch.iter().map(|m| u64::from(m.transactions)).sum();
-                    self.counters.acknowledged(batch[0].channel, transactions, bytes);
+                    self.journals.uploaded(store, &batch);
+                    if let Content::Message(channel) = batch[0].content {
+                        let bytes = batch.iter().map(|m| m.bytes.len() as u64).sum();
+                        self.counters
+                            .acknowledged(channel, transactions_of(&batch), bytes);
+                    }
                 }
                 Err(failed) => {
                     tracing::debug!(store = %self.stores[store], %failed, "upload");
                     self.counters.retries.fetch_add(1, Ordering::Relaxed);
+                    if matches!(failed, Failed::Restarted) {
+                        self.counters.faults.upload_again(transactions_of(&batch));
+                    }
                     if !matches!(failed, Failed::Busy(..)) {
                         sender = None;
                     }
@@ -106,7 +119,23 @@ impl Uploader {
         Ok(sender)
     }
 
-    async fn upload(
+    async fn upload(&self, sender: &mut Option<Sender>, upload: &Upload) -> Result<(), Failed> {
+        let answered = tokio::select! {
+            answered = self.request_and_answer(sender, upload.store, &upload.batch) => answered,
+            () = upload.broken.cancelled() => return Err(Failed::Restarted),
+        };
+        match answered {
+            Ok(()) if upload.answer_is_lost => Err(Failed::Restarted),
+            Err(failed) if upload.answer_is_lost => {
+                // It has still to happen.
+                self.journals.restart_next(upload.store);
+                Err(failed)
+            }
+            answered => answered,
+        }
+    }
+
+    async fn request_and_answer(
         &self,
         sender: &mut Option<Sender>,
         store: usize,
@@ -146,10 +175,15 @@ impl Uploader {
 
     fn request(&self, store: usize, batch: &[Pending]) -> Request<Full<Bytes>> {
         let (path, kind, body) = match batch {
-            [document] if document.channel == Channel::Scan => (
+            [document] if document.content == Content::Message(Channel::Scan) => (
                 "/capture".to_owned(),
                 "application/ld+json",
                 document.bytes.clone(),
+            ),
+            [mark] if mark.content == Content::Mark => (
+                format!("/v1/stores/{}/marks", self.stores[store]),
+                "application/json",
+                mark.bytes.clone(),
             ),
             receipts => {
                 let length = receipts.iter().map(|m| m.bytes.len()).sum();

@@ -96,6 +96,8 @@ pub struct Services {
     /// How long a store's server gathers what its tills write before it uploads it: `10ms` to `5s`. A request costs more
     /// than the receipts in it.
     pub upload_interval: WallTime,
+    /// How often a place says how far its sources are, which is how the view knows what it lacks: `500ms` to `1m`.
+    pub mark_interval: WallTime,
 }
 
 impl Default for Services {
@@ -103,6 +105,7 @@ impl Default for Services {
         Self {
             flush_interval: WallTime::from_ms(100),
             upload_interval: WallTime::from_ms(100),
+            mark_interval: WallTime::from_ms(5_000),
         }
     }
 }

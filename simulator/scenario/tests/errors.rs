@@ -311,6 +311,13 @@ fn an_interval_beyond_its_bounds_is_refused() {
        |                    ^
        = 100ms is the default
     ");
+    insta::assert_snapshot!(error("services:\n  mark_interval: 2m\n"), @r"
+    demo.yaml:5:18: `mark_interval` is 2m: it must be 500ms to 1m
+       |
+     5 |   mark_interval: 2m
+       |                  ^
+       = 5s is the default
+    ");
 }
 
 #[test]

@@ -13,6 +13,11 @@ pub fn business_day(at: TimeMs) -> BusinessDay {
     BusinessDay((at.0 - CUT_OVER_MS).div_euclid(DAY_MS) as u32)
 }
 
+/// The first instant of a business day.
+pub fn business_day_begins(day: BusinessDay) -> TimeMs {
+    TimeMs(i64::from(day.0) * DAY_MS + CUT_OVER_MS)
+}
+
 /// 0 is Monday.
 pub fn weekday(at: TimeMs) -> usize {
     (at.0.div_euclid(DAY_MS) + 3).rem_euclid(7) as usize
@@ -42,6 +47,10 @@ mod tests {
             BusinessDay(20_527)
         );
         assert_eq!(business_day(TimeMs(midnight + CUT_OVER_MS)), BusinessDay(20_528));
+        assert_eq!(
+            business_day_begins(BusinessDay(20_528)),
+            TimeMs(midnight + CUT_OVER_MS)
+        );
     }
 
     #[test]

@@ -71,6 +71,11 @@ pub(crate) fn stores(config: &WorldConfig) -> Vec<StorePlan> {
     plans
 }
 
+/// Scanners of a store.
+pub(crate) const fn readers_of(tills: u16) -> u16 {
+    tills.div_ceil(4)
+}
+
 /// Stores, then warehouses.
 pub(crate) fn places(config: &WorldConfig, stores: &[StorePlan]) -> Vec<Place> {
     let store = |plan: &StorePlan| {
@@ -84,6 +89,7 @@ pub(crate) fn places(config: &WorldConfig, stores: &[StorePlan]) -> Vec<Place> {
             region,
             name: format!("{city} {street}"),
             tills: plan.tills,
+            readers: readers_of(plan.tills),
         }
     };
     let warehouse = |index: u16| {
@@ -96,6 +102,7 @@ pub(crate) fn places(config: &WorldConfig, stores: &[StorePlan]) -> Vec<Place> {
             region,
             name: format!("{city} Warehouse"),
             tills: 0,
+            readers: 0,
         }
     };
     stores

@@ -81,6 +81,8 @@ pub struct Place {
     pub name: String,
     /// 0 for a warehouse.
     pub tills: u16,
+    /// Scanners; 0 for a warehouse.
+    pub readers: u16,
 }
 
 /// Where a message begins in the buffers of its place.

@@ -23,6 +23,7 @@ mod tally;
 mod warehouse;
 mod world;
 
+pub use calendar::{business_day, business_day_begins};
 pub use config::{ConfigError, STEP_MS, WorldConfig};
 pub use digest::{DigestBuilder, digest, file_name, message_end};
 pub use script::{ScriptedEvent, ScriptedKind};

@@ -116,6 +116,7 @@ impl World {
             let number = place.location.number();
             if place.location.is_store() {
                 place.tills = 1;
+                place.readers = 1;
                 place.name = format!("Store_{number}");
             } else {
                 place.name = format!("Warehouse_{number}");

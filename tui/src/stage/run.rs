@@ -217,9 +217,13 @@ impl Stage {
         }
         let articles = world.articles().to_vec();
         let backbone = servers.backbone.clone();
-        tokio::task::spawn_blocking(move || load::publish_catalogue(&backbone, &articles))
-            .await
-            .context("the catalogue")??;
+        let of_places = places.clone();
+        tokio::task::spawn_blocking(move || {
+            load::publish_places(&backbone, &of_places)?;
+            load::publish_catalogue(&backbone, &articles)
+        })
+        .await
+        .context("master data")??;
         let gateway = if let Some(gateway) = outside {
             services.are_outside();
             gateway
@@ -260,6 +264,7 @@ impl Stage {
             threads: 1,
             connections: CONNECTIONS,
             upload_interval: scenario.services.upload_interval.as_duration(),
+            mark_interval: scenario.services.mark_interval.as_duration(),
         };
         let load = Load::start(config, world, Arc::clone(&ledger), &CancellationToken::new())?;
         let started = Instant::now();

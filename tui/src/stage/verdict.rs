@@ -40,7 +40,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
     let mut damaged = planted.map(Damaged::new);
     let again = |take: &mut dyn FnMut(&PlaceEvents, &Message)| {
         if let Ok(world) = world_of::build(&chosen) {
-            replay(world, chosen.opening, &released, take);
+            replay(world, chosen.opening, &released, run.load.replay(), take);
         }
     };
     let report = tokio::task::block_in_place(|| {
@@ -146,12 +146,21 @@ fn missing(report: &AuditReport) -> Missing {
     }
 }
 
-/// Plays the same world again: the opening stock, and of each place as many messages as it had released.
-fn replay(mut world: World, opening: bool, released: &[u64], take: &mut dyn FnMut(&PlaceEvents, &Message)) {
+/// Plays the same world again: the opening stock, and of each place as many messages as it had released, as its sources
+/// wrote them and but for those that they lost.
+fn replay(
+    mut world: World,
+    opening: bool,
+    released: &[u64],
+    mut as_written: load::Replay,
+    take: &mut dyn FnMut(&PlaceEvents, &Message),
+) {
     if opening {
         while let Some(part) = world.opening_part(OPENING_PLACES) {
             for events in &part.places {
-                each(events, usize::MAX, take);
+                for message in &events.messages {
+                    take(events, message);
+                }
             }
         }
     } else {
@@ -159,20 +168,17 @@ fn replay(mut world: World, opening: bool, released: &[u64], take: &mut dyn FnMu
     }
     let mut left: Vec<usize> = released.iter().map(|count| *count as usize).collect();
     while left.iter().any(|count| *count > 0) {
-        let step = world.step(2);
-        for (events, left) in step.places.iter().zip(&mut left) {
+        let mut step = world.step(2);
+        for (place, (events, left)) in step.places.iter_mut().zip(&mut left).enumerate() {
             let messages = events.messages.len().min(*left);
-            each(events, messages, take);
+            for index in 0..messages {
+                if as_written.next(place, events, index) {
+                    take(events, &events.messages[index]);
+                }
+            }
             *left -= messages;
         }
         world.recycle(step);
-    }
-}
-
-/// The first so many messages of a place.
-fn each(events: &PlaceEvents, messages: usize, take: &mut dyn FnMut(&PlaceEvents, &Message)) {
-    for message in events.messages.iter().take(messages) {
-        take(events, message);
     }
 }
 

@@ -240,7 +240,7 @@ impl Flow {
                 transaction.read(movement).expect("the normaliser wrote it");
                 let applied = owned.state.apply(&transaction, offset as u64, sabotage.as_ref());
                 self.counters
-                    .digested(partition as u32, offset as u64, Some(&transaction), applied);
+                    .digested(partition as u32, offset as u64, &transaction, applied);
                 self.repeats += u64::from(applied == Applied::Repeat);
                 self.dead_letters += u64::from(matches!(applied, Applied::Refused(_)));
             }

@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use contracts::ids::LocationId;
-use contracts::records::{self, Movement, MovementKind, MovementLine, SourceKind};
+use contracts::records::{
+    self, ExpectedSource, Movement, MovementKind, MovementLine, Rejected, SourceKind, SourceMark,
+};
 use contracts::topics::{StateKey, partition_of};
 use inventory::{
-    Applied, Cell as StockCell, Counters, Group, InventoryError, Items, Log, OutTopic, Owned, Partition,
-    Taker, Taking, Transaction, flush,
+    Applied, Cell as StockCell, Content, Counters, Group, InventoryError, Items, Log, OutTopic, Owned,
+    Partition, Taker, Taking, Transaction, flush,
 };
 use prost::Message as _;
 
@@ -81,7 +83,8 @@ impl Draw {
 }
 
 /// Movements with all that can happen to them: repeats, gaps, late numbers, numbers used again, numbers that cannot be
-/// placed, a SKU on two lines of one basket, transactions without lines.
+/// placed, a SKU on two lines of one basket, transactions without lines; and with what is said of their sources: marks that
+/// overtake, come late, come twice or cannot be placed, silence, master data, rejections.
 pub fn story(seed: u64, length: usize) -> Vec<Movement> {
     let mut draw = Draw(seed);
     let places = places(2);
@@ -101,7 +104,13 @@ pub fn story(seed: u64, length: usize) -> Vec<Movement> {
             out.push(basket(&mut draw, *place, *kind, *unit, step));
         }
     }
-    while out.len() < length {
+    let mut sayer = Sayer::new(seed);
+    let mut written = out.len();
+    while written < length {
+        written += 1;
+        if let Some(said) = sayer.say(&sources, &out) {
+            out.push(said);
+        }
         let choice = draw.below(20);
         let index = draw.below(sources.len() as u64) as usize;
         let (place, kind, unit, number) = &mut sources[index];
@@ -130,6 +139,93 @@ pub fn story(seed: u64, length: usize) -> Vec<Movement> {
     out
 }
 
+/// Says something of the sources now and then.
+struct Sayer {
+    draw: Draw,
+    wall_ms: i64,
+}
+
+type Numbered = (LocationId, SourceKind, u32, u64);
+
+impl Sayer {
+    fn new(seed: u64) -> Self {
+        Self {
+            draw: Draw(seed ^ 0x5a1d),
+            wall_ms: 1_000_000,
+        }
+    }
+
+    fn say(&mut self, sources: &[Numbered], before: &[Movement]) -> Option<Movement> {
+        let place = sources[self.draw.below(sources.len() as u64) as usize].0;
+        let of_place = sources.iter().filter(|source| source.0 == place);
+        self.wall_ms += self.draw.below(4_000) as i64;
+        let due_ms = self.wall_ms;
+        let said = Movement {
+            location: place.to_string(),
+            due_ms,
+            ..Movement::default()
+        };
+        Some(match self.draw.below(32) {
+            0..8 => self.mark(said, of_place),
+            // Another one has overtaken it.
+            8 => {
+                let due_ms = said.due_ms - self.draw.below(9_000) as i64;
+                self.mark(Movement { due_ms, ..said }, of_place)
+            }
+            9 => {
+                let mut unclear = self.mark(said, of_place);
+                unclear.marks[0].business_day = 1;
+                unclear
+            }
+            10 => before.iter().rfind(|said| !said.marks.is_empty())?.clone(),
+            11 => Movement {
+                expected: of_place
+                    .map(|(_, kind, unit, _)| ExpectedSource {
+                        source_kind: *kind as i32,
+                        source_unit: *unit + self.draw.below(2) as u32,
+                        first_number: 1 + self.draw.below(3),
+                    })
+                    .collect(),
+                ..said
+            },
+            12 => Movement {
+                rejected: Some(Rejected {
+                    topic: ["tlog.raw", "scan.raw"][self.draw.below(2) as usize].into(),
+                    offset: self.draw.below(20),
+                    class: "bad-frame".into(),
+                }),
+                ..said
+            },
+            _ => return None,
+        })
+    }
+
+    /// How far each had written, or a little further.
+    fn mark<'a>(&mut self, said: Movement, sources: impl Iterator<Item = &'a Numbered>) -> Movement {
+        let marks = sources
+            .map(|(_, kind, unit, number)| {
+                let number = *number + self.draw.below(3);
+                let is_till = *kind == SourceKind::Till && number > 0;
+                SourceMark {
+                    source_kind: *kind as i32,
+                    source_unit: *unit,
+                    business_day: if is_till { day_of(number) } else { 0 },
+                    last_number: if is_till { (number - 1) % 9_999 + 1 } else { number },
+                }
+            })
+            .collect();
+        Movement {
+            occurred_ms: said.due_ms - 77,
+            marks,
+            ..said
+        }
+    }
+}
+
+const fn day_of(unwrapped: u64) -> u32 {
+    20_000 + (unwrapped / 12_000) as u32
+}
+
 fn basket(draw: &mut Draw, place: LocationId, kind: SourceKind, unit: u32, unwrapped: u64) -> Movement {
     let is_till = kind == SourceKind::Till && unwrapped > 0;
     let raw = if is_till {
@@ -137,7 +233,7 @@ fn basket(draw: &mut Draw, place: LocationId, kind: SourceKind, unit: u32, unwra
     } else {
         unwrapped
     };
-    let mut movement = movement(place, kind, unit, 20_000 + (unwrapped / 12_000) as u32, raw);
+    let mut movement = movement(place, kind, unit, day_of(unwrapped), raw);
     for _ in 0..draw.below(4) {
         let kind = MovementKind::ALL[draw.below(11) as usize];
         let quantity = draw.below(5) as i64 * 1_000;
@@ -156,8 +252,10 @@ fn basket(draw: &mut Draw, place: LocationId, kind: SourceKind, unit: u32, unwra
 /// Applies a movement.
 pub fn apply(partition: &mut Partition, movement: &Movement, offset: u64) -> Applied {
     let mut transaction = Transaction::default();
-    transaction.set(movement).expect("the movement is valid");
-    partition.apply(&transaction, offset, None)
+    match transaction.set(movement).expect("the movement is valid") {
+        Content::Transaction => partition.apply(&transaction, offset, None),
+        Content::Statement(statement) => partition.note(&statement, offset),
+    }
 }
 
 /// All of a log, by somebody who never dies.
@@ -520,8 +618,11 @@ pub fn repeats(log: &MemoryLog) -> BTreeMap<Vec<u8>, u64> {
         .collect()
 }
 
-/// Totals over all places, as the item stage has them: on hand, in transit, partitions in doubt.
-pub fn totals(log: &MemoryLog) -> BTreeMap<u32, (i64, i64, u32)> {
+/// On hand, in transit, partitions in doubt; of on hand what lies in places that are not certain, and how many those are.
+pub type Totals = BTreeMap<u32, (i64, i64, u32, i64, u32)>;
+
+/// Totals over all places, as the item stage has them.
+pub fn totals(log: &MemoryLog) -> Totals {
     let mut items = Items::default();
     for record in log.of(OutTopic::Partials) {
         assert!(items.take(&record.key, record.bytes()));
@@ -533,7 +634,13 @@ pub fn totals(log: &MemoryLog) -> BTreeMap<u32, (i64, i64, u32)> {
             |total| {
                 totals.insert(
                     total.sku,
-                    (total.on_hand, total.in_transit, total.uncertain_partitions),
+                    (
+                        total.on_hand,
+                        total.in_transit,
+                        total.uncertain_partitions,
+                        total.uncertain,
+                        total.uncertain_places,
+                    ),
                 );
                 Ok::<_, InventoryError>(())
             },
@@ -542,13 +649,18 @@ pub fn totals(log: &MemoryLog) -> BTreeMap<u32, (i64, i64, u32)> {
     totals
 }
 
-/// The same out of cells.
-pub fn totals_of(stock: &Stock) -> BTreeMap<u32, (i64, i64, u32)> {
-    let mut totals = BTreeMap::new();
-    for ((_, sku), cell) in stock {
-        let total = totals.entry(*sku).or_insert((0, 0, 0));
+/// The same out of cells and of what is known of their places.
+pub fn totals_of(stock: &Stock, known: &BTreeMap<Vec<u8>, records::Completeness>) -> Totals {
+    let mut totals = Totals::new();
+    for ((location, sku), cell) in stock {
+        let total = totals.entry(*sku).or_default();
         total.0 += cell.floor + cell.back_room;
         total.1 += cell.shipped - cell.received;
+        let key = StateKey::Completeness(*location).to_bytes();
+        if !known.get(&key).is_some_and(|known| known.is_certain) {
+            total.3 += cell.floor + cell.back_room;
+            total.4 += 1;
+        }
     }
     totals
 }
@@ -577,9 +689,10 @@ pub fn assert_right(log: &MemoryLog, movements: &[Movement], what: &str) {
     let (partition, _) = undisturbed(movements);
     let expected = stock(&partition);
     assert_eq!(view(log), expected, "{what}");
-    assert_eq!(totals(log), totals_of(&expected), "{what}");
     let mut calm = MemoryLog::default();
     live(movements, usize::MAX, &mut calm).expect("nothing breaks");
-    assert_eq!(completeness(log), completeness(&calm), "{what}");
+    let known = completeness(&calm);
+    assert_eq!(completeness(log), known, "{what}");
+    assert_eq!(totals(log), totals_of(&expected, &known), "{what}");
     assert_eq!(repeats(log), repeats(&calm), "{what}");
 }

@@ -29,6 +29,7 @@ const START_MINUTES: u16 = 5;
 const EVENTS_MAX: u64 = 10_000;
 const FLUSH_MS: RangeInclusive<u64> = 50..=5_000;
 const UPLOAD_MS: RangeInclusive<u64> = 10..=5_000;
+const MARK_MS: RangeInclusive<u64> = 500..=60_000;
 
 type Check = Result<(), Problem>;
 
@@ -65,11 +66,12 @@ fn words(scenario: &Scenario) -> Check {
         );
     }
     let services = &scenario.services;
-    interval("flush_interval", services.flush_interval, FLUSH_MS)?;
-    interval("upload_interval", services.upload_interval, UPLOAD_MS)
+    interval("flush_interval", services.flush_interval, FLUSH_MS, "100ms")?;
+    interval("upload_interval", services.upload_interval, UPLOAD_MS, "100ms")?;
+    interval("mark_interval", services.mark_interval, MARK_MS, "5s")
 }
 
-fn interval(name: &'static str, value: WallTime, range: RangeInclusive<u64>) -> Check {
+fn interval(name: &'static str, value: WallTime, range: RangeInclusive<u64>, default: &'static str) -> Check {
     if range.contains(&value.ms) {
         return Ok(());
     }
@@ -77,7 +79,7 @@ fn interval(name: &'static str, value: WallTime, range: RangeInclusive<u64>) -> 
     problem(
         &[Key("services"), Key(name)],
         format!("`{name}` is {value}: it must be {least} to {most}"),
-        "100ms is the default",
+        format!("{default} is the default"),
     )
 }
 

@@ -10,7 +10,7 @@ use contracts::ids::{LocationId, TimeMs};
 
 use crate::calendar::{DAY_MS, HOUR_MS, next_slot};
 use crate::catalogue::Catalogue;
-use crate::chain::StorePlan;
+use crate::chain::{self, StorePlan};
 use crate::config::STEP_MS;
 use crate::events::PlaceEvents;
 use crate::random::{AliasTable, Stream};
@@ -155,7 +155,7 @@ impl Store {
             articles: listed.into_boxed_slice(),
             shelf_draw: AliasTable::new(&pull),
             till_numbers: vec![0; usize::from(plan.tills)].into_boxed_slice(),
-            reader_numbers: vec![0; usize::from(plan.tills.div_ceil(4))].into_boxed_slice(),
+            reader_numbers: vec![0; usize::from(chain::readers_of(plan.tills))].into_boxed_slice(),
             recent: [(0, 0); RECENT],
             recent_next: 0,
             deliveries: Vec::new(),

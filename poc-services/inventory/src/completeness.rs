@@ -1,0 +1,264 @@
+//! What the view knows of a place's sources, and what it knows that it lacks.
+//!
+//! A source's window says which numbers are in. How far the source had written only its own mark says: without one, silence
+//! and loss look the same. A place is certain when a mark has named each of its sources, no mark but the last one claims a
+//! number that is missing, and its marks do not stay away while those of other places come.
+//!
+//! Pure. Invariant: all of it is a function of the log's prefix, so a restore and a replay give the same record. Marks are
+//! told apart and ordered by when they were due, never by when they came: one that overtakes its transactions makes them
+//! missing until they come, one that comes twice changes nothing. It knows no clock: that a place is silent shows in the marks
+//! of the others.
+
+use contracts::ids::SourceId;
+use contracts::records::{self, NumberRange, RejectedUpTo, SourceState};
+
+use crate::window::Window;
+
+/// Missing ranges that a record lists.
+const RANGES_LISTED: usize = 8;
+
+/// What is known of a source besides its window. Numbers are unwrapped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceKnown {
+    /// Last number by the last mark, and the clock of that.
+    claimed: u64,
+    claimed_ms: i64,
+    /// The same of the mark before.
+    claimed_before: u64,
+    claimed_before_ms: i64,
+    complete_until_ms: i64,
+    /// Clock of its last movement.
+    pub last_ms: i64,
+    pub dead_letters: u64,
+    pub is_expected: bool,
+    is_marked: bool,
+}
+
+impl SourceKnown {
+    /// A mark that is newer than all before it.
+    pub fn claim(&mut self, window: &Window, number: u64, clock_ms: i64) {
+        self.settle(window);
+        if self.is_marked {
+            self.claimed_before = self.claimed;
+            self.claimed_before_ms = self.claimed_ms;
+        }
+        // Numbers never go back; a mark that says so cannot take back what an earlier one said.
+        self.claimed = self.claimed.max(number);
+        self.claimed_ms = clock_ms;
+        self.is_marked = true;
+        self.settle(window);
+    }
+
+    /// A mark that another one has overtaken: it counts where it is newer than the one before the last.
+    pub fn claim_late(&mut self, window: &Window, number: u64, clock_ms: i64) {
+        if !self.is_marked {
+            self.claim(window, number, clock_ms);
+        } else if clock_ms > self.claimed_before_ms && clock_ms < self.claimed_ms {
+            self.settle(window);
+            self.claimed_before = self.claimed_before.max(number).min(self.claimed);
+            self.claimed_before_ms = clock_ms;
+            self.settle(window);
+        }
+    }
+
+    /// Takes note of which mark has all its numbers in. Gap-free numbers only grow, so it may be asked at any time between
+    /// two marks.
+    pub fn settle(&mut self, window: &Window) {
+        let up_to = window.complete_up_to();
+        if self.is_marked && up_to >= self.claimed {
+            self.complete_until_ms = self.claimed_ms;
+        } else if self.claimed_before_ms != 0 && up_to >= self.claimed_before {
+            self.complete_until_ms = self.claimed_before_ms;
+        }
+    }
+
+    /// Numbers up to the highest that is in or claimed.
+    pub fn missing(&self, window: &Window) -> u64 {
+        window
+            .missing_up_to(u64::MAX)
+            .saturating_add(window.behind(self.claimed))
+    }
+
+    /// Nothing of it keeps its place from being certain.
+    fn is_certain(&self, window: &Window) -> bool {
+        let is_heard_of = self.is_marked || (!self.is_expected && !window.has_numbers());
+        is_heard_of && window.missing_up_to(self.claimed_before) == 0
+    }
+
+    /// There is something to be said of it.
+    fn is_known(&self, window: &Window) -> bool {
+        self.is_expected || self.is_marked || window.has_numbers() || self.dead_letters > 0
+    }
+
+    fn to_record(self, id: SourceId, window: &Window) -> SourceState {
+        let has_numbers = window.has_numbers();
+        let shown = |number| if has_numbers { number } else { 0 };
+        let ranges = window.missing_ranges(self.claimed);
+        SourceState {
+            source_kind: id.kind as i32,
+            source_unit: u32::from(id.unit),
+            complete_up_to: shown(window.complete_up_to()),
+            highest: shown(window.highest()),
+            claimed: self.claimed,
+            claimed_before: self.claimed_before,
+            missing: self.missing(window),
+            overdue: window.missing_up_to(self.claimed_before),
+            missing_first: ranges
+                .take(RANGES_LISTED)
+                .map(|(first, last)| NumberRange { first, last })
+                .collect(),
+            complete_until_ms: self.complete_until_ms,
+            last_ms: self.last_ms,
+            dead_letters: self.dead_letters,
+            late: window.late,
+            is_expected: self.is_expected,
+            is_marked: self.is_marked,
+            claimed_ms: self.claimed_ms,
+            claimed_before_ms: self.claimed_before_ms,
+        }
+    }
+
+    pub const fn from_record(record: &SourceState) -> Self {
+        Self {
+            claimed: record.claimed,
+            claimed_ms: record.claimed_ms,
+            claimed_before: record.claimed_before,
+            claimed_before_ms: record.claimed_before_ms,
+            complete_until_ms: record.complete_until_ms,
+            last_ms: record.last_ms,
+            dead_letters: record.dead_letters,
+            is_expected: record.is_expected,
+            is_marked: record.is_marked,
+        }
+    }
+}
+
+/// How a mark stands to those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkOrder {
+    Newest,
+    Overtaken,
+    Repeat,
+}
+
+/// What is known of a place besides its sources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlaceKnown {
+    /// Of the last mark: its clock, and when it was due by the wall clock.
+    marked_ms: i64,
+    marked_due_ms: i64,
+    is_marked: bool,
+    pub dead_letters: u64,
+    /// By raw topic: rejections below this offset are counted.
+    rejected: Vec<(String, u64)>,
+    /// Offsets below it are in, as it was restored.
+    pub cut: u64,
+    /// As of the last look; what its shares say of its stock follows this.
+    pub is_certain: bool,
+    pub is_offline: bool,
+    /// Missing numbers, as of the last look.
+    pub missing: u64,
+}
+
+impl PlaceKnown {
+    /// Takes a mark's instants.
+    pub fn mark(&mut self, clock_ms: i64, due_ms: i64) -> MarkOrder {
+        if self.is_marked && clock_ms == self.marked_ms {
+            self.marked_due_ms = self.marked_due_ms.max(due_ms);
+            return MarkOrder::Repeat;
+        }
+        if self.is_marked && due_ms < self.marked_due_ms {
+            return MarkOrder::Overtaken;
+        }
+        self.is_marked = true;
+        self.marked_ms = clock_ms;
+        self.marked_due_ms = due_ms;
+        MarkOrder::Newest
+    }
+
+    /// Takes a rejection; false where it is counted already.
+    pub fn reject(&mut self, topic: &str, offset: u64) -> bool {
+        let index = match self.rejected.binary_search_by(|(known, _)| (**known).cmp(topic)) {
+            Ok(index) => index,
+            Err(index) => {
+                self.rejected.insert(index, (topic.to_owned(), 0));
+                index
+            }
+        };
+        let next = &mut self.rejected[index].1;
+        if offset < *next {
+            return false;
+        }
+        *next = offset + 1;
+        self.dead_letters += 1;
+        true
+    }
+
+    /// When its last mark was due, `None`: there is none.
+    pub fn marked_due_ms(&self) -> Option<i64> {
+        self.is_marked.then_some(self.marked_due_ms)
+    }
+
+    /// Its marks stay away while those of others come.
+    pub fn is_silent(&self, newest_due_ms: i64, offline_after_ms: i64) -> bool {
+        self.is_marked && newest_due_ms.saturating_sub(self.marked_due_ms) > offline_after_ms
+    }
+
+    pub fn certainty<'a>(
+        &self,
+        is_offline: bool,
+        mut sources: impl Iterator<Item = (&'a SourceKnown, &'a Window)>,
+    ) -> bool {
+        self.is_marked && !is_offline && sources.all(|(known, window)| known.is_certain(window))
+    }
+
+    pub fn to_record<'a>(
+        &self,
+        epoch: u32,
+        cut: u64,
+        sources: impl Iterator<Item = (SourceId, &'a SourceKnown, &'a Window)>,
+    ) -> records::Completeness {
+        let states: Vec<SourceState> = sources
+            .filter(|(_, known, window)| known.is_known(window))
+            .map(|(id, known, window)| known.to_record(id, window))
+            .collect();
+        let complete_until_ms = states.iter().map(|state| state.complete_until_ms).min();
+        let rejected = self.rejected.iter().map(|(topic, next_offset)| RejectedUpTo {
+            topic: topic.clone(),
+            next_offset: *next_offset,
+        });
+        records::Completeness {
+            epoch,
+            cut,
+            sources: states,
+            marked_ms: self.marked_ms,
+            marked_due_ms: self.marked_due_ms,
+            complete_until_ms: complete_until_ms.unwrap_or(0),
+            offline_since_ms: if self.is_offline { self.marked_ms } else { 0 },
+            dead_letters: self.dead_letters,
+            rejected: rejected.collect(),
+            is_certain: self.is_certain,
+        }
+    }
+
+    pub fn from_record(record: &records::Completeness) -> Self {
+        Self {
+            marked_ms: record.marked_ms,
+            marked_due_ms: record.marked_due_ms,
+            is_marked: record.marked_ms != 0 || record.sources.iter().any(|source| source.is_marked),
+            dead_letters: record.dead_letters,
+            rejected: record
+                .rejected
+                .iter()
+                .map(|rejected| (rejected.topic.clone(), rejected.next_offset))
+                .collect(),
+            cut: record.cut,
+            is_certain: record.is_certain,
+            is_offline: record.offline_since_ms != 0,
+            missing: record
+                .sources
+                .iter()
+                .fold(0, |sum, source| sum.saturating_add(source.missing)),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Marks: a place says how far its sources are, behind everything that it wrote.
+//!
+//! Invariant: a mark claims what its sources have written by the instant that it names, whether it was sent, held back or
+//! lost; and never less.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use bytes::Bytes;
+use contracts::ids::TimeMs;
+use contracts::wire::copybook::{self, StatusRecord};
+use contracts::wire::source_mark::{self, StoreMark};
+
+use crate::counters::{Counters, Phase};
+use crate::journal::{Content, Journals, Pending, Put};
+use crate::release::{Going, Release, TICK, wall_ms};
+use crate::sources::Sources;
+
+#[derive(Debug)]
+pub struct Marks {
+    pub sources: Arc<Sources>,
+    pub journals: Arc<Journals>,
+    pub counters: Arc<Counters>,
+}
+
+impl Marks {
+    /// Up to which instant everything of a place is written. `None` before trading.
+    fn clock(&self, last_at: TimeMs) -> Option<TimeMs> {
+        let simulated = self.counters.simulated_ms.load(Ordering::Relaxed);
+        (self.counters.phase() != Phase::Opening).then(|| TimeMs(simulated.max(last_at.0)))
+    }
+
+    /// Puts the mark of a store behind its journal.
+    pub fn of_store(&self, place: usize) {
+        let sources = self.sources.place(place);
+        let Some(clock) = self.clock(sources.last_at) else {
+            return;
+        };
+        let mark = StoreMark {
+            store: sources.location,
+            clock,
+            sources: sources.last_numbers().collect(),
+        };
+        drop(sources);
+        let mut bytes = Vec::with_capacity(64 + mark.sources.len() * 52);
+        source_mark::write(&mark, &mut bytes);
+        if self.journals.put_mark(place, pending(bytes)) == Put::Schedule {
+            self.journals.make_ready(place);
+        }
+    }
+
+    /// The status record of a warehouse, for its queue.
+    pub fn of_warehouse(&self, place: usize) -> Option<Pending> {
+        let sources = self.sources.place(place);
+        let clock = self.clock(sources.last_at)?;
+        let status = StatusRecord {
+            place: sources.location,
+            last_sequence: sources.queue_number(),
+            at: clock,
+        };
+        let mut bytes = Vec::with_capacity(copybook::RECORD_BYTES);
+        copybook::write_status(&status, &mut bytes).expect("numbers and years of the world fit their fields");
+        Some(pending(bytes))
+    }
+}
+
+impl Release {
+    /// Places whose turn it is say how far their sources are: one after the other, all of them in an interval.
+    pub fn due_marks(&self, going: &mut Going) {
+        let Some((since, done)) = going.marks else {
+            return;
+        };
+        let places = self.queues.len() as u64;
+        let intervals =
+            (going.elapsed() - since).max(0.0) / (self.config.mark_interval.as_secs_f64() * 1000.0).max(1.0);
+        let due = (intervals * places as f64) as u64;
+        // Who was held up says it once.
+        for turn in done.max(due.saturating_sub(places))..due {
+            self.mark((turn % places) as usize);
+        }
+        going.marks = Some((since, due));
+    }
+
+    fn mark(&self, place: usize) {
+        match &self.queues[place] {
+            None => self.marks.of_store(place),
+            Some(queue) => {
+                if let Some(mark) = self.marks.of_warehouse(place) {
+                    self.counters.queue_marks.fetch_add(1, Ordering::Relaxed);
+                    // As with a record: the task ends only when the run is cancelled.
+                    let _ = queue.send(mark);
+                }
+            }
+        }
+    }
+
+    /// Behind everything, so that whoever has read it all knows that it is all.
+    pub fn last_marks(&self, going: &mut Going) {
+        going.marks = None;
+        (0..self.queues.len()).for_each(|place| self.mark(place));
+        while (self.journals.marks_wait() || self.counters.queue_marks.load(Ordering::Relaxed) > 0)
+            && !self.cancel.is_cancelled()
+        {
+            self.tend(going, i64::MAX);
+            thread::sleep(TICK);
+        }
+    }
+}
+
+fn pending(bytes: Vec<u8>) -> Pending {
+    Pending {
+        bytes: Bytes::from(bytes),
+        due_ms: wall_ms(),
+        content: Content::Mark,
+        transactions: 0,
+    }
+}
