@@ -54,6 +54,34 @@ pub fn clock(at: TimeMs) -> String {
     )
 }
 
+/// `14:03:22`; of another day than `now` with its date: `03-14 14:03:22`.
+pub fn time_of_day(at: TimeMs, now: TimeMs) -> String {
+    let text = clock(at);
+    let day = |at: TimeMs| at.0.div_euclid(86_400_000);
+    let cut = if day(at) == day(now) { 11 } else { 5 };
+    text.get(cut..).map_or(text.clone(), str::to_owned)
+}
+
+/// `40 s ago`, `5 min ago`, `1 h ago`, `2 days ago`.
+pub fn ago(then: TimeMs, now: TimeMs) -> String {
+    let seconds = (now.0 - then.0).max(0) / 1000;
+    match seconds {
+        0..120 => format!("{seconds} s ago"),
+        120..3_600 => format!("{} min ago", seconds / 60),
+        3_600..172_800 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+/// `12.4 %`; what is more than nothing is never `0.0 %`.
+pub fn share(part: f64) -> String {
+    if part > 0.0 && part < 0.0005 {
+        "under 0.1 %".into()
+    } else {
+        format!("{:.1} %", part * 100.0)
+    }
+}
+
 /// `99.98 %`, rounded down so that 100 % means all; `–` of nothing.
 pub fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
@@ -91,6 +119,30 @@ mod tests {
         assert_eq!(percent(999_999, 1_000_000), "99.99 %");
         assert_eq!(percent(1_000_000, 1_000_000), "100 %");
         assert_eq!(percent(0, 0), "–");
+    }
+
+    #[test]
+    fn a_time_of_another_day_has_its_date() {
+        let now = TimeMs(1_773_480_413_000);
+        assert_eq!(time_of_day(now, now), "09:26:53");
+        assert_eq!(time_of_day(TimeMs(now.0 - 86_400_000), now), "03-13 09:26:53");
+    }
+
+    #[test]
+    fn how_long_ago_is_rounded_down() {
+        let ago = |seconds: i64| ago(TimeMs(-seconds * 1000), TimeMs(0));
+        assert_eq!(ago(-5), "0 s ago");
+        assert_eq!(ago(119), "119 s ago");
+        assert_eq!(ago(3_599), "59 min ago");
+        assert_eq!(ago(3_600), "1 h ago");
+        assert_eq!(ago(200_000), "2 days ago");
+    }
+
+    #[test]
+    fn a_small_share_is_not_nothing() {
+        assert_eq!(share(0.0), "0.0 %");
+        assert_eq!(share(0.000_1), "under 0.1 %");
+        assert_eq!(share(0.1239), "12.4 %");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::format::{clock, count, duration, percent};
 use crate::snapshot::{FreshnessView, PaceView, Phase, ServiceState, Snapshot};
+use crate::stage::anomalies_line;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -66,7 +67,7 @@ pub fn line(snapshot: &Snapshot) -> String {
         .map(|stage| format!(" {} stopped", stage.name))
         .collect();
     format!(
-        "{:>6} {:<8} {} {pace:<11} offered {:>9} tx {:>7}/s  handled {:>9} tx {:>7}/s {:>9} lines/s  lag {:>7}  p99 {:>7}  equal {:>7} {:>9}/{:<9} offline {}{}",
+        "{:>6} {:<8} {} {pace:<11} offered {:>9} tx {:>7}/s  handled {:>9} tx {:>7}/s {:>9} lines/s  lag {:>7}  p99 {:>7}  equal {:>7} {:>9}/{:<9} offline {}  certain {}{}{}",
         duration(snapshot.elapsed),
         snapshot.phase.label(),
         clock(snapshot.simulated),
@@ -81,8 +82,39 @@ pub fn line(snapshot: &Snapshot) -> String {
         count(converged),
         count(snapshot.proof.cells_compared),
         snapshot.stores_offline,
+        certain(snapshot),
+        violations(snapshot),
         stopped.concat(),
     )
+}
+
+/// Places of which the view knows that it has all, and what it lacks of the others.
+fn certain(snapshot: &Snapshot) -> String {
+    let known = &snapshot.completeness;
+    if known.places == 0 {
+        return "–".into();
+    }
+    let mut text = format!("{}/{}", count(known.certain), count(known.places));
+    for (value, what) in [
+        (known.offline, "offline"),
+        (known.missing, "missing"),
+        (known.dead_letters, "dead letters"),
+        (known.late, "late"),
+    ] {
+        if value > 0 {
+            text.extend([", ", &count(value), " ", what]);
+        }
+    }
+    text
+}
+
+fn violations(snapshot: &Snapshot) -> String {
+    let all: u64 = snapshot.violations.iter().map(|violation| violation.count).sum();
+    if all == 0 {
+        String::new()
+    } else {
+        format!(" VIOLATIONS {}", count(all))
+    }
 }
 
 fn lag(snapshot: &Snapshot) -> String {
@@ -158,6 +190,22 @@ pub fn verdict(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
             format!("are off by {}", proof.books_difference)
         },
     )?;
+    writeln!(out, "  anomalies: {}", anomalies_line(&snapshot.anomalies))?;
+    for outage in &snapshot.outages {
+        writeln!(out, "  {}", outage.sentence())?;
+    }
+    if proof.partitions_rebuilt + proof.zombie_writes_repaired + proof.recoveries + proof.partitions_unknown
+        > 0
+    {
+        writeln!(
+            out,
+            "  inventory: {} partitions rebuilt, {} writes of former owners mended, {} recoveries, {} partitions unknown",
+            count(proof.partitions_rebuilt),
+            count(proof.zombie_writes_repaired),
+            count(proof.recoveries),
+            count(proof.partitions_unknown),
+        )?;
+    }
     let freshness = &snapshot.freshness;
     if freshness.count > 0 {
         writeln!(

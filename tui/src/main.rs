@@ -4,6 +4,7 @@
 
 mod cli;
 mod commands;
+mod completeness;
 mod format;
 mod headless;
 mod observe;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::completeness::CompletenessView;
 use crate::snapshot::{ExpectationView, FreshnessView, VerdictView};
-use crate::stage::{SabotageView, StagesDigest};
+use crate::stage::{AnomalyView, OutageView, SabotageView, StagesDigest, ViolationView};
 
 /// Raised when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -23,6 +24,17 @@ pub struct Report {
     /// Largest lag seen, in transactions, by the part that it lies in front of.
     pub lag: BTreeMap<String, u64>,
     pub audit: AuditView,
+    /// Every class, zero or not, with the first that it hit.
+    pub anomalies: Vec<AnomalyView>,
+    pub safety: Safety,
+    /// In the order in which they began, with what each cost.
+    pub outages: Vec<OutageView>,
+    /// Outages beyond those that are kept.
+    pub outages_left_out: u64,
+    /// What the view says of itself at the end.
+    pub completeness: CompletenessReport,
+    /// How often the inventory took its state anew or mended it.
+    pub recovery: Recovery,
     /// What passed each point of the flow, and in which minute two of them differ. `null`: not known.
     pub stages_digest: Option<StagesDigest>,
     /// What was damaged on purpose, and whether the audit found it.
@@ -32,6 +44,33 @@ pub struct Report {
     pub resources: Resources,
     pub warnings: Vec<String>,
     pub verdict: VerdictView,
+}
+
+/// What was seen live.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Safety {
+    /// What may never be seen. Empty, or the run fails.
+    pub violations: Vec<ViolationView>,
+    /// Records that a former owner wrote behind its successor: whoever compares epoch and offset passes them over.
+    pub records_of_former_owners: audit::Seen,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CompletenessReport {
+    pub totals: CompletenessView,
+    /// Places of which something is missing, with their sources, the first 100.
+    pub places_incomplete: Vec<audit::PlaceCompleteness>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Recovery {
+    /// At the end.
+    pub partitions_unknown: u64,
+    /// Over the whole run.
+    pub partitions_rebuilt: u64,
+    pub zombie_writes_repaired: u64,
+    pub recoveries: u64,
+    pub images_sealed: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -93,6 +132,8 @@ pub struct AuditView {
     pub transactions_misrouted: u64,
     /// Lacking in the last record of a cell, though a newer one had them.
     pub transactions_stale: u64,
+    /// Of the lost and doubled, those that were only in part.
+    pub transactions_torn: u64,
     /// Sources that are said to be complete beyond what they wrote.
     pub completeness_false: u64,
     /// Diverging cells by what is wrong with them.
@@ -230,6 +271,12 @@ mod tests {
             freshness_ms: FreshnessView::default(),
             lag: BTreeMap::new(),
             audit: AuditView::default(),
+            anomalies: Vec::new(),
+            safety: Safety::default(),
+            outages: Vec::new(),
+            outages_left_out: 0,
+            completeness: CompletenessReport::default(),
+            recovery: Recovery::default(),
             stages_digest: None,
             sabotage: None,
             dead_letters: DeadLetters::default(),

@@ -188,6 +188,31 @@ impl Observed for Inventory {
                 "Times that everything was acquired anew.",
                 get(&counters.recoveries),
             ),
+            (
+                "partitions_unknown",
+                "Partitions owned that cannot be known: their movements are gone. They are not worked on.",
+                get(&counters.partitions_unknown),
+            ),
+            (
+                "partitions_rebuilt_total",
+                "Times that a partition was counted anew from the log.",
+                get(&counters.partitions_rebuilt),
+            ),
+            (
+                "zombie_writes_repaired_total",
+                "Keys that a former owner wrote and that were written over.",
+                get(&counters.zombie_writes_repaired),
+            ),
+            (
+                "images_sealed_total",
+                "Images of partitions written whole.",
+                get(&counters.images_sealed),
+            ),
+            (
+                "stale_records_total",
+                "Records of former owners found when state was read.",
+                get(&counters.stale_records),
+            ),
         ]
     }
 }

@@ -8,6 +8,9 @@ use std::time::Duration;
 use contracts::ids::{LocationId, TimeMs};
 use serde::Serialize;
 
+use crate::completeness::{CompletenessView, KnownView, PlaceDetails};
+use crate::stage::{AnomalyView, OutageView, ViolationView};
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -107,7 +110,17 @@ pub struct PlaceView {
     pub location: LocationIdView,
     pub region: Arc<str>,
     pub name: Arc<str>,
+    /// Against the truth.
     pub state: PlaceState,
+    /// By the view's own word.
+    pub known: KnownView,
+}
+
+impl PlaceView {
+    /// The view itself knows that it does not know all of the place.
+    pub const fn is_uncertain(&self) -> bool {
+        self.known.is_heard && !self.known.is_certain
+    }
 }
 
 /// A location that serialises as its text.
@@ -148,6 +161,16 @@ pub struct ProofView {
     pub dead_letters: u64,
     pub duplicates_dropped: u64,
     pub negative_cells: u64,
+    /// Partitions that the inventory owns and cannot know.
+    pub partitions_unknown: u64,
+    /// Since the start: partitions counted anew from the log, writes of former owners that were written over, times that
+    /// everything was acquired anew, and images sealed.
+    pub partitions_rebuilt: u64,
+    pub zombie_writes_repaired: u64,
+    pub recoveries: u64,
+    pub images_sealed: u64,
+    /// Records of a former owner that the audit met behind its successor's.
+    pub former_owners_records: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -233,6 +256,16 @@ pub struct Snapshot {
     #[serde(skip)]
     pub handled_history: Arc<[u64]>,
     pub proof: ProofView,
+    /// What the view says of itself.
+    pub completeness: CompletenessView,
+    /// Of the place that somebody looks at.
+    #[serde(skip)]
+    pub details: Option<Arc<PlaceDetails>>,
+    /// What may never be seen, and was.
+    pub violations: Vec<ViolationView>,
+    pub outages: Vec<OutageView>,
+    /// Known at the end.
+    pub anomalies: Vec<AnomalyView>,
     pub resources: ResourcesView,
     pub expectations: Vec<ExpectationView>,
     pub verdict: Option<VerdictView>,
@@ -246,6 +279,8 @@ pub enum Command {
     TogglePause,
     Faster,
     Slower,
+    /// Whose sources are to be told; `None`: nobody's.
+    LookAt(Option<LocationId>),
     /// The presenter wants to leave: drain, sum up, end.
     Quit,
 }

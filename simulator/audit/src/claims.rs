@@ -72,6 +72,10 @@ impl Claims {
         found
     }
 
+    pub fn record(&self, location: LocationId) -> Option<&PlaceRecord> {
+        self.places.get(&location)
+    }
+
     /// What the view says of a place.
     pub fn place(&self, location: LocationId) -> Option<PlaceCompleteness> {
         let record = self.places.get(&location)?;

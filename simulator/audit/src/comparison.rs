@@ -15,6 +15,7 @@ use crate::completeness::{CompletenessTotals, PlaceCompleteness};
 use crate::decode::{self, CellRecord, ItemRecord, Key, ViewCell};
 use crate::findings::Findings;
 use crate::freshness::{Freshness, FreshnessHistogram};
+use crate::gaps::claims_all;
 use crate::places::Places;
 use crate::report::{AuditReport, AuditSnapshot, DivergingItem, ItemDivergence, LISTED_MAX, Records};
 use crate::view::{Stock, Taken, View, equal, item_agrees};
@@ -171,7 +172,7 @@ impl Comparison {
                 ));
                 continue;
             };
-            match self.view.take(place, cell, item, &record.cell) {
+            match self.view.take(&self.places, place, cell, item, &record.cell) {
                 Taken::Newer => {}
                 Taken::RolledBack => self.records.rolled_back += 1,
                 Taken::Stale => {
@@ -221,10 +222,19 @@ impl Comparison {
     pub fn look_slice(&mut self, ledger: &Ledger, slice: usize, slices: usize) {
         self.settle();
         for place in (slice..self.places.len()).step_by(slices) {
-            self.view.look(&self.places, place, &ledger.place(place));
+            let truth = ledger.place(place);
+            self.view.look(&self.places, place, &truth);
+            let behind = self.view.states()[place].behind;
+            if behind > 0
+                && let Some(record) = self.claims.record(truth.location)
+                && claims_all(record, &truth)
+            {
+                self.view.live.gap_unreported(truth.location, behind);
+            }
         }
         if slice + 1 == slices {
             self.view.end_round();
+            self.view.live.false_claims(&self.claims.too_much(ledger));
             (self.items_diverging, self.in_transit_truth) = self.view.items_live();
         }
     }
@@ -269,7 +279,9 @@ impl Comparison {
             items_diverging: self.items_diverging,
             in_transit_view: sums.stock.in_transit,
             in_transit_truth: self.in_transit_truth,
+            on_hand_view: sums.stock.on_hand(),
             records: self.records,
+            live: self.view.live.clone(),
             completeness: self.completeness(),
             freshness: self.freshness.window().quantiles(),
             freshness_period: self.freshness.period().quantiles(),
@@ -334,6 +346,11 @@ impl Comparison {
         self.view.seen(cell).then(|| self.view.cell(cell))
     }
 
+    /// Of what is on hand, what lies in places that are not certain, by the article's record.
+    pub fn item_uncertain(&self, sku: Sku) -> Option<i64> {
+        Some(self.view.item(self.places.item(sku)?)?.uncertain)
+    }
+
     /// On hand over all places by the article's record.
     pub fn item_on_hand(&self, sku: Sku) -> Option<i64> {
         Some(self.view.item(self.places.item(sku)?)?.on_hand)
@@ -344,6 +361,7 @@ impl Comparison {
         self.settle();
         let report = AuditReport {
             records: self.records,
+            live: self.view.live.clone(),
             completeness: self.completeness(),
             places_incomplete: self.claims.incomplete(LISTED_MAX),
             items_compared: self.places.items() as u64,

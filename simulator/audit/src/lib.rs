@@ -15,10 +15,13 @@
 mod claims;
 mod comparison;
 mod completeness;
+mod cut;
 mod decode;
 mod explain;
 mod findings;
 mod freshness;
+mod gaps;
+mod live;
 mod places;
 mod reader;
 mod report;
@@ -32,15 +35,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use contracts::ids::{LocationId, Sku};
+use contracts::ids::{LocationId, Sku, TransactionId};
 use ledger::Ledger;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 pub use comparison::{Comparison, Mark};
 pub use completeness::{CompletenessTotals, PlaceCompleteness, SourceCompleteness, SourceKnown};
+pub use cut::Cut;
 pub use decode::ViewCell;
 pub use findings::{Findings, Take};
 pub use freshness::{FRESHNESS_MS_MAX, FreshnessHistogram, Quantiles};
+pub use live::{Live, Seen};
 pub use reader::ReadPosition;
 pub use report::{
     AuditReport, AuditSnapshot, Divergence, DivergingCell, DivergingItem, FalseClaim, ItemDivergence, Kinds,
@@ -171,6 +176,16 @@ impl Audit {
         self.shared.comparison.lock().behind(&self.shared.ledger, mark)
     }
 
+    /// Remembers which transactions have happened up to now.
+    pub fn cut(&self) -> Cut {
+        Cut::now(&self.shared.ledger)
+    }
+
+    /// Whether a transaction had happened at the cut.
+    pub fn had_happened(&self, cut: &Cut, id: &TransactionId) -> bool {
+        cut.contains(&self.shared.ledger, id)
+    }
+
     /// Freshness counts from here: such as when the opening stock is in.
     pub fn reset_freshness(&self) {
         self.shared.comparison.lock().reset_freshness();
@@ -207,6 +222,11 @@ impl Audit {
     /// The same of all places that it has a word of, ascending, without their sources.
     pub fn completeness_of_places(&self) -> Vec<PlaceCompleteness> {
         self.shared.comparison.lock().completeness_of_places()
+    }
+
+    /// Of that, what lies in places that are not certain, by the article's own record.
+    pub fn uncertain_of_item(&self, sku: Sku) -> Option<i64> {
+        self.shared.comparison.lock().item_uncertain(sku)
     }
 
     /// How far each partition has been read.

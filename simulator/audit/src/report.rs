@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::completeness::{CompletenessTotals, PlaceCompleteness};
 use crate::freshness::{FreshnessHistogram, Quantiles};
+use crate::live::Live;
 
 /// Cells and articles that a report lists.
 pub const LISTED_MAX: usize = 100;
@@ -88,7 +89,11 @@ pub struct AuditSnapshot {
     /// Shipped less received over all places: by the view's cells, in truth.
     pub in_transit_view: i64,
     pub in_transit_truth: i64,
+    /// On hand over all places, by the view's cells.
+    pub on_hand_view: i64,
     pub records: Records,
+    /// What was seen that may never be, since the start.
+    pub live: Live,
     /// By the view's own word.
     pub completeness: CompletenessTotals,
     /// In the order of the ledger.
@@ -300,6 +305,8 @@ pub struct AuditReport {
     pub in_transit_view: i64,
     pub in_transit_truth: i64,
     pub records: Records,
+    /// What was seen that may never be, since the start.
+    pub live: Live,
     /// The first [`LISTED_MAX`], in the order of the ledger.
     pub diverging: Vec<DivergingCell>,
     pub diverging_items: Vec<DivergingItem>,

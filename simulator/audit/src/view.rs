@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use ledger::{PlaceLedger, TrueCell};
 
 use crate::decode::{ItemRecord, ViewCell};
+use crate::live::Live;
 use crate::places::Places;
 use crate::report::PlaceState;
 
@@ -29,6 +30,8 @@ const DIVERGING: u8 = 4;
 const ROLLED_BACK: u8 = 8;
 /// The last record in the log is an older one than that which was taken.
 const OLDER_LAST: u8 = 16;
+/// No delay explained it at the last look.
+const WRONG: u8 = 32;
 
 /// Stock of an article over all places, in thousandths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,6 +169,7 @@ pub struct View {
     items_stale: Vec<bool>,
     /// Cells whose last record in the log is an older one: compaction would leave that.
     older_last: HashMap<usize, ViewCell>,
+    pub live: Live,
 }
 
 impl View {
@@ -191,6 +195,7 @@ impl View {
             items: vec![None; places.items()],
             items_stale: vec![false; places.items()],
             older_last: HashMap::new(),
+            live: Live::default(),
         }
     }
 
@@ -206,13 +211,15 @@ impl View {
 
     /// Takes a record of the cell of an article at a place.
     #[inline]
-    pub fn take(&mut self, place: usize, cell: usize, item: usize, new: &ViewCell) -> Taken {
+    pub fn take(&mut self, places: &Places, place: usize, cell: usize, item: usize, new: &ViewCell) -> Taken {
         let old = &mut self.cells[cell];
+        let (location, sku) = (|| places.location(place), || places.sku(cell));
         let flags = &mut self.flags[cell];
         let mut taken = Taken::Newer;
         if *flags & SEEN != 0 {
             if (new.epoch, new.applied_offset) < (old.epoch, old.applied_offset) {
                 *flags |= OLDER_LAST | CHANGED;
+                self.live.went_back(location(), sku(), old, new);
                 self.older_last.insert(cell, *new);
                 self.looked[place].changed = true;
                 return Taken::Stale;
@@ -223,6 +230,7 @@ impl View {
             }
             if new.lines < old.lines {
                 *flags |= ROLLED_BACK;
+                self.live.rolled_back(location(), sku(), old.lines, new);
                 taken = Taken::RolledBack;
             }
         }
@@ -304,6 +312,7 @@ impl View {
         let state = &mut self.states[place];
         (state.diverging, state.behind, state.wrong) = (0, 0, 0);
         let cells = places.cells_of(place);
+        let truth_location = truth.location;
         for (truth, cell) in truth.cells.iter().zip(cells) {
             let lines = truth.lines as u32;
             let then = self.then[cell];
@@ -317,7 +326,7 @@ impl View {
             self.then[cell] = lines;
             let is_equal = equal(truth, view);
             if is_equal && *flags & OLDER_LAST == 0 {
-                *flags &= !(CHANGED | DIVERGING);
+                *flags &= !(CHANGED | DIVERGING | WRONG);
                 continue;
             }
             *flags = (*flags & !CHANGED) | DIVERGING;
@@ -325,7 +334,15 @@ impl View {
             state.behind += u32::from(view.lines < then);
             // What stands last may be written over yet.
             let is_wrong = u64::from(view.lines) >= truth.lines || books_off(view) != 0;
-            state.wrong += u32::from(is_wrong && !is_equal);
+            if is_wrong && !is_equal {
+                state.wrong += 1;
+                if *flags & WRONG == 0 {
+                    *flags |= WRONG;
+                    self.live.wrong(truth_location, places.sku(cell), truth, view);
+                }
+            } else {
+                *flags &= !WRONG;
+            }
             self.missing[places.item_of(cell)].add(Stock::of_truth(truth).less(Stock::of_view(view)));
         }
         self.looked[place] = Looked {

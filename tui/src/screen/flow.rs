@@ -4,6 +4,7 @@
 //! narrow                                  wide
 //! ┌ flow ──────────────────────────────┐  ┌ flow ───────────────────┬ proof ───┐
 //! │ tills ▸ gateway ▸ …  tx  tx/s  lag │  │ tills ▸ gateway ▸ …     │ lost …   │
+//! │ ✓ all 2,312 places complete up to …│  │ ✓ all 2,312 places …    │          │
 //! ├ stores ──────────────┬ proof ──────┤  ├ freshness ──────────────┤          │
 //! │ heat map             │ freshness,  │  │ p50 p99 max, two minutes│          │
 //! │                      │ lost, cells │  ├ stores ─────────────────┴──────────┤
@@ -41,8 +42,14 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
 
 fn draw_narrow(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let stages = model.snapshot.stages.len() as u16;
-    let [top, bottom] = Layout::vertical([Constraint::Length(stages + 1), Constraint::Min(9)]).areas(area);
+    let [top, known, bottom] = Layout::vertical([
+        Constraint::Length(stages + 1),
+        Constraint::Length(1),
+        Constraint::Min(9),
+    ])
+    .areas(area);
     draw_stages(model, frame, top);
+    draw_known(model, frame, known);
     let [left, right] = Layout::horizontal([Constraint::Min(40), Constraint::Length(PANEL)]).areas(bottom);
     heat::draw(model, frame, left);
     proof::draw_panel(model, frame, right, true);
@@ -55,7 +62,7 @@ fn draw_wide(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let top = area
         .height
         .saturating_sub(map.max(6))
-        .clamp(stages + 4, stages + 8);
+        .clamp(stages + 5, stages + 9);
     let [top, bottom] = Layout::vertical([Constraint::Length(top), Constraint::Min(3)]).areas(area);
     let (left, right) = if area.width >= WIDEST {
         let [left, middle, right] = Layout::horizontal([
@@ -71,11 +78,36 @@ fn draw_wide(model: &Model, frame: &mut Frame<'_>, area: Rect) {
             Layout::horizontal([Constraint::Length(TABLE), Constraint::Min(PANEL)]).areas(top);
         (left, right)
     };
-    let [table, freshness] = Layout::vertical([Constraint::Length(stages), Constraint::Min(3)]).areas(left);
+    let [table, known, freshness] = Layout::vertical([
+        Constraint::Length(stages),
+        Constraint::Length(1),
+        Constraint::Min(3),
+    ])
+    .areas(left);
     draw_stages(model, frame, table);
+    draw_known(model, frame, known);
     draw_freshness(model, frame, freshness);
     proof::draw_panel(model, frame, right, false);
     heat::draw(model, frame, bottom);
+}
+
+/// What the view says of itself, in one line.
+fn draw_known(model: &Model, frame: &mut Frame<'_>, area: Rect) {
+    let snapshot = &model.snapshot;
+    let known = &snapshot.completeness;
+    let (glyph, role) = if known.places == 0 {
+        ("·", Role::Muted)
+    } else if known.certain == known.places {
+        ("✓", Role::Good)
+    } else {
+        ("?", Role::Warn)
+    };
+    let room = usize::from(area.width).saturating_sub(3);
+    let line = Line::from(vec![
+        Span::styled(format!(" {glyph} "), model.theme.style(role)),
+        Span::styled(known.line(snapshot.simulated, room), model.theme.style(role)),
+    ]);
+    frame.render_widget(Paragraph::new(line), area);
 }
 
 /// Three frames of a small wave, driven by what has passed, so that it stands still when nothing moves.

@@ -4,7 +4,7 @@
 //! ┌ 2,300 stores, 7 a character, the worst ┐
 //! │■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■■ │
 //! │■■■■■■oooooooo■■■■■■■■■■■■■■■■■■■■■■■■■ │
-//! └ ■ equal ▒ behind × far o offline · new ┘
+//! └ ■ equal ? gap ▒ behind × far o offline · new ┘
 //! ```
 
 use ratatui::Frame;
@@ -20,30 +20,39 @@ use crate::snapshot::{PlaceState, PlaceView};
 /// From so many differing cells on, a store counts as far behind.
 const FAR: u32 = 50;
 
-/// Glyph, role and how bad it is.
-pub fn look(state: PlaceState) -> (&'static str, Role, u8) {
-    match state {
-        PlaceState::Equal => ("■", Role::Good, 0),
+/// Glyph, role and how bad it is: against the truth, and by what the view knows that it lacks.
+pub fn look(store: &PlaceView) -> (&'static str, Role, u8) {
+    match store.state {
+        PlaceState::Offline(_) => ("o", Role::Accent, 5),
+        PlaceState::Diverging(cells) if cells >= FAR => ("×", Role::Bad, 4),
+        PlaceState::Diverging(_) => ("▒", Role::Warn, 3),
+        _ if store.is_uncertain() => ("?", Role::Warn, 2),
         PlaceState::NeverSeen => ("·", Role::Muted, 1),
-        PlaceState::Diverging(cells) if cells < FAR => ("▒", Role::Warn, 2),
-        PlaceState::Diverging(_) => ("×", Role::Bad, 3),
-        PlaceState::Offline(_) => ("o", Role::Accent, 4),
+        PlaceState::Equal => ("■", Role::Good, 0),
     }
 }
 
-pub fn legend(theme: Theme) -> Line<'static> {
+/// From so much room on, words of the legend are whole.
+const LEGEND: u16 = 50;
+
+fn legend(theme: Theme, width: u16) -> Line<'static> {
+    let (gap, offline) = if width >= LEGEND {
+        ("gaps", "offline")
+    } else {
+        ("gap", "off")
+    };
     let entries = [
-        (PlaceState::Equal, "equal "),
-        (PlaceState::Diverging(1), "behind "),
-        (PlaceState::Diverging(FAR), "far "),
-        (PlaceState::Offline(0), "offline "),
-        (PlaceState::NeverSeen, "new "),
+        ("■", Role::Good, "equal"),
+        ("?", Role::Warn, gap),
+        ("▒", Role::Warn, "behind"),
+        ("×", Role::Bad, "far"),
+        ("o", Role::Accent, offline),
+        ("·", Role::Muted, "new"),
     ];
     let mut spans = Vec::new();
-    for (state, name) in entries {
-        let (glyph, role, _) = look(state);
+    for (glyph, role, name) in entries {
         spans.push(Span::styled(format!(" {glyph}"), theme.style(role)));
-        spans.push(Span::raw(format!(" {}", name.trim_end())));
+        spans.push(Span::raw(format!(" {name}")));
     }
     spans.push(Span::raw(" "));
     Line::from(spans)
@@ -78,11 +87,11 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let block = Block::bordered()
         .border_style(model.theme.style(Role::Muted))
         .title(Span::styled(title, model.theme.style(Role::Strong)))
-        .title_bottom(legend(model.theme));
+        .title_bottom(legend(model.theme, inner.width));
     let width = usize::from(inner.width).max(1);
     let worst: Vec<&PlaceView> = stores
         .chunks(each)
-        .filter_map(|chunk| chunk.iter().max_by_key(|store| look(store.state).2))
+        .filter_map(|chunk| chunk.iter().max_by_key(|store| look(store).2))
         .collect();
     let lines: Vec<Line<'_>> = worst
         .chunks(width)
@@ -92,7 +101,7 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
             let mut run = String::new();
             let mut role = None;
             for store in row {
-                let (glyph, this, _) = look(store.state);
+                let (glyph, this, _) = look(store);
                 if role != Some(this) {
                     if let Some(role) = role {
                         spans.push(Span::styled(std::mem::take(&mut run), model.theme.style(role)));

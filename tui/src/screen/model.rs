@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use contracts::ids::LocationId;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::keys::{self, Action};
@@ -64,6 +65,8 @@ pub struct Model {
     pub quitting: bool,
     pub leave: bool,
     verdict_shown: bool,
+    /// The store whose sources were asked for last.
+    looked_at: Option<LocationId>,
 }
 
 impl Model {
@@ -81,7 +84,21 @@ impl Model {
             quitting: false,
             leave: false,
             verdict_shown: false,
+            looked_at: None,
         }
+    }
+
+    /// Asks for the sources of the store whose details are shown, when that has changed.
+    fn look_again(&mut self) -> Option<Command> {
+        let shown = if self.overlay == Some(Overlay::Store) {
+            self.listed().get(self.cursor).map(|store| store.location.0)
+        } else {
+            None
+        };
+        (shown != self.looked_at).then(|| {
+            self.looked_at = shown;
+            Command::LookAt(shown)
+        })
     }
 
     /// Stores that the filter leaves.
@@ -123,9 +140,12 @@ pub fn update(model: &mut Model, msg: Msg) -> Option<Command> {
         }
         Msg::Key(event) if model.typing => {
             type_filter(model, &event);
-            None
+            model.look_again()
         }
-        Msg::Key(event) => act(model, keys::action(&event)?),
+        Msg::Key(event) => {
+            let command = act(model, keys::action(&event)?);
+            command.or_else(|| model.look_again())
+        }
     }
 }
 

@@ -10,8 +10,10 @@ use super::keys::BINDINGS;
 use super::model::{Model, Overlay};
 use super::stores;
 use super::theme::Role;
-use crate::format::{count, duration};
+use crate::completeness::SourceKnown;
+use crate::format::{count, duration, time_of_day};
 use crate::snapshot::Outcome;
+use crate::stage::{OutageView, anomalies_line};
 
 pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let Some(overlay) = model.overlay else { return };
@@ -20,7 +22,7 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let room = usize::from(area.height.saturating_sub(2));
     let (title, closing, lines) = match overlay {
         Overlay::Help => (" keys ", " Esc closes ", help(model)),
-        Overlay::Store => (" store ", " Esc closes ", store(model)),
+        Overlay::Store => (" store ", " Esc closes ", store(model, inner, room)),
         Overlay::Verdict => (
             " verdict ",
             " Esc closes · it stays for your questions, q leaves ",
@@ -76,19 +78,75 @@ fn help(model: &Model) -> Vec<Line<'static>> {
         .collect()
 }
 
-fn store(model: &Model) -> Vec<Line<'static>> {
+/// A store with its sources, those that lack something first; what does not fit is counted.
+fn store(model: &Model, width: usize, room: usize) -> Vec<Line<'static>> {
     let listed = model.listed();
     let Some(store) = listed.get(model.cursor) else {
         return vec![Line::from("No store matches the filter.")];
     };
-    vec![
+    let (theme, now) = (model.theme, model.snapshot.simulated);
+    let known = &store.known;
+    let mut lines = vec![
         Line::from(Span::styled(
             format!("{} {}", store.location.0, store.name),
-            model.theme.style(Role::Strong),
+            theme.style(Role::Strong),
         )),
-        Line::from(format!("region  {}", store.region)),
-        Line::from(format!("view    {}", stores::words(store.state))),
-    ]
+        Line::from(format!("region     {}", store.region)),
+        Line::from(format!("truth      {}", stores::words(store.state))),
+        Line::from(format!("the view   {}", known.words(now))),
+    ];
+    if let Some(marked) = known.marked {
+        lines.push(Line::from(format!(
+            "last mark  {}; {} in dead letters, {} late",
+            time_of_day(marked, now),
+            count(known.dead_letters),
+            count(known.late)
+        )));
+    }
+    let details = model
+        .snapshot
+        .details
+        .as_ref()
+        .filter(|details| details.location == store.location.0.to_string());
+    let Some(details) = details else {
+        let text = if known.is_heard {
+            "its sources: asked …"
+        } else {
+            "The view says nothing of its sources yet."
+        };
+        lines.push(Line::from(Span::styled(text, theme.style(Role::Muted))));
+        return lines;
+    };
+    let mut sources: Vec<_> = details.sources.iter().collect();
+    sources.sort_by_key(|source| source.state == SourceKnown::Complete);
+    // A row stays for what is left out.
+    let mut left = room.saturating_sub(lines.len() + 1);
+    let mut left_out = 0;
+    for source in sources {
+        let (glyph, role) = match source.state {
+            SourceKnown::Complete => ("✓", Role::Good),
+            SourceKnown::Missing => ("?", Role::Warn),
+            SourceKnown::NeverSeen | SourceKnown::Unknown => ("·", Role::Muted),
+        };
+        let line = Line::from(vec![
+            Span::styled(format!("{glyph} {:<9}", source.name), theme.style(role)),
+            Span::raw(source.words(now)),
+        ]);
+        let rows = rows(&line, width);
+        if left_out == 0 && rows <= left {
+            left -= rows;
+            lines.push(line);
+        } else {
+            left_out += 1;
+        }
+    }
+    if left_out > 0 {
+        lines.push(Line::from(Span::styled(
+            format!("… and {left_out} sources more"),
+            theme.style(Role::Muted),
+        )));
+    }
+    lines
 }
 
 /// What fits into `room` rows, the weightiest first; what does not is counted.
@@ -117,20 +175,26 @@ fn verdict(model: &Model, width: usize, room: usize) -> Vec<Line<'static>> {
             duration(snapshot.elapsed)
         )),
         Line::from(format!(
-            "{} cells compared, {} differ; lost {}, doubled {}",
+            "{} cells compared, {} differ",
             count(snapshot.proof.cells_compared),
-            count(snapshot.proof.cells_diverging),
-            count(snapshot.proof.transactions_lost),
-            count(snapshot.proof.transactions_doubled)
+            count(snapshot.proof.cells_diverging)
         )),
+        Line::from(anomalies_line(&snapshot.anomalies)),
     ];
-    let reasons = verdict.reasons.iter().map(|reason| Line::from(reason.clone()));
+    let outages = snapshot.outages.iter().map(OutageView::sentence);
+    let reasons = verdict
+        .reasons
+        .iter()
+        .cloned()
+        .chain(outages.filter(|outage| !verdict.reasons.contains(outage)))
+        .map(Line::from);
     let cells = verdict
         .diverging
         .iter()
         .map(|cell| Line::from(Span::styled(cell.clone(), theme.style(Role::Bad))));
     // A row stays for what is left out.
-    let mut left = room.saturating_sub(lines.len() + 1);
+    let used: usize = lines.iter().map(|line| rows(line, width)).sum();
+    let mut left = room.saturating_sub(used + 1);
     let mut left_out = 0;
     for line in reasons.chain(cells) {
         let rows = rows(&line, width);

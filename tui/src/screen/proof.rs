@@ -1,10 +1,12 @@
-//! The proof: what is lost, doubled, different; and what the scenario expected.
+//! The proof: what is lost, duplicated, different; what the scenario expected; what outages cost.
 //!
 //! ```text
 //! ┌ proof ─────────────┐┌ expectations ────────────────┐
 //! │ lost             0 ││ ✓ converged within 30 s      │
-//! │ doubled          0 ││ … freshness p99 below 400 ms │
-//! │ …                  │├ diverging cells ─────────────┤
+//! │ duplicated       0 ││ … freshness p99 below 400 ms │
+//! │ …                  │├ outages ─────────────────────┤
+//! │                    ││ ✓ inventory stopped  0 5.0 s │
+//! │                    │├ diverging cells ─────────────┤
 //! └────────────────────┘└──────────────────────────────┘
 //! ```
 
@@ -15,6 +17,7 @@ use ratatui::widgets::{Block, Paragraph, Sparkline, Wrap};
 
 use super::model::Model;
 use super::theme::{Role, Theme};
+use crate::completeness::CompletenessView;
 use crate::format::{count, millis, percent};
 use crate::snapshot::Phase;
 
@@ -39,6 +42,7 @@ fn freshness(model: &Model, width: u16) -> Line<'static> {
 
 fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
     let proof = &model.snapshot.proof;
+    let known = &model.snapshot.completeness;
     let theme = model.theme;
     // Before anything was compared, nothing is known.
     let is_known = proof.cells_compared > 0 || model.snapshot.phase == Phase::Verdict;
@@ -68,105 +72,127 @@ fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
     } else {
         (format!("✗ off by {}", proof.books_difference), Role::Bad)
     };
-    let mut lines = vec![
+    let counted = |name: &str, value: u64, role| entry(theme, width, name, &number(value), role);
+    // Anomalies of the other classes are known at the end; two of them are seen when they happen.
+    let others: u64 = model
+        .snapshot
+        .anomalies
+        .iter()
+        .skip(2)
+        .map(|anomaly| anomaly.count)
+        .sum();
+    let (others, others_role) = at_end(others);
+    let violations: u64 = model
+        .snapshot
+        .violations
+        .iter()
+        .map(|violation| violation.count)
+        .sum();
+    let warn = |value: u64| if value == 0 { Role::Good } else { Role::Warn };
+    let items_role = match proof.items_diverging {
+        0 => Role::Good,
+        _ if known_at_end => Role::Bad,
+        _ => Role::Warn,
+    };
+    let equal = if proof.cells_compared == 0 {
+        "–".to_owned()
+    } else {
+        format!(
+            "{} of {}",
+            percent(equal, proof.cells_compared),
+            count(proof.cells_compared)
+        )
+    };
+    vec![
         entry(theme, width, "lost", &lost, lost_role),
-        entry(theme, width, "doubled", &doubled, doubled_role),
-        entry(
-            theme,
-            width,
-            "cells that differ",
-            &number(proof.cells_diverging),
-            diverging_role,
-        ),
-        entry(
-            theme,
-            width,
-            "cells equal",
-            &percent(equal, proof.cells_compared),
-            diverging_role,
-        ),
+        entry(theme, width, "duplicated", &doubled, doubled_role),
+        counted("cells that differ", proof.cells_diverging, diverging_role),
+        entry(theme, width, "equal", &equal, diverging_role),
         entry(theme, width, "the books", &books.0, books.1),
+        counted("violations, live", violations, zero_is_good(violations)),
+        counted("repeats dropped", proof.duplicates_dropped, Role::Strong),
+        counted("dead letters", proof.dead_letters, warn(proof.dead_letters)),
+        entry(theme, width, "other anomalies", &others, others_role),
         entry(
             theme,
             width,
-            "repeats dropped",
-            &number(proof.duplicates_dropped),
+            "places certain",
+            &of(known.certain, known.places),
+            certain_role(known),
+        ),
+        entry(
+            theme,
+            width,
+            "sources complete",
+            &of(known.sources_complete, known.sources),
+            certain_role(known),
+        ),
+        counted("articles that differ", proof.items_diverging, items_role),
+        counted(
+            "partitions unknown",
+            proof.partitions_unknown,
+            warn(proof.partitions_unknown),
+        ),
+        entry(
+            theme,
+            width,
+            "rebuilt, mended, recovered",
+            &format!(
+                "{} {} {}",
+                count(proof.partitions_rebuilt),
+                count(proof.zombie_writes_repaired),
+                count(proof.recoveries)
+            ),
             Role::Strong,
         ),
+        counted("images sealed", proof.images_sealed, Role::Strong),
         entry(
             theme,
             width,
-            "dead letters",
-            &number(proof.dead_letters),
-            if proof.dead_letters == 0 {
-                Role::Good
-            } else {
-                Role::Warn
-            },
-        ),
-    ];
-    let more = vec![
-        entry(
-            theme,
-            width,
-            "cells compared",
-            &number(proof.cells_compared),
-            Role::Strong,
-        ),
-        entry(
-            theme,
-            width,
-            "articles that differ",
-            &number(proof.items_diverging),
-            if proof.items_diverging == 0 {
-                Role::Good
-            } else if known_at_end {
-                Role::Bad
-            } else {
-                Role::Warn
-            },
-        ),
-        entry(
-            theme,
-            width,
-            "units on lorries, view",
+            "on lorries, view",
             &signed(proof.in_transit_view / 1000),
             Role::Strong,
         ),
         entry(
             theme,
             width,
-            "units on lorries, truth",
+            "on lorries, truth",
             &signed(proof.in_transit_truth / 1000),
             Role::Strong,
         ),
+        counted("negative cells", proof.negative_cells, Role::Strong),
         entry(
             theme,
             width,
-            "negative cells",
-            &count(proof.negative_cells),
-            Role::Strong,
-        ),
-        entry(
-            theme,
-            width,
-            "memory MiB",
-            &count(model.snapshot.resources.rss_mib),
-            Role::Strong,
-        ),
-        entry(
-            theme,
-            width,
-            "cores in use",
+            "memory MiB, cores in use",
             &format!(
-                "{:.2} of {}",
-                model.snapshot.resources.cores_used, model.snapshot.resources.cores
+                "{} {:.2} of {}",
+                count(model.snapshot.resources.rss_mib),
+                model.snapshot.resources.cores_used,
+                model.snapshot.resources.cores
             ),
             Role::Strong,
         ),
-    ];
-    lines.extend(more);
-    lines
+    ]
+}
+
+/// `2,010 of 2,312`; `–` of nothing.
+fn of(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        "–".into()
+    } else {
+        format!("{} of {}", count(part), count(whole))
+    }
+}
+
+const fn certain_role(known: &CompletenessView) -> Role {
+    if known.places == 0 {
+        Role::Muted
+    } else if known.certain == known.places {
+        Role::Good
+    } else {
+        Role::Warn
+    }
 }
 
 fn signed(value: i64) -> String {
@@ -211,8 +237,15 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     }
     frame.render_widget(Paragraph::new(text).block(block), left);
 
-    let [expected, history] = Layout::vertical([Constraint::Min(8), Constraint::Length(6)]).areas(right);
+    let outages = model.snapshot.outages.len().clamp(1, 6) as u16 + 2;
+    let [expected, suffered, history] = Layout::vertical([
+        Constraint::Min(7),
+        Constraint::Length(outages),
+        Constraint::Length(6),
+    ])
+    .areas(right);
     draw_expectations(model, frame, expected);
+    draw_outages(model, frame, suffered);
     draw_history(model, frame, history);
 }
 
@@ -240,11 +273,53 @@ pub fn draw_expectations(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     }
     if text.is_empty() {
         text.push(Line::from(Span::styled(
-            " nothing beyond lost 0, doubled 0",
+            " nothing beyond lost 0, duplicated 0",
             theme.style(Role::Muted),
         )));
     }
     frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }).block(block), area);
+}
+
+/// What each outage cost, the newest that have room.
+fn draw_outages(model: &Model, frame: &mut Frame<'_>, area: Rect) {
+    let theme = model.theme;
+    let block = Block::bordered()
+        .border_style(theme.style(Role::Muted))
+        .title(Span::styled(
+            " outages: lost, cut → right, heal → right ",
+            theme.style(Role::Strong),
+        ));
+    let inner = block.inner(area);
+    let outages = &model.snapshot.outages;
+    let first = outages.len().saturating_sub(usize::from(inner.height));
+    let seconds = |ms: Option<u64>| ms.map_or("…".into(), |ms| format!("{:.1} s", ms as f64 / 1000.0));
+    let mut text: Vec<Line<'_>> = outages[first..]
+        .iter()
+        .map(|outage| {
+            let (glyph, role) = match (outage.is_over(), outage.rpo_transactions) {
+                (_, Some(lost)) if lost > 0 => ("✗", Role::Bad),
+                (true, _) => ("✓", Role::Good),
+                (false, _) => ("…", Role::Warn),
+            };
+            let lost = outage.rpo_transactions.map_or("…".into(), count);
+            let figures = format!(
+                "{lost}  {:>7} {:>7}",
+                seconds(outage.rto_ms),
+                seconds(outage.heal_to_converged_ms)
+            );
+            let room = usize::from(inner.width).saturating_sub(figures.chars().count() + 4);
+            let name: String = outage.name.chars().take(room).collect();
+            Line::from(vec![
+                Span::styled(format!(" {glyph} "), theme.style(role)),
+                Span::raw(format!("{name:<room$} ")),
+                Span::styled(figures, theme.style(Role::Strong)),
+            ])
+        })
+        .collect();
+    if text.is_empty() {
+        text.push(Line::from(Span::styled(" none yet", theme.style(Role::Muted))));
+    }
+    frame.render_widget(Paragraph::new(text).block(block), area);
 }
 
 fn draw_history(model: &Model, frame: &mut Frame<'_>, area: Rect) {

@@ -1,8 +1,8 @@
 //! The stores, one by one, with a filter.
 //!
 //! ```text
-//!  store  region    state            name
-//!  S0001  north-1   ■ equal          …
+//!  store  region    view against truth     what the view knows of it          name
+//!  S0001  north-1   ■ equal to the truth   complete up to 14:03:22            …
 //! ```
 
 use ratatui::Frame;
@@ -17,6 +17,9 @@ use super::theme::Role;
 use crate::format::count;
 use crate::snapshot::PlaceState;
 
+/// From this width on names have room.
+const WITH_NAMES: u16 = 100;
+
 /// What a state says in words.
 pub fn words(state: PlaceState) -> String {
     match state {
@@ -24,7 +27,7 @@ pub fn words(state: PlaceState) -> String {
         PlaceState::Equal => "equal to the truth".into(),
         PlaceState::Diverging(1) => "1 cell behind".into(),
         PlaceState::Diverging(cells) => format!("{} cells behind", count(cells.into())),
-        PlaceState::Offline(cells) => format!("offline, {} cells behind", count(cells.into())),
+        PlaceState::Offline(cells) => format!("offline, {} behind", count(cells.into())),
     }
 }
 
@@ -55,35 +58,56 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) -> usize {
         .cursor
         .saturating_sub(page / 2)
         .min(listed.len().saturating_sub(page));
+    let with_names = list.width >= WITH_NAMES;
+    let now = model.snapshot.simulated;
     let rows = listed
         .iter()
         .enumerate()
         .skip(first)
         .take(page)
         .map(|(index, store)| {
-            let (glyph, role, _) = heat::look(store.state);
-            let row = Row::new(vec![
+            let (glyph, role, _) = heat::look(store);
+            let known = if store.is_uncertain() {
+                Role::Warn
+            } else {
+                Role::Muted
+            };
+            let mut cells = vec![
                 Cell::from(format!(" {}", store.location.0)),
                 Cell::from(store.region.to_string()),
                 Cell::from(Line::from(vec![
                     Span::styled(format!("{glyph} "), theme.style(role)),
                     Span::raw(words(store.state)),
                 ])),
-                Cell::from(store.name.to_string()),
-            ]);
+                Cell::from(Span::styled(store.known.words(now), theme.style(known))),
+            ];
+            if with_names {
+                cells.push(Cell::from(store.name.to_string()));
+            }
+            let row = Row::new(cells);
             if index == model.cursor {
                 row.style(theme.style(Role::Strong).add_modifier(Modifier::REVERSED))
             } else {
                 row
             }
         });
-    let header = Row::new([" store", "region", "view against truth", "name"]).style(theme.style(Role::Muted));
-    let widths = [
-        Constraint::Length(7),
-        Constraint::Length(12),
-        Constraint::Length(30),
-        Constraint::Fill(1),
+    let mut titles = vec![
+        " store",
+        "region",
+        "view against truth",
+        "what the view knows of it",
     ];
+    let mut widths = vec![
+        Constraint::Length(6),
+        Constraint::Length(9),
+        Constraint::Length(22),
+        Constraint::Min(40),
+    ];
+    if with_names {
+        titles.push("name");
+        widths.push(Constraint::Fill(1));
+    }
+    let header = Row::new(titles).style(theme.style(Role::Muted));
     frame.render_widget(Table::new(rows, widths).header(header), list);
     page
 }

@@ -11,10 +11,12 @@ use ratatui::style::Color;
 use super::model::{Model, Msg, Overlay, View, update};
 use super::theme::Theme;
 use super::view;
+use crate::completeness::{CompletenessView, KnownView, PlaceDetails, SourceKnown, SourceView};
 use crate::snapshot::{
     Command, Counts, ExpectationView, Flow, FreshnessView, LocationIdView, Outcome, PaceView, Phase,
     PlaceState, PlaceView, ProofView, ResourcesView, ServiceState, Snapshot, StageView, VerdictView,
 };
+use crate::stage::OutageView;
 
 fn stores(state: impl Fn(u16) -> PlaceState) -> Arc<[PlaceView]> {
     (1..=2300)
@@ -23,6 +25,30 @@ fn stores(state: impl Fn(u16) -> PlaceState) -> Arc<[PlaceView]> {
             region: format!("north-{}", number / 300 + 1).into(),
             name: format!("Market Street {number}").into(),
             state: state(number),
+            known: certain(),
+        })
+        .collect()
+}
+
+const NOW: TimeMs = TimeMs(1_773_480_413_000);
+
+fn certain() -> KnownView {
+    KnownView {
+        is_heard: true,
+        is_certain: true,
+        marked: Some(NOW),
+        complete_until: Some(NOW),
+        ..KnownView::default()
+    }
+}
+
+/// Stores by number, as the view knows them.
+fn with_known(stores: &[PlaceView], known: impl Fn(u16) -> KnownView) -> Arc<[PlaceView]> {
+    stores
+        .iter()
+        .map(|store| PlaceView {
+            known: known(store.location.0.number()),
+            ..store.clone()
         })
         .collect()
 }
@@ -60,7 +86,7 @@ fn running() -> Snapshot {
         backbone: "embedded stand-in, no Kafka figures".into(),
         phase: Phase::Running,
         elapsed: Duration::from_secs(65),
-        simulated: TimeMs(1_773_480_413_000),
+        simulated: NOW,
         pace: PaceView::Rate(16_667.0),
         say: "A million transactions a minute: 290 times Acme's day of today.".into(),
         step: 3,
@@ -98,6 +124,19 @@ fn running() -> Snapshot {
             duplicates_dropped: 12,
             ..ProofView::default()
         },
+        completeness: CompletenessView {
+            places: 2_312,
+            certain: 2_312,
+            sources: 14_012,
+            sources_complete: 14_012,
+            stock: 90_000_000_000,
+            complete_until: Some(TimeMs(NOW.0 - 3_000)),
+            ..CompletenessView::default()
+        },
+        details: None,
+        violations: Vec::new(),
+        outages: Vec::new(),
+        anomalies: Vec::new(),
         resources: ResourcesView {
             rss_mib: 812,
             rss_mib_max: 840,
@@ -138,7 +177,9 @@ fn starting() -> Snapshot {
     snapshot.freshness = FreshnessView::default();
     snapshot.freshness_history = Arc::new([]);
     snapshot.diverging_history = Arc::new([]);
+    snapshot.stores = with_known(&snapshot.stores, |_| KnownView::default());
     snapshot.proof = ProofView::default();
+    snapshot.completeness = CompletenessView::default();
     snapshot
 }
 
@@ -152,7 +193,89 @@ fn region_offline() -> Snapshot {
     });
     snapshot.stores_offline = 300;
     snapshot.stages[6].state = ServiceState::Stopped;
+    let an_hour_ago = Some(TimeMs(NOW.0 - 3_700_000));
+    snapshot.stores = with_known(&snapshot.stores, |number| match number {
+        600..=899 => KnownView {
+            is_certain: false,
+            complete_until: an_hour_ago,
+            offline_since: an_hour_ago,
+            ..certain()
+        },
+        2 => KnownView {
+            is_certain: false,
+            missing: 3,
+            overdue: 3,
+            dead_letters: 2,
+            late: 5,
+            missing_at: Some("till 4".into()),
+            ..certain()
+        },
+        _ => certain(),
+    });
+    snapshot.completeness = CompletenessView {
+        certain: 2_011,
+        offline: 300,
+        places_missing: 1,
+        missing: 3,
+        dead_letters: 2,
+        late: 5,
+        sources_complete: 12_205,
+        stock_uncertain: 11_160_000_000,
+        as_of: an_hour_ago,
+        ..snapshot.completeness
+    };
+    snapshot.outages = vec![
+        outage("inventory stopped", Some(0)),
+        OutageView {
+            lasted_ms: None,
+            rto_ms: None,
+            heal_to_converged_ms: None,
+            cells_behind: 63_600,
+            ..outage("stores offline: region north-3", None)
+        },
+    ];
     snapshot
+}
+
+fn outage(name: &str, rpo: Option<u64>) -> OutageView {
+    OutageView {
+        name: name.into(),
+        began_s: 30.0,
+        acknowledged: 300_000,
+        lasted_ms: Some(10_000),
+        rto_ms: Some(13_100),
+        heal_to_converged_ms: Some(3_400),
+        cells_behind: 0,
+        rpo_transactions: rpo,
+    }
+}
+
+fn details() -> PlaceDetails {
+    let source = |name: &str, state, missing_first: &[(u64, u64)]| SourceView {
+        name: name.into(),
+        state,
+        complete_up_to: 117,
+        complete_until: Some(NOW),
+        missing: missing_first.iter().map(|(from, to)| to - from + 1).sum(),
+        missing_first: missing_first.to_vec(),
+        dead_letters: 0,
+        late: 0,
+    };
+    PlaceDetails {
+        location: "S0002".into(),
+        known: certain(),
+        sources: (1..=12)
+            .map(|unit| match unit {
+                4 => SourceView {
+                    dead_letters: 2,
+                    late: 5,
+                    ..source("till 4", SourceKnown::Missing, &[(118, 119), (131, 131)])
+                },
+                12 => source("reader 1", SourceKnown::NeverSeen, &[]),
+                unit => source(&format!("till {unit}"), SourceKnown::Complete, &[]),
+            })
+            .collect(),
+    }
 }
 
 fn ended(outcome: Outcome) -> Snapshot {
@@ -161,6 +284,15 @@ fn ended(outcome: Outcome) -> Snapshot {
     let red = outcome == Outcome::Fail;
     snapshot.proof.cells_diverging = if red { 2 } else { 0 };
     snapshot.proof.transactions_lost = u64::from(red);
+    snapshot.outages = vec![outage("inventory stopped", Some(0))];
+    let report = audit::AuditReport {
+        transactions_lost: audit::Named {
+            count: u64::from(red),
+            ..audit::Named::default()
+        },
+        ..audit::AuditReport::default()
+    };
+    snapshot.anomalies = crate::stage::anomalies_of(&report);
     snapshot.verdict = Some(VerdictView {
         outcome,
         reasons: vec![if red {
@@ -244,6 +376,32 @@ fn every_view_looks_as_recorded_at_every_size() {
 }
 
 #[test]
+fn a_store_shows_each_of_its_sources_those_that_lack_something_first() {
+    for (width, height) in [(80, 24), (120, 40)] {
+        let mut model = model(region_offline());
+        model.view = View::Stores;
+        key(&mut model, KeyCode::Down);
+        let asked = key(&mut model, KeyCode::Enter);
+        assert_eq!(asked, Some(Command::LookAt(Some(LocationId::store(2)))));
+        assert!(text(&draw(&model, width, height)).contains("asked …"));
+        let mut snapshot = region_offline();
+        snapshot.details = Some(Arc::new(details()));
+        update(&mut model, Msg::Snapshot(Arc::new(snapshot)));
+        insta::assert_snapshot!(
+            format!("store_{width}x{height}"),
+            text(&draw(&model, width, height))
+        );
+        // The sources of one store are never shown as another's.
+        assert_eq!(
+            key(&mut model, KeyCode::Down),
+            Some(Command::LookAt(Some(LocationId::store(3))))
+        );
+        assert!(!text(&draw(&model, width, height)).contains("reader 1"));
+        assert_eq!(key(&mut model, KeyCode::Esc), Some(Command::LookAt(None)));
+    }
+}
+
+#[test]
 fn the_help_lists_every_key() {
     let mut model = model(running());
     key(&mut model, KeyCode::Char('?'));
@@ -286,10 +444,18 @@ fn states_differ_by_glyph_and_not_only_by_colour() {
         PlaceState::Diverging(999),
         PlaceState::Offline(1),
     ];
-    let mut glyphs: Vec<_> = states.iter().map(|state| super::heat::look(*state).0).collect();
+    let mut glyphs: Vec<_> = states
+        .iter()
+        .map(|state| super::heat::look(&stores(|_| *state)[0]).0)
+        .collect();
+    let unknown = with_known(&stores(|_| PlaceState::Equal), |_| KnownView {
+        is_certain: false,
+        ..certain()
+    });
+    glyphs.push(super::heat::look(&unknown[0]).0);
     glyphs.sort_unstable();
     glyphs.dedup();
-    assert_eq!(glyphs.len(), states.len());
+    assert_eq!(glyphs.len(), states.len() + 1);
 }
 
 #[test]

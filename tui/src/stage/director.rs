@@ -29,6 +29,20 @@ pub trait Facts {
     fn mark(&mut self) -> u64;
     /// Cells in which something that happened before the mark is not in the view. `None`: not known yet.
     fn behind(&mut self, mark: u64) -> Option<u64>;
+    /// A mark that nobody asks about any more.
+    fn release(&mut self, _mark: u64) {}
+    /// Remembers which transactions have happened up to now, for [`Facts::lost_before`].
+    fn cut(&mut self) -> u64 {
+        0
+    }
+    /// Transactions that had happened at the cut and are missing for good; `None`: not known before the end.
+    fn lost_before(&self, _cut: u64) -> Option<u64> {
+        None
+    }
+    /// Transactions that the edges have acknowledged to their sources.
+    fn acknowledged(&self) -> u64 {
+        0
+    }
     fn diverging(&self) -> u64;
     /// Milliseconds below which 99 in 100 lines were visible, since the last call of [`Facts::next_period`].
     fn freshness_p99(&self) -> Option<u64>;
@@ -39,6 +53,10 @@ pub trait Facts {
     /// Thousandths; `None`: the view does not have it.
     fn store_stock(&self, store: StoreNumber, item: ItemNumber) -> Option<i64>;
     fn item_stock(&self, item: ItemNumber) -> Option<i64>;
+    /// Of it, what lies in places of which the view does not know all; `None`: not known.
+    fn item_uncertain(&self, _item: ItemNumber) -> Option<i64> {
+        None
+    }
 }
 
 #[derive(Debug)]
@@ -246,7 +264,16 @@ fn judge(expectation: &Expectation, at_end: bool, facts: &impl Facts) -> (bool, 
             (letters == *equal, format!("{letters} dead letters"))
         }
         Expectation::StoreStock { store, item, on_hand } => stock(facts.store_stock(*store, *item), *on_hand),
-        Expectation::ItemStock { item, on_hand } => stock(facts.item_stock(*item), *on_hand),
+        Expectation::ItemStock { item, on_hand } => {
+            let (met, detail) = stock(facts.item_stock(*item), *on_hand);
+            match facts.item_uncertain(*item) {
+                Some(uncertain) if uncertain != 0 => {
+                    let uncertain = contracts::ids::Quantity(uncertain);
+                    (met, format!("{detail}, {uncertain} of it uncertain"))
+                }
+                _ => (met, detail),
+            }
+        }
         Expectation::Converged { .. } => (false, "needs a time".into()),
     }
 }

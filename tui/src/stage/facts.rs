@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use audit::{Audit, AuditSnapshot, Mark};
-use contracts::ids::{LocationId, Sku};
+use audit::{Audit, AuditSnapshot, Cut, Mark};
+use contracts::ids::{LocationId, Sku, TransactionId};
 use scenario::{ItemNumber, StoreNumber};
 
 use super::director::Facts;
@@ -12,6 +12,8 @@ pub struct Known<'a> {
     pub audit: &'a Audit,
     pub snapshot: &'a AuditSnapshot,
     pub dead_letters: u64,
+    /// Transactions that the edges have acknowledged.
+    pub acknowledged: u64,
     /// SKUs by their place in the catalogue.
     pub skus: &'a [u32],
     pub marks: &'a mut Marks,
@@ -22,6 +24,24 @@ pub struct Known<'a> {
 pub struct Marks {
     next: u64,
     open: BTreeMap<u64, Mark>,
+    cuts: Vec<Cut>,
+    /// What is missing for good, when that is known.
+    missing: Option<Missing>,
+}
+
+/// Transactions that are missing for good.
+#[derive(Debug)]
+pub struct Missing {
+    pub named: Vec<TransactionId>,
+    /// Those of which only the number is known: they may have happened at any time.
+    pub unnamed: u64,
+}
+
+impl Marks {
+    /// At the end.
+    pub fn tell_missing(&mut self, missing: Missing) {
+        self.missing = Some(missing);
+    }
 }
 
 impl Known<'_> {
@@ -43,6 +63,30 @@ impl Facts for Known<'_> {
     fn behind(&mut self, mark: u64) -> Option<u64> {
         let behind = self.audit.behind(self.marks.open.get_mut(&mark)?);
         Some(behind)
+    }
+
+    fn release(&mut self, mark: u64) {
+        self.marks.open.remove(&mark);
+    }
+
+    fn cut(&mut self) -> u64 {
+        self.marks.cuts.push(self.audit.cut());
+        self.marks.cuts.len() as u64 - 1
+    }
+
+    fn lost_before(&self, cut: u64) -> Option<u64> {
+        let missing = self.marks.missing.as_ref()?;
+        let cut = self.marks.cuts.get(usize::try_from(cut).ok()?)?;
+        let before = missing
+            .named
+            .iter()
+            .filter(|id| self.audit.had_happened(cut, id))
+            .count() as u64;
+        Some(before + missing.unnamed)
+    }
+
+    fn acknowledged(&self) -> u64 {
+        self.acknowledged
     }
 
     fn diverging(&self) -> u64 {
@@ -74,5 +118,9 @@ impl Facts for Known<'_> {
 
     fn item_stock(&self, item: ItemNumber) -> Option<i64> {
         self.audit.view_of_item(self.sku(item)?)
+    }
+
+    fn item_uncertain(&self, item: ItemNumber) -> Option<i64> {
+        self.audit.uncertain_of_item(self.sku(item)?)
     }
 }

@@ -3,20 +3,31 @@
 //! Invariant: everything that a screen or a report shows goes through one snapshot that this loop makes. It decides
 //! nothing about stock: the services count, the audit compares.
 
+mod anomalies;
+mod completeness;
 mod damage;
 mod digests;
 mod director;
 mod facts;
+mod judge;
 mod lags;
+mod outages;
 mod outside;
 mod rates;
 mod run;
+mod safety;
 mod servers;
 mod services;
 mod verdict;
 mod view;
+mod watch;
 
+#[cfg(test)]
+pub use anomalies::of as anomalies_of;
+pub use anomalies::{AnomalyView, line as anomalies_line};
 pub use damage::SabotageView;
 pub use digests::StagesDigest;
+pub use outages::OutageView;
 pub use run::Stage;
+pub use safety::ViolationView;
 pub use servers::{amqp_options, outside, reach_queue};

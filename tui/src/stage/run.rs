@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use world::World;
 use world::events::Place;
 
+use super::anomalies::AnomalyView;
 use super::director::{Director, Order};
 use super::facts::{Known, Marks};
 use super::lags::Lags;
@@ -22,7 +23,9 @@ use super::servers::Servers;
 use super::services::{Failure, Handled, Services};
 use super::verdict;
 use super::view::{Sources, View};
+use super::watch::Watch;
 use crate::cli::RunArgs;
+use crate::completeness::CompletenessView;
 use crate::snapshot::{
     Command, Flow, FreshnessView, Outcome, PaceView, Phase, ProofView, ResourcesView, Snapshot, VerdictView,
 };
@@ -96,6 +99,11 @@ fn base(chosen: &Chosen, args: &RunArgs) -> Snapshot {
         diverging_history: Arc::new([]),
         handled_history: Arc::new([]),
         proof: ProofView::default(),
+        completeness: CompletenessView::default(),
+        details: None,
+        violations: Vec::new(),
+        outages: Vec::new(),
+        anomalies: Vec::new(),
         resources: ResourcesView::default(),
         expectations: Vec::new(),
         verdict: None,
@@ -259,7 +267,9 @@ impl Stage {
             mark_interval: scenario.services.mark_interval.as_duration(),
         };
         let load = Load::start(config, world, Arc::clone(&ledger), &CancellationToken::new())?;
+        let started = Instant::now();
         let run = Run {
+            watch: Watch::new(started),
             view: View::new(base, &places),
             director: Director::new(scenario),
             marks: Marks::default(),
@@ -282,7 +292,7 @@ impl Stage {
             opening_handled: Handled::default(),
             interrupted: false,
             started_at,
-            started: Instant::now(),
+            started,
         };
         run.run().await
     }
@@ -292,7 +302,8 @@ impl Stage {
 pub struct Run<'a> {
     pub view: View,
     pub director: Director,
-    marks: Marks,
+    pub watch: Watch,
+    pub marks: Marks,
     pub chosen: Chosen,
     pub args: RunArgs,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -349,6 +360,8 @@ impl Run<'_> {
             self.services.note_failure(name, reason);
         }
         let audit = self.audit.snapshot();
+        let simulated = self.load.snapshot().simulated;
+        self.watch.look(Instant::now(), simulated, &self.audit, &audit);
         let snapshot = self.view.make(
             phase,
             &Sources {
@@ -357,6 +370,7 @@ impl Run<'_> {
                 audit: Some(&audit),
                 lags: &self.lags,
                 director: &self.director,
+                watch: &self.watch,
                 broker_bytes: self.servers.broker_bytes(),
                 queue_depth: self.servers.queue_depth(),
                 opening_handled: self.opening_handled,
@@ -380,6 +394,7 @@ impl Run<'_> {
             Command::TogglePause => self.pause(!self.paused),
             Command::Faster => self.scale_pace(2.0),
             Command::Slower => self.scale_pace(0.5),
+            Command::LookAt(place) => self.watch.completeness.look_at(*place),
             Command::Quit => self.interrupt(),
         }
     }
@@ -414,14 +429,22 @@ impl Run<'_> {
     }
 
     async fn direct(&mut self, audit: &AuditSnapshot, simulated: SimOffset) {
+        let now = Instant::now();
+        let sent = self.load.snapshot();
         let mut known = Known {
             audit: &self.audit,
             snapshot: audit,
             dead_letters: self.dead_letters(),
+            acknowledged: sent.acknowledged.iter().sum(),
             skus: &self.skus,
             marks: &mut self.marks,
         };
-        for order in self.director.tick(Instant::now(), simulated, &mut known) {
+        self.watch.tick(now, sent.stores_offline, &mut known);
+        let orders = self.director.tick(now, simulated, &mut known);
+        for order in &orders {
+            self.watch.order(order, now, &mut known);
+        }
+        for order in orders {
             match order {
                 Order::Rate(rate) => self.set_pace(Pace::Rate(rate.per_second())),
                 Order::Speed(speed) => self.set_pace(Pace::Speed(speed.as_f64())),
@@ -570,30 +593,41 @@ impl Run<'_> {
     }
 
     pub fn facts_at_end(&mut self, audit: &AuditSnapshot) {
+        let sent = self.load.snapshot();
         let mut known = Known {
             audit: &self.audit,
             snapshot: audit,
             dead_letters: self.dead_letters(),
+            acknowledged: sent.acknowledged.iter().sum(),
             skus: &self.skus,
             marks: &mut self.marks,
         };
-        self.director.expect_at_end(Instant::now(), &mut known);
+        let now = Instant::now();
+        self.director.expect_at_end(now, &mut known);
+        self.watch.outages.close(now, &mut known);
     }
 
-    pub fn publish_end(&mut self, audit: &AuditSnapshot, proof: ProofView, verdict: VerdictView) -> Snapshot {
+    pub fn publish_end(
+        &mut self,
+        audit: &AuditSnapshot,
+        proof: ProofView,
+        anomalies: Vec<AnomalyView>,
+        verdict: VerdictView,
+    ) -> Snapshot {
         let sources = Sources {
             load: Some(&self.load),
             services: &self.services,
             audit: Some(audit),
             lags: &self.lags,
             director: &self.director,
+            watch: &self.watch,
             broker_bytes: self.servers.broker_bytes(),
             queue_depth: self.servers.queue_depth(),
             opening_handled: self.opening_handled,
             dead_letters: self.dead_letters(),
             paused: self.paused,
         };
-        let snapshot = self.view.end(&sources, proof, verdict);
+        let snapshot = self.view.end(&sources, proof, anomalies, verdict);
         self.snapshots.send_replace(Arc::new(snapshot.clone()));
         snapshot
     }

@@ -1,22 +1,25 @@
 //! The verdict: every cell compared, expectations judged, the report written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context as _, Result};
 use audit::{AuditReport, AuditSnapshot};
-use contracts::ids::Quantity;
+use contracts::ids::{Quantity, TransactionId};
 use world::World;
 use world::events::{Message, PlaceEvents};
 
 use super::damage::{Damaged, SabotageView};
 use super::digests::{self, Points, StagesDigest};
+use super::facts::Missing;
+use super::judge::{Case, judge};
 use super::run::Run;
-use super::view::freshness_view;
+use super::view::{freshness_view, recovery};
+use super::{anomalies, completeness};
 use crate::format::count;
 use crate::report::{
-    Amount, Amounts, AuditView, DeadLetters, DivergingCell, Pacing, Report, Resources, Run as RunOf,
-    SCHEMA_VERSION,
+    Amount, Amounts, AuditView, CompletenessReport, DeadLetters, DivergingCell, Pacing, Recovery, Report,
+    Resources, Run as RunOf, SCHEMA_VERSION, Safety,
 };
 use crate::resources;
 use crate::snapshot::{Outcome, ProofView, Snapshot, VerdictView};
@@ -54,6 +57,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
     });
     let examined = damaged.map(|damaged| damaged.examine(&report));
     let digests = digests(run, &report);
+    run.marks.tell_missing(missing(&report));
     let audit = AuditSnapshot {
         cells_diverging: report.cells_diverging,
         ..(*run.audit.snapshot()).clone()
@@ -61,7 +65,23 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
     run.facts_at_end(&audit);
 
     let pacing = pacing(run);
-    let (outcome, mut reasons) = judge(run, &report, &pacing, drained);
+    let anomalies = anomalies::of(&report);
+    let (outcome, mut reasons) = judge(&Case {
+        report: &report,
+        anomalies: &anomalies,
+        violations: run.watch.safety.violations(),
+        outages: run.watch.outages.views(),
+        expectations: run.director.expectations(),
+        pacing: &pacing,
+        drained,
+        broker_is_full: run.servers.broker_throttled() > 0,
+        interrupted: run.interrupted,
+    });
+    reasons.extend(completeness::sentences(
+        &run.watch.completeness.view(&audit),
+        &report.places_incomplete,
+        run.load.snapshot().simulated,
+    ));
     if outcome == Outcome::Fail {
         reasons.extend(digests.sentences());
     }
@@ -88,12 +108,14 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
             .repeats
             .load(std::sync::atomic::Ordering::Relaxed),
         negative_cells: report.cells_negative,
+        former_owners_records: report.live.of_former_owners.count,
+        ..recovery(ProofView::default(), &run.services.counters.inventory)
     };
     let at_end = AuditSnapshot {
         freshness: audit.freshness_total,
         ..audit.clone()
     };
-    let snapshot = run.publish_end(&at_end, proof, verdict.clone());
+    let snapshot = run.publish_end(&at_end, proof, anomalies, verdict.clone());
     if let Some(path) = run.args.report.clone() {
         let mut written = written(run, &snapshot, &report, &audit, pacing, verdict, wall_seconds);
         written.stages_digest = Some(digests);
@@ -101,6 +123,27 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Result<Outcome> {
         written.write(&path).context("the run itself is done")?;
     }
     Ok(outcome)
+}
+
+/// What the audit found to be missing from the view for good.
+fn missing(report: &AuditReport) -> Missing {
+    let classes = [
+        &report.transactions_lost,
+        &report.transactions_misrouted,
+        &report.transactions_stale,
+    ];
+    let named: BTreeSet<TransactionId> = classes
+        .iter()
+        .flat_map(|class| class.first.iter().copied())
+        .collect();
+    let unnamed = classes
+        .iter()
+        .map(|class| class.count.saturating_sub(class.first.len() as u64))
+        .sum();
+    Missing {
+        named: named.into_iter().collect(),
+        unnamed,
+    }
 }
 
 /// Plays the same world again: the opening stock, and of each place as many messages as it had released, as its sources
@@ -222,130 +265,6 @@ fn pacing(run: &Run<'_>) -> Pacing {
         late_ms_max: sent.late_ms_max,
         kept,
     }
-}
-
-fn judge(run: &Run<'_>, report: &AuditReport, pacing: &Pacing, drained: bool) -> (Outcome, Vec<String>) {
-    let mut reasons = Vec::new();
-    if !drained {
-        reasons.push(if run.servers.broker_throttled() > 0 {
-            "what was sent did not arrive: the embedded broker's memory is full; give it more with --memory"
-                .to_owned()
-        } else {
-            "what was sent did not arrive: something on the way stands still".to_owned()
-        });
-    }
-    if report.cells_diverging > 0 {
-        reasons.push(format!(
-            "{} of {} cells differ from the truth",
-            count(report.cells_diverging),
-            count(report.cells_compared)
-        ));
-    }
-    for (what, named) in [
-        ("lost", &report.transactions_lost),
-        ("doubled", &report.transactions_doubled),
-        ("altered", &report.transactions_altered),
-        ("misrouted", &report.transactions_misrouted),
-        ("lacking in the last record of a cell", &report.transactions_stale),
-        ("torn", &report.transactions_torn),
-    ] {
-        if let Some(first) = named.first.first() {
-            reasons.push(format!(
-                "{} transactions {what}, the first {first}",
-                count(named.count)
-            ));
-        }
-    }
-    if report.cells_by_kind.stale > 0 {
-        reasons.push(format!(
-            "{} cells are stale: an older state was written over a newer one",
-            count(report.cells_by_kind.stale)
-        ));
-    }
-    if let Some(claim) = report.false_claims.first() {
-        reasons.push(format!(
-            "completeness lies for {} sources, the first {}: said to be complete up to {}, {}",
-            count(report.completeness_false),
-            claim.source,
-            claim.claimed,
-            claim
-                .happened
-                .map_or_else(|| "which never wrote".to_owned(), |last| format!("wrote {last}"))
-        ));
-    }
-    if report.unexplained_cells > 0 {
-        reasons.push(format!(
-            "{} cells differ by lines that cannot be told apart, so more transactions may be to blame than are named",
-            count(report.unexplained_cells)
-        ));
-    }
-    if report.items_diverging > 0 {
-        let first = report.diverging_items.first();
-        reasons.push(format!(
-            "{} article totals are wrong{}",
-            count(report.items_diverging),
-            first.map_or_else(String::new, |item| {
-                format!(", the first {}: {}", item.sku, item.kind.name())
-            })
-        ));
-    }
-    if report.books_difference != 0 {
-        reasons.push(format!(
-            "the books are off by {}",
-            Quantity(report.books_difference)
-        ));
-    }
-    if report.records.undecodable + report.records.misplaced > 0 {
-        reasons.push(format!(
-            "{} records of the view cannot be read, {} belong to no cell",
-            count(report.records.undecodable),
-            count(report.records.misplaced)
-        ));
-    }
-    let wrong = !reasons.is_empty();
-    if !pacing.kept {
-        reasons.push(format!(
-            "the generator did not keep its schedule: {:.0} of {:.0} transactions a second, p99 {} ms late; use a lower rate or a larger machine",
-            pacing.achieved_transactions_per_s, pacing.offered_transactions_per_s, pacing.late_ms_p99
-        ));
-    }
-    let unmet: Vec<_> = run
-        .director
-        .expectations()
-        .iter()
-        .filter(|e| e.met != Some(true))
-        .collect();
-    for expectation in &unmet {
-        reasons.push(format!("not met: {} ({})", expectation.text, expectation.detail));
-    }
-    let outcome = if wrong {
-        Outcome::Fail
-    } else if run.interrupted {
-        Outcome::Interrupted
-    } else if !pacing.kept {
-        Outcome::Invalid
-    } else if !unmet.is_empty() {
-        Outcome::Fail
-    } else {
-        Outcome::Pass
-    };
-    if outcome == Outcome::Pass {
-        reasons.push(format!(
-            "all {} cells and {} articles equal the truth: nothing lost, nothing counted twice",
-            count(report.cells_compared),
-            count(report.items_compared)
-        ));
-    }
-    if outcome == Outcome::Interrupted {
-        reasons.insert(
-            0,
-            format!(
-                "ended early; all {} cells sent so far equal the truth",
-                count(report.cells_compared)
-            ),
-        );
-    }
-    (outcome, reasons)
 }
 
 fn diverging(report: &AuditReport) -> Vec<String> {
@@ -492,6 +411,7 @@ fn written(
             transactions_misrouted: audited.transactions_misrouted.count,
             transactions_stale: audited.transactions_stale.count,
             completeness_false: audited.completeness_false,
+            transactions_torn: audited.transactions_torn.count,
             cells_by_kind: audited.cells_by_kind,
             cells_unexplained: audited.unexplained_cells,
             books_difference: audited.books_difference,
@@ -518,6 +438,24 @@ fn written(
             altered: names(&audited.transactions_altered),
             misrouted: names(&audited.transactions_misrouted),
             stale: names(&audited.transactions_stale),
+        },
+        anomalies: snapshot.anomalies.clone(),
+        safety: Safety {
+            violations: snapshot.violations.clone(),
+            records_of_former_owners: audited.live.of_former_owners.clone(),
+        },
+        outages: snapshot.outages.clone(),
+        outages_left_out: run.watch.outages.left_out(),
+        completeness: CompletenessReport {
+            totals: snapshot.completeness,
+            places_incomplete: audited.places_incomplete.clone(),
+        },
+        recovery: Recovery {
+            partitions_unknown: snapshot.proof.partitions_unknown,
+            partitions_rebuilt: snapshot.proof.partitions_rebuilt,
+            zombie_writes_repaired: snapshot.proof.zombie_writes_repaired,
+            recoveries: snapshot.proof.recoveries,
+            images_sealed: snapshot.proof.images_sealed,
         },
         stages_digest: None,
         sabotage: None,

@@ -8,10 +8,12 @@ use audit::AuditSnapshot;
 use scenario::ServiceName;
 use world::events::Place;
 
+use super::anomalies::AnomalyView;
 use super::director::Director;
 use super::lags::Lags;
 use super::rates::{History, Rate};
 use super::services::{Handled, Services};
+use super::watch::Watch;
 use crate::resources::Meter;
 use crate::snapshot::{
     Counts, Flow, FreshnessView, LocationIdView, PaceView, Phase, PlaceState, PlaceView, ProofView,
@@ -48,6 +50,7 @@ pub struct Sources<'a> {
     pub audit: Option<&'a AuditSnapshot>,
     pub lags: &'a Lags,
     pub director: &'a Director,
+    pub watch: &'a Watch,
     pub broker_bytes: u64,
     pub queue_depth: Option<u64>,
     /// Of what is handled, the opening stock, when all of it is.
@@ -127,6 +130,9 @@ impl View {
         snapshot.step = step;
         snapshot.steps = steps;
         snapshot.expectations = sources.director.expectations().to_vec();
+        snapshot.violations = sources.watch.safety.violations().to_vec();
+        snapshot.outages = sources.watch.outages.views().to_vec();
+        snapshot.details = sources.watch.completeness.details();
         if let Some(load) = sources.load {
             self.add_load(&mut snapshot, load, sources, now);
         }
@@ -186,6 +192,7 @@ impl View {
         snapshot.stores_offline = sent.stores_offline as u32;
         snapshot.proof.dead_letters = sources.dead_letters;
         snapshot.proof.duplicates_dropped = get(&inventory.repeats);
+        snapshot.proof = recovery(snapshot.proof, inventory);
 
         let state = |name| sources.services.state(name);
         // A document of the gateway's can hold several transactions: those who sent it know.
@@ -277,37 +284,54 @@ impl View {
             in_transit_view: audit.in_transit_view,
             in_transit_truth: audit.in_transit_truth,
             negative_cells: audit.cells_negative,
+            former_owners_records: audit.live.of_former_owners.count,
             ..snapshot.proof
         };
+        let completeness = &sources.watch.completeness;
+        snapshot.completeness = completeness.view(audit);
         snapshot.stores = self
             .locations
             .iter()
             .zip(self.regions.iter().zip(&self.names))
             .zip(&*audit.places)
             .enumerate()
-            .map(|(position, ((location, (region, name)), check))| PlaceView {
-                location: *location,
-                region: Arc::clone(region),
-                name: Arc::clone(name),
-                state: if sources.load.is_some_and(|load| load.is_offline(position)) {
-                    PlaceState::Offline(check.diverging)
-                } else if check.seen == 0 {
-                    PlaceState::NeverSeen
-                } else if check.behind == 0 {
-                    PlaceState::Equal
-                } else {
-                    PlaceState::Diverging(check.behind)
-                },
+            .map(|(position, ((location, (region, name)), check))| {
+                let known = completeness.known(location.0);
+                // By the stage's order, or by the view's own word, which comes later and goes later.
+                let is_offline = known.offline_since.is_some()
+                    || sources.load.is_some_and(|load| load.is_offline(position));
+                PlaceView {
+                    location: *location,
+                    region: Arc::clone(region),
+                    name: Arc::clone(name),
+                    known,
+                    state: if is_offline {
+                        PlaceState::Offline(check.diverging)
+                    } else if check.seen == 0 {
+                        PlaceState::NeverSeen
+                    } else if check.behind == 0 {
+                        PlaceState::Equal
+                    } else {
+                        PlaceState::Diverging(check.behind)
+                    },
+                }
             })
             .collect();
     }
 
     /// The last snapshot, with its verdict.
-    pub fn end(&mut self, sources: &Sources<'_>, proof: ProofView, verdict: VerdictView) -> Snapshot {
+    pub fn end(
+        &mut self,
+        sources: &Sources<'_>,
+        proof: ProofView,
+        anomalies: Vec<AnomalyView>,
+        verdict: VerdictView,
+    ) -> Snapshot {
         let resources = self.resources(sources.broker_bytes);
         let mut snapshot = self.make(Phase::Verdict, sources);
         snapshot.resources = resources;
         snapshot.proof = proof;
+        snapshot.anomalies = anomalies;
         snapshot.verdict = Some(verdict);
         snapshot
     }
@@ -329,6 +353,19 @@ pub fn freshness_view(quantiles: &audit::Quantiles) -> FreshnessView {
         p999: quantiles.p999,
         max: quantiles.max,
         count: quantiles.count,
+    }
+}
+
+/// How often the inventory had to take its state anew or to mend it.
+pub fn recovery(proof: ProofView, inventory: &inventory::Counters) -> ProofView {
+    let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    ProofView {
+        partitions_unknown: get(&inventory.partitions_unknown),
+        partitions_rebuilt: get(&inventory.partitions_rebuilt),
+        zombie_writes_repaired: get(&inventory.zombie_writes_repaired),
+        recoveries: get(&inventory.recoveries),
+        images_sealed: get(&inventory.images_sealed),
+        ..proof
     }
 }
 

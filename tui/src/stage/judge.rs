@@ -1,0 +1,248 @@
+//! From what was found to the outcome and its reasons. Pure.
+//!
+//! Invariant: a class of anomalies that is not zero, a violation that was seen live, an outage that lost something or never
+//! recovered: each alone makes a run FAIL, and none is only mentioned.
+
+use audit::AuditReport;
+use contracts::ids::Quantity;
+
+use super::anomalies::{self, AnomalyView};
+use super::outages::OutageView;
+use super::safety::ViolationView;
+use crate::format::count;
+use crate::report::Pacing;
+use crate::snapshot::{ExpectationView, Outcome};
+
+/// What the judgement rests on.
+pub struct Case<'a> {
+    pub report: &'a AuditReport,
+    pub anomalies: &'a [AnomalyView],
+    pub violations: &'a [ViolationView],
+    pub outages: &'a [OutageView],
+    pub expectations: &'a [ExpectationView],
+    pub pacing: &'a Pacing,
+    /// What was sent has arrived.
+    pub drained: bool,
+    pub broker_is_full: bool,
+    pub interrupted: bool,
+}
+
+/// The outcome, and sentences, the weightiest first.
+pub fn judge(case: &Case<'_>) -> (Outcome, Vec<String>) {
+    let report = case.report;
+    let mut reasons = wrong(case);
+    let is_wrong = !reasons.is_empty();
+    let pacing = case.pacing;
+    if !pacing.kept {
+        reasons.push(format!(
+            "the generator did not keep its schedule: {:.0} of {:.0} transactions a second, p99 {} ms late; use a lower rate or a larger machine",
+            pacing.achieved_transactions_per_s, pacing.offered_transactions_per_s, pacing.late_ms_p99
+        ));
+    }
+    let unmet: Vec<_> = case.expectations.iter().filter(|e| e.met != Some(true)).collect();
+    for expectation in &unmet {
+        reasons.push(format!("not met: {} ({})", expectation.text, expectation.detail));
+    }
+    let outcome = if is_wrong {
+        Outcome::Fail
+    } else if case.interrupted {
+        Outcome::Interrupted
+    } else if !pacing.kept {
+        Outcome::Invalid
+    } else if !unmet.is_empty() {
+        Outcome::Fail
+    } else {
+        Outcome::Pass
+    };
+    if outcome == Outcome::Pass {
+        reasons.push(format!(
+            "all {} cells and {} articles equal the truth: nothing lost, nothing counted twice",
+            count(report.cells_compared),
+            count(report.items_compared)
+        ));
+    }
+    if outcome == Outcome::Interrupted {
+        reasons.insert(
+            0,
+            format!(
+                "ended early; all {} cells sent so far equal the truth",
+                count(report.cells_compared)
+            ),
+        );
+    }
+    (outcome, reasons)
+}
+
+/// What no run may show.
+fn wrong(case: &Case<'_>) -> Vec<String> {
+    let report = case.report;
+    let mut reasons = Vec::new();
+    if !case.drained {
+        reasons.push(if case.broker_is_full {
+            "what was sent did not arrive: the embedded broker's memory is full; give it more with --memory"
+                .to_owned()
+        } else {
+            "what was sent did not arrive: something on the way stands still".to_owned()
+        });
+    }
+    if report.cells_diverging > 0 {
+        reasons.push(format!(
+            "{} of {} cells differ from the truth",
+            count(report.cells_diverging),
+            count(report.cells_compared)
+        ));
+    }
+    reasons.extend(anomalies::found(case.anomalies).map(AnomalyView::sentence));
+    reasons.extend(case.violations.iter().map(ViolationView::sentence));
+    reasons.extend(
+        case.outages
+            .iter()
+            .filter(|outage| outage.is_bad())
+            .map(OutageView::sentence),
+    );
+    if report.cells_by_kind.stale > 0 {
+        reasons.push(format!(
+            "{} cells are stale: an older state was written over a newer one",
+            count(report.cells_by_kind.stale)
+        ));
+    }
+    if let Some(claim) = report.false_claims.first() {
+        reasons.push(format!(
+            "completeness lies for {} sources, the first {}: said to be complete up to {}, {}",
+            count(report.completeness_false),
+            claim.source,
+            claim.claimed,
+            claim
+                .happened
+                .map_or_else(|| "which never wrote".to_owned(), |last| format!("wrote {last}"))
+        ));
+    }
+    if report.unexplained_cells > 0 {
+        reasons.push(format!(
+            "{} cells differ by lines that cannot be told apart, so more transactions may be to blame than are named",
+            count(report.unexplained_cells)
+        ));
+    }
+    if report.items_diverging > 0 {
+        let first = report.diverging_items.first();
+        reasons.push(format!(
+            "{} article totals are wrong{}",
+            count(report.items_diverging),
+            first.map_or_else(String::new, |item| {
+                format!(", the first {}: {}", item.sku, item.kind.name())
+            })
+        ));
+    }
+    if report.books_difference != 0 {
+        reasons.push(format!(
+            "the books are off by {}",
+            Quantity(report.books_difference)
+        ));
+    }
+    if report.records.undecodable + report.records.misplaced > 0 {
+        reasons.push(format!(
+            "{} records of the view cannot be read, {} belong to no cell",
+            count(report.records.undecodable),
+            count(report.records.misplaced)
+        ));
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use audit::Seen;
+
+    use super::*;
+
+    fn outage(rpo: u64) -> OutageView {
+        OutageView {
+            name: "inventory stopped".into(),
+            began_s: 3.0,
+            acknowledged: 900,
+            lasted_ms: Some(4_000),
+            rto_ms: Some(5_000),
+            heal_to_converged_ms: Some(1_000),
+            cells_behind: 0,
+            rpo_transactions: Some(rpo),
+        }
+    }
+
+    fn judged(
+        report: &AuditReport,
+        violations: &[ViolationView],
+        outages: &[OutageView],
+    ) -> (Outcome, Vec<String>) {
+        let anomalies = anomalies::of(report);
+        judge(&Case {
+            report,
+            anomalies: &anomalies,
+            violations,
+            outages,
+            expectations: &[],
+            pacing: &Pacing {
+                kept: true,
+                ..Pacing::default()
+            },
+            drained: true,
+            broker_is_full: false,
+            interrupted: false,
+        })
+    }
+
+    #[test]
+    fn a_run_that_shows_nothing_wrong_passes() {
+        let (outcome, reasons) = judged(&AuditReport::default(), &[], &[outage(0)]);
+        assert_eq!(outcome, Outcome::Pass);
+        assert_eq!(reasons.len(), 1, "{reasons:?}");
+    }
+
+    #[test]
+    fn a_violation_that_was_seen_once_fails_though_all_is_right_in_the_end() {
+        let violation = ViolationView {
+            what: "a cell ahead of the truth",
+            count: 1,
+            first: "S0042/100234: the view has 13 lines where 12 happened".into(),
+            first_s: 12.0,
+            first_simulated_ms: 0,
+            in_an_outage: true,
+        };
+        let (outcome, reasons) = judged(&AuditReport::default(), &[violation], &[]);
+        assert_eq!(outcome, Outcome::Fail);
+        assert!(reasons[0].contains("S0042/100234"), "{reasons:?}");
+    }
+
+    #[test]
+    fn every_class_of_anomalies_fails_and_names_its_first() {
+        let mut report = AuditReport::default();
+        report.live.reordered = Seen {
+            count: 2,
+            first: Some("S0042/100234: epoch 3 offset 5 behind epoch 3 offset 9".into()),
+        };
+        let (outcome, reasons) = judged(&report, &[], &[]);
+        assert_eq!(outcome, Outcome::Fail);
+        assert_eq!(
+            reasons,
+            ["reordered: 2, the first S0042/100234: epoch 3 offset 5 behind epoch 3 offset 9"]
+        );
+    }
+
+    #[test]
+    fn an_outage_that_lost_something_or_never_recovered_fails() {
+        for bad in [
+            outage(1),
+            OutageView {
+                rto_ms: None,
+                ..outage(0)
+            },
+            OutageView {
+                heal_to_converged_ms: None,
+                ..outage(0)
+            },
+        ] {
+            let (outcome, reasons) = judged(&AuditReport::default(), &[], &[bad]);
+            assert_eq!(outcome, Outcome::Fail);
+            assert!(reasons[0].contains("inventory stopped"), "{reasons:?}");
+        }
+    }
+}
