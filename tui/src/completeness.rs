@@ -52,7 +52,7 @@ impl CompletenessView {
                 .map_or_else(String::new, |until| format!(" up to {}", time_of_day(until, now)));
             format!("all {} places complete{until}", count(self.places))
         } else {
-            format!("{} of {} places certain", count(self.certain), count(self.places))
+            format!("{}/{} certain", count(self.certain), count(self.places))
         }];
         if self.certain < self.places
             && let Some(part) = self.uncertain_share()
@@ -74,12 +74,18 @@ impl CompletenessView {
             }
         }
         let mut line = String::new();
+        let mut left_out = false;
         for part in parts {
             let separator = if line.is_empty() { "" } else { " · " };
             if line.chars().count() + separator.chars().count() + part.chars().count() <= width {
                 line.push_str(separator);
                 line.push_str(&part);
+            } else {
+                left_out = true;
             }
+        }
+        if left_out && line.chars().count() + 2 <= width {
+            line.push_str(" …");
         }
         line
     }
@@ -246,11 +252,11 @@ mod tests {
         };
         assert_eq!(
             part.line(NOW, 200),
-            "2,010 of 2,312 places certain · 12.4 % of stock as of 1 h ago · 300 offline · 3 missing · 2 dead letters · 7 late"
+            "2,010/2,312 certain · 12.4 % of stock as of 1 h ago · 300 offline · 3 missing · 2 dead letters · 7 late"
         );
         assert_eq!(
-            part.line(NOW, 78),
-            "2,010 of 2,312 places certain · 12.4 % of stock as of 1 h ago · 300 offline"
+            part.line(NOW, 82),
+            "2,010/2,312 certain · 12.4 % of stock as of 1 h ago · 300 offline · 3 missing …"
         );
         assert_eq!(
             CompletenessView::default().line(NOW, 80),

@@ -209,6 +209,26 @@ impl Observed for Inventory {
                 get(&counters.images_sealed),
             ),
             (
+                "places",
+                "Places of the partitions owned, of which the view says what it knows.",
+                get(&counters.places),
+            ),
+            (
+                "places_uncertain",
+                "Of them, those of which it does not know all.",
+                get(&counters.places_uncertain),
+            ),
+            (
+                "places_offline",
+                "Of them, those that have fallen silent.",
+                get(&counters.places_offline),
+            ),
+            (
+                "numbers_missing",
+                "Numbers of their sources that are known to be missing.",
+                get(&counters.numbers_missing),
+            ),
+            (
                 "stale_records_total",
                 "Records of former owners found when state was read.",
                 get(&counters.stale_records),

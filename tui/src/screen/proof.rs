@@ -164,9 +164,9 @@ fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
         entry(
             theme,
             width,
-            "memory MiB, cores in use",
+            "memory, cores",
             &format!(
-                "{} {:.2} of {}",
+                "{} MiB, {:.2} of {}",
                 count(model.snapshot.resources.rss_mib),
                 model.snapshot.resources.cores_used,
                 model.snapshot.resources.cores
@@ -286,7 +286,7 @@ fn draw_outages(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let block = Block::bordered()
         .border_style(theme.style(Role::Muted))
         .title(Span::styled(
-            " outages: lost, cut → right, heal → right ",
+            " outages: RPO, RTO, from the heal ",
             theme.style(Role::Strong),
         ));
     let inner = block.inner(area);
@@ -303,7 +303,7 @@ fn draw_outages(model: &Model, frame: &mut Frame<'_>, area: Rect) {
             };
             let lost = outage.rpo_transactions.map_or("…".into(), count);
             let figures = format!(
-                "{lost}  {:>7} {:>7}",
+                "{lost}  {:>6} {:>6}",
                 seconds(outage.rto_ms),
                 seconds(outage.heal_to_converged_ms)
             );

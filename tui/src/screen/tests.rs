@@ -232,7 +232,7 @@ fn region_offline() -> Snapshot {
             rto_ms: None,
             heal_to_converged_ms: None,
             cells_behind: 63_600,
-            ..outage("stores offline: region north-3", None)
+            ..outage("north-3 offline", None)
         },
     ];
     snapshot

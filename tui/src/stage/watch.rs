@@ -13,7 +13,8 @@ use super::director::{Facts, Order};
 use super::outages::Outages;
 use super::safety::{Moment, Safety};
 
-const OFFLINE: &str = "stores offline";
+/// How names of outages of stores end.
+const OFFLINE: &str = " offline";
 
 pub struct Watch {
     pub outages: Outages,
@@ -48,7 +49,7 @@ impl Watch {
     pub fn tick(&mut self, now: Instant, stores_offline: u64, facts: &mut impl Facts) {
         if stores_offline == 0 {
             self.outages
-                .heal_where(now, facts, |name| name.starts_with(OFFLINE));
+                .heal_where(now, facts, |name| name.ends_with(OFFLINE));
         }
         self.outages.tick(now, facts);
     }
@@ -59,7 +60,7 @@ impl Watch {
             Order::Offline(selector) => self.outages.begin(&offline(selector), now, facts),
             Order::Online(Selector::All) => {
                 self.outages
-                    .heal_where(now, facts, |name| name.starts_with(OFFLINE));
+                    .heal_where(now, facts, |name| name.ends_with(OFFLINE));
             }
             Order::Online(selector) => self.outages.heal(&offline(selector), now, facts),
             Order::Stop(name) => self.outages.begin(&format!("{name} stopped"), now, facts),
@@ -77,12 +78,12 @@ impl Watch {
 
 fn offline(selector: &Selector) -> String {
     match selector {
-        Selector::All => format!("{OFFLINE}: all"),
+        Selector::All => format!("all stores{OFFLINE}"),
         Selector::Names(names) => {
             let names: Vec<_> = names.iter().map(|name| format!("S{:04}", name.0)).collect();
-            format!("{OFFLINE}: {}", names.join(", "))
+            format!("{}{OFFLINE}", names.join(", "))
         }
-        Selector::Region(region) => format!("{OFFLINE}: region {region}"),
-        Selector::Count(count) => format!("{OFFLINE}: the first {count}"),
+        Selector::Region(region) => format!("{region}{OFFLINE}"),
+        Selector::Count(count) => format!("{count} stores{OFFLINE}"),
     }
 }
