@@ -217,6 +217,8 @@ impl Stage {
             scenario.services.flush_interval.as_duration(),
             failures,
         );
+        // A place is silent when two of its marks are overdue.
+        services.offline_after = scenario.services.mark_interval.as_duration() * 5 / 2;
         if args.kafka.is_none() {
             // Images, and the movements since the last one, want more room than the embedded broker has.
             services.image_every = None;

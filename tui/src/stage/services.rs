@@ -115,6 +115,8 @@ pub struct Services {
     started: u32,
     /// As in the inventory's configuration.
     pub image_every: Option<u64>,
+    /// As in the inventory's configuration.
+    pub offline_after: std::time::Duration,
     /// They are processes of their own: nothing is started here, and nothing counted.
     outside: bool,
     /// Known from the first start on, and kept.
@@ -143,6 +145,7 @@ impl Services {
             started: 0,
             failed: BTreeMap::new(),
             image_every: inventory::Config::default().image_every,
+            offline_after: inventory::Config::default().offline_after,
             outside: false,
             gateway_address: None,
             failures,
@@ -296,6 +299,7 @@ impl Services {
                     sabotage: self.sabotage,
                     flush_min: self.flush_min,
                     image_every: self.image_every,
+                    offline_after: self.offline_after,
                     counters: Arc::clone(&self.counters.inventory),
                     kill: kill.clone(),
                     ..inventory::Config::default()

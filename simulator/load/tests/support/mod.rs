@@ -10,7 +10,7 @@ use backbone::amqp::{AmqpOptions, QueueReceiver, queue_name};
 use bytes::Bytes;
 use contracts::ids::LocationId;
 use contracts::wire::source_mark::{self, StoreMark};
-use contracts::wire::tlog4690::{frames, parse};
+use contracts::wire::tlog4690::{self, frames, parse};
 use embedded::queue::{QueueOptions, QueueServer};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -287,4 +287,37 @@ fn amqp(queue: &QueueServer) -> AmqpOptions {
         user: None,
         password: None,
     }
+}
+
+/// Runs a world with one fault on from the first receipt.
+pub async fn with(
+    world: World,
+    fault: load::SourceFault,
+    one_in: u32,
+    change: impl FnOnce(&mut load::Config),
+) -> (Run, Snapshot) {
+    let mut run = Run::of(world, 0, |config| {
+        config.hold_trading = true;
+        change(config);
+    })
+    .await;
+    run.load.set_source_fault(fault, one_in);
+    run.load.begin_trading();
+    let end = run.join().await;
+    assert_eq!(
+        (end.waiting_bytes, end.waiting_transactions(), end.rejected),
+        (0, 0, 0)
+    );
+    (run, end)
+}
+
+/// Of what the gateway has, by what can be read.
+pub fn receipts(run: &Run) -> Vec<(LocationId, tlog4690::Receipt)> {
+    let taken = run.gateway.taken.lock();
+    taken
+        .receipts
+        .iter()
+        .flat_map(|(store, receipts)| receipts.iter().map(|bytes| (*store, bytes)))
+        .filter_map(|(store, bytes)| Some((store, tlog4690::parse(bytes).ok()?)))
+        .collect()
 }

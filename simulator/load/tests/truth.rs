@@ -1,0 +1,223 @@
+//! What faults of the sources do to the truth: it is what was written, and the same world played again is that too.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use contracts::digest::{Digest, Minutes};
+use contracts::ids::{BusinessDay, LocationId, SourceId, TimeMs, TransactionId};
+use contracts::wire::epcis;
+use contracts::wire::tlog4690;
+use load::{Pace, SourceFault};
+use support::{HALF_A_DAY, Run, SALES, STORES, living, receipts, scripted, small_world, with};
+use world::events::Channel;
+use world::{World, WorldConfig, business_day};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// What the bytes at the gateway say, by the minute.
+fn digest_of(run: &Run) -> Minutes {
+    let mut minutes = Minutes::default();
+    let mut add = |at: TimeMs, id: TransactionId, quantities: Vec<i64>| {
+        minutes.add(
+            at.0,
+            &Digest::of(&id, quantities.len() as u64, quantities.iter().sum()),
+        );
+    };
+    for (store, receipt) in receipts(run) {
+        let id = TransactionId {
+            source: SourceId::till(store, receipt.header.terminal),
+            business_day: business_day(receipt.header.at),
+            number: receipt.header.number.into(),
+        };
+        let lines = receipt.stock_lines().map(|line| line.quantity.0).collect();
+        add(receipt.header.at, id, lines);
+    }
+    for document in &run.gateway.taken.lock().documents {
+        let document = epcis::parse(document).expect("a document");
+        for event in &document.events {
+            let id = TransactionId {
+                source: SourceId::reader(event.location, event.reader),
+                business_day: BusinessDay(0),
+                number: event.running_number,
+            };
+            let lines = document.lines(event).iter().map(|line| line.variance().0);
+            add(event.at, id, lines.collect());
+        }
+    }
+    minutes
+}
+
+fn differences(one: &Minutes, other: &Minutes) -> Vec<Option<i64>> {
+    let mut rest = one.clone();
+    for (minute, digest) in other.iter() {
+        rest.subtract(minute.unwrap_or_default() * 60_000, &digest);
+    }
+    rest.iter()
+        .filter(|(_, digest)| *digest != Digest::default())
+        .map(|(minute, _)| minute)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_till_whose_clock_is_off_writes_its_own_instants_and_business_days() {
+    // The cut-over at four is in the middle of the script, so that clocks are on either side of it.
+    let config = WorldConfig {
+        start_of_trading_ms: 4 * 3_600_000,
+        ..small_world()
+    };
+    let first = config.start.0 + 4 * 3_600_000;
+    let (run, _) = with(scripted(config), SourceFault::ClockSkew, 1, |_| ()).await;
+    let mut off = BTreeMap::new();
+    let mut days = BTreeSet::new();
+    for (store, receipt) in receipts(&run) {
+        let minutes = (receipt.header.at.0 - first) / 60_000;
+        assert!((2..=9).contains(&minutes.abs()), "{store}: {minutes}");
+        assert_eq!(*off.entry(store).or_insert(minutes), minutes, "constant");
+        days.insert(business_day(receipt.header.at));
+    }
+    assert!(
+        off.values().any(|minutes| *minutes < 0) && off.values().any(|minutes| *minutes > 0),
+        "{off:?}"
+    );
+    assert_eq!(days.len(), 2);
+    assert_eq!(differences(&run.load.digest(), &digest_of(&run)), []);
+    let skewed = run.load.source_faults().of(SourceFault::ClockSkew).messages;
+    assert_eq!(skewed, u64::from(SALES));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_over_the_first_business_day_of_its_till_stops_at_its_border() {
+    let config = WorldConfig {
+        start_of_trading_ms: 4 * 3_600_000 - 300_000,
+        ..small_world()
+    };
+    let begins = (config.start.0 + 4 * 3_600_000).div_euclid(DAY_MS);
+    let mut run = Run::of(scripted(config), 0, |run| {
+        run.hold_trading = true;
+        run.pace = Pace::Speed(30.0);
+    })
+    .await;
+    run.load.set_source_fault(SourceFault::ClockSkew, 1);
+    run.load.begin_trading();
+    while run.load.snapshot().tills.transactions < u64::from(STORES) {
+        tokio::task::yield_now().await;
+    }
+    run.load.set_source_fault(SourceFault::ClockSkew, 0);
+    run.join().await;
+    let border = TimeMs((begins * 24 + 4) * 3_600_000);
+    let at_border = receipts(&run)
+        .iter()
+        .filter(|(_, receipt)| receipt.header.at == border)
+        .count();
+    assert!(at_border > 1, "no clock was set back over the border");
+    let mut first_day = BTreeMap::new();
+    for (store, receipt) in receipts(&run) {
+        let day = business_day(receipt.header.at);
+        let first = *first_day.entry(store).or_insert(day);
+        assert!(day >= first, "{store}: {day:?} after {first:?}");
+    }
+    assert_eq!(differences(&run.load.digest(), &digest_of(&run)), []);
+}
+
+/// Plays the world again as the load says that it was written.
+fn played_again(run: &Run, mut world: World) -> Vec<(LocationId, Vec<u8>)> {
+    let released = run.load.released_by_place();
+    let mut replay = run.load.replay();
+    let mut left: Vec<u64> = released;
+    let places: Vec<_> = world.places().iter().map(|place| place.location).collect();
+    world.opening();
+    let mut written = Vec::new();
+    while left.iter().any(|left| *left > 0) {
+        let mut step = world.step(1);
+        for (place, events) in step.places.iter_mut().enumerate() {
+            for index in 0..events.messages.len() {
+                if left[place] == 0 {
+                    break;
+                }
+                left[place] -= 1;
+                if replay.next(place, events, index) && events.messages[index].channel == Channel::Till {
+                    written.push((places[place], events.bytes_of(&events.messages[index]).to_vec()));
+                }
+            }
+        }
+        world.recycle(step);
+    }
+    written.sort();
+    written
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_world_played_again_is_what_was_written_though_faults_came_and_went() {
+    let mut run = Run::of(living(), 0, |config| {
+        config.stop = HALF_A_DAY;
+        config.hold_trading = true;
+        config.pace = Pace::Rate(2_000.0);
+    })
+    .await;
+    run.load.begin_trading();
+    for (after, fault, one_in) in [
+        (50, SourceFault::MissingNumber, 5),
+        (100, SourceFault::ClockSkew, 2),
+        (200, SourceFault::ClockSkew, 0),
+        (250, SourceFault::MissingNumber, 0),
+        (300, SourceFault::ClockSkew, 3),
+    ] {
+        while run.load.snapshot().tills.transactions < after {
+            tokio::task::yield_now().await;
+        }
+        run.load.set_source_fault(fault, one_in);
+    }
+    run.join().await;
+    let faults = run.load.source_faults();
+    assert!(faults.of(SourceFault::MissingNumber).messages > 0);
+    assert!(faults.of(SourceFault::ClockSkew).messages > 0);
+    let mut taken: Vec<(LocationId, Vec<u8>)> = {
+        let taken = run.gateway.taken.lock();
+        let all = taken.receipts.iter();
+        all.flat_map(|(store, receipts)| receipts.iter().map(|receipt| (*store, receipt.clone())))
+            .collect()
+    };
+    taken.sort();
+    assert!(taken == played_again(&run, living()), "{} receipts", taken.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_faults_at_once_lose_nothing_but_what_sources_lost() {
+    let mut run = Run::of(living(), 0, |config| {
+        config.stop = HALF_A_DAY;
+        config.hold_trading = true;
+    })
+    .await;
+    for fault in SourceFault::ALL {
+        run.load.set_source_fault(fault, 10);
+    }
+    run.load
+        .restart_store_servers(&[LocationId::store(1), LocationId::store(9_999)]);
+    run.load.begin_trading();
+    let end = run.join().await;
+    assert_eq!((end.waiting_bytes, end.waiting_transactions()), (0, 0));
+    assert_eq!(
+        run.transactions(),
+        end.offered().transactions + end.opening.transactions
+    );
+    let faults = run.load.source_faults();
+    for fault in [
+        SourceFault::Duplicate,
+        SourceFault::Late,
+        SourceFault::Poison,
+        SourceFault::MissingNumber,
+    ] {
+        assert!(faults.of(fault).messages > 0, "{}", fault.name());
+    }
+    let mut taken: Vec<(LocationId, Vec<u8>)> = {
+        let taken = run.gateway.taken.lock();
+        let all = taken.receipts.iter();
+        all.flat_map(|(store, receipts)| receipts.iter().map(|receipt| (*store, receipt.clone())))
+            .filter(|(_, receipt)| tlog4690::parse(receipt).is_ok())
+            .collect()
+    };
+    taken.sort();
+    taken.dedup();
+    assert!(taken == played_again(&run, living()), "{} receipts", taken.len());
+}
