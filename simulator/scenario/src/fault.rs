@@ -171,7 +171,7 @@ const fn zombie(fault: Fault, name: &'static str, about: &'static str) -> FaultI
     FaultInfo {
         always: "what it still had under way is not counted beside what the other instance made of it",
         sometimes: "sessions that ended in its groups",
-        embedded: "the broker never answers its connections again; another instance stands beside it; mended, it is heard again",
+        embedded: "the broker answers nothing that it asks, and writes what it had sent only when another instance has its work; mended, it is heard again",
         real: "SIGSTOP, longer than the session time-out, then SIGCONT: `cargo xtask stack test`",
         needs: &[Need::Services, Need::Broker],
         ..info(fault, Area::Services, name, about)

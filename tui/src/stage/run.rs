@@ -494,6 +494,7 @@ impl Run<'_> {
             load: &self.load,
             places: &self.places,
             seed: self.chosen.scenario.seed,
+            session_timeout: self.chosen.scenario.services.session_timeout.as_duration(),
         };
         (&mut self.faults, scene, &self.audit, self.started.elapsed())
     }

@@ -25,6 +25,24 @@ const ACCEPTANCES_LOST: u64 = 3;
 /// More than Kafka's client takes in one record.
 const POISON_BYTES: usize = 1_200_000;
 const NODES: i32 = 3;
+/// What a zombie had sent is written so long after the end of its session: by then another instance owns its partitions.
+const LATE: Duration = Duration::from_millis(1_500);
+/// All that a client asks beside Produce; a new connection begins with one of these.
+const SILENCED: [Api; 13] = [
+    Api::ApiVersions,
+    Api::Metadata,
+    Api::Fetch,
+    Api::ListOffsets,
+    Api::OffsetForLeaderEpoch,
+    Api::FindCoordinator,
+    Api::JoinGroup,
+    Api::SyncGroup,
+    Api::Heartbeat,
+    Api::LeaveGroup,
+    Api::OffsetCommit,
+    Api::OffsetFetch,
+    Api::InitProducerId,
+];
 
 pub async fn begin(
     outbreak: &mut Outbreak,
@@ -59,8 +77,7 @@ pub async fn begin(
             if scene.services.instances(name) == 1 {
                 start(scene, name).await?;
             }
-            let silence = Effect::Silence(Moment::Before);
-            outbreak.undo.rules = of_instance(broker(scene)?, name, number, silence);
+            outbreak.undo.rules = partitioned(broker(scene)?, name, number, scene.session_timeout + LATE);
             Ok(())
         }
         Fault::ServiceSlow => {
@@ -277,6 +294,24 @@ fn of_instance(broker: &Broker, name: ServiceName, number: u32, effect: Effect) 
         .into_iter()
         .map(|client| faults.add(Rule::new(effect).client(client)))
         .collect()
+}
+
+/// Nothing that it asks is answered, and what it had sent to be written is written so late that others have its work.
+fn partitioned(broker: &Broker, name: ServiceName, number: u32, late: Duration) -> Vec<FaultId> {
+    let faults = broker.faults();
+    let silence = Effect::Silence(Moment::Before);
+    let mut rules = Vec::new();
+    for client in Services::clients(name, number) {
+        rules.push(
+            faults.add(
+                Rule::new(Effect::Delay(late))
+                    .api(Api::Produce)
+                    .client(client.clone()),
+            ),
+        );
+        rules.extend(SILENCED.map(|api| faults.add(Rule::new(silence).api(api).client(client.clone()))));
+    }
+    rules
 }
 
 /// Names of the warehouses' queues, of one data centre or of all.

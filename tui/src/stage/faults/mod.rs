@@ -33,6 +33,8 @@ pub struct Scene<'a> {
     pub load: &'a Load,
     pub places: &'a [Place],
     pub seed: u64,
+    /// Of the embedded broker's clients.
+    pub session_timeout: Duration,
 }
 
 /// What there is to undo.
