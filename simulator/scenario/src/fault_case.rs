@@ -64,15 +64,15 @@ pub fn fault_case(fault: Fault, seed: u32) -> String {
     if fault == Fault::DiskFull {
         step("stop: {duration: 1h}".into());
     } else {
-        step(format!("stop: {{duration: {}h}}", broken_s + 2));
+        step(format!("stop: {{duration: {}m}}", (broken_s + 1) * 60));
         step("steps:".into());
         step(format!(
-            "  - {{at: 1h, do: {{break: {{fault: {name}{}}}}}}}",
+            "  - {{at: 30m, do: {{break: {{fault: {name}{}}}}}}}",
             parameters(fault, seed)
         ));
         step(format!(
-            "  - {{at: {}h, do: {{mend: {name}}}, expect: {{converged: {{within: 2m}}}}}}",
-            broken_s + 1
+            "  - {{at: {}m, do: {{mend: {name}}}, expect: {{converged: {{within: 2m}}}}}}",
+            broken_s * 60 + 30
         ));
     }
     step("expect: {diverging_cells: {at_most: 0}}".into());

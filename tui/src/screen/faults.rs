@@ -1,7 +1,7 @@
 //! What can be broken, and what is: the overlay with the library of faults, and the row that says what is broken now.
 //!
 //! ```text
-//!  ✗ broken  inventory-killed 12s, hit 1 · late 3s, hit 40
+//!  ✗ broken  inventory-killed 12.0s, hit 1 · late 3.0s, hit 40
 //! ```
 
 use ratatui::Frame;

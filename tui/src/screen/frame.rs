@@ -195,15 +195,16 @@ fn draw_footer(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         return;
     }
     let mut spans = Vec::new();
+    let mut left = usize::from(area.width);
     for binding in BINDINGS.iter().filter(|binding| !binding.footer.is_empty()) {
-        spans.push(Span::styled(
-            format!(" {}", binding.label),
-            theme.style(Role::Strong),
-        ));
-        spans.push(Span::styled(
-            format!(" {} ", binding.footer),
-            theme.style(Role::Muted),
-        ));
+        let label = Span::styled(format!(" {}", binding.label), theme.style(Role::Strong));
+        let word = Span::styled(format!(" {} ", binding.footer), theme.style(Role::Muted));
+        // What does not fit whole is in the help.
+        let Some(rest) = left.checked_sub(label.width() + word.width()) else {
+            break;
+        };
+        left = rest;
+        spans.extend([label, word]);
     }
     frame.render_widget(Paragraph::new(Line::from(spans)), area);
 }

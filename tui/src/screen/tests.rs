@@ -564,7 +564,7 @@ fn what_is_broken_is_on_every_view() {
         model.view = view;
         let shown = text(&draw(&model, 80, 24));
         assert!(
-            shown.contains("✗ broken  late 24s, hit 1,204 · inventory-killed 12s, hit 1"),
+            shown.contains("✗ broken  late 24.0s, hit 1,204 · inventory-killed 12.0s, hit 1"),
             "{shown}"
         );
     }
