@@ -20,7 +20,7 @@ mod upload;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -132,6 +132,7 @@ impl Load {
             sources: Arc::clone(&sources),
             journals: Arc::clone(&journals),
             counters: Arc::clone(&counters),
+            silent_ms: AtomicI64::new(0),
         });
         let uploader = Arc::new(Uploader {
             gateway: config.gateway.clone(),

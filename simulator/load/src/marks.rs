@@ -4,7 +4,7 @@
 //! lost; and never less.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 
 use bytes::Bytes;
@@ -22,13 +22,16 @@ pub struct Marks {
     pub sources: Arc<Sources>,
     pub journals: Arc<Journals>,
     pub counters: Arc<Counters>,
+    /// How far clocks have gone on since the sources fell silent.
+    pub silent_ms: AtomicI64,
 }
 
 impl Marks {
     /// Up to which instant everything of a place is written. `None` before trading.
     fn clock(&self, last_at: TimeMs) -> Option<TimeMs> {
         let simulated = self.counters.simulated_ms.load(Ordering::Relaxed);
-        (self.counters.phase() != Phase::Opening).then(|| TimeMs(simulated.max(last_at.0)))
+        let silent = self.silent_ms.load(Ordering::Relaxed);
+        (self.counters.phase() != Phase::Opening).then(|| TimeMs(simulated.max(last_at.0) + silent))
     }
 
     /// Puts the mark of a store behind its journal.
@@ -95,15 +98,20 @@ impl Release {
         }
     }
 
-    /// Behind everything, so that whoever has read it all knows that it is all.
+    /// Behind everything, so that whoever has read it all knows that it is all. Twice, because what lacks since the mark
+    /// before the last is certain to lack.
     pub fn last_marks(&self, going: &mut Going) {
         going.marks = None;
-        (0..self.queues.len()).for_each(|place| self.mark(place));
-        while (self.journals.marks_wait() || self.counters.queue_marks.load(Ordering::Relaxed) > 0)
-            && !self.cancel.is_cancelled()
-        {
-            self.tend(going, i64::MAX);
-            thread::sleep(TICK);
+        for _ in 0..2 {
+            // Time goes on; a warehouse's clock has seconds.
+            self.marks.silent_ms.fetch_add(1_000, Ordering::Relaxed);
+            (0..self.queues.len()).for_each(|place| self.mark(place));
+            while (self.journals.marks_wait() || self.counters.queue_marks.load(Ordering::Relaxed) > 0)
+                && !self.cancel.is_cancelled()
+            {
+                self.tend(going, i64::MAX);
+                thread::sleep(TICK);
+            }
         }
     }
 }

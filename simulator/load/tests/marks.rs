@@ -45,6 +45,12 @@ async fn a_mark_leaves_behind_what_it_claims_and_the_last_one_claims_all() {
         let (last, _) = marks.last().expect("one at least");
         assert_eq!(till(last), u64::from(SALES / STORES));
         assert!(last.clock >= end.simulated, "{:?}", last.clock);
+        let (before, _) = &marks[marks.len() - 2];
+        assert_eq!(
+            (till(before), before.clock < last.clock),
+            (till(last), true),
+            "said twice"
+        );
         let reader = last.sources.iter().find(|s| s.kind == SourceKind::Reader);
         assert_eq!(reader.map(|reader| reader.last), Some(u64::from(store == 1)));
     }
@@ -100,6 +106,7 @@ async fn a_warehouse_says_it_in_a_record_of_its_queue() {
     let mut moves = 0;
     let mut last = std::collections::BTreeMap::new();
     let mut statuses = 0;
+    let mut said = std::collections::BTreeMap::new();
     for record in &records {
         match copybook::read(record).expect("a record") {
             Record::Move(record) => {
@@ -110,6 +117,7 @@ async fn a_warehouse_says_it_in_a_record_of_its_queue() {
                 statuses += 1;
                 let written = last.get(&status.place).copied().unwrap_or_default();
                 assert_eq!(status.last_sequence, written, "behind what it claims");
+                said.entry(status.place).or_insert_with(Vec::new).push(status);
             }
         }
     }
@@ -118,6 +126,13 @@ async fn a_warehouse_says_it_in_a_record_of_its_queue() {
         copybook::read(&records[records.len() - 1]),
         Ok(Record::Status(_))
     ));
+    for said in said.values() {
+        let [.., before, last] = said.as_slice() else {
+            panic!("two at least");
+        };
+        assert_eq!(before.last_sequence, last.last_sequence);
+        assert!(before.at < last.at, "another instant, to the second");
+    }
     let (queue, _) = end.queue_and_scans_with_opening();
     assert_eq!(moves, queue.transactions);
 }
