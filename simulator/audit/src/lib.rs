@@ -9,6 +9,10 @@
 //! So are those with other quantities. It also reads what the view says of its own completeness, and how far the log is
 //! in an article's total: neither may be more than there is.
 //!
+//! **What it sees live.** A cell ahead of the truth, books that do not balance, a place that claims everything while its
+//! cells lack lines, a claim beyond what was written, records that go back: each with its first, and for good, although it
+//! may be right in the end (see `live`).
+//!
 //! **What it cannot find.** A transaction without lines leaves no trace in a cell. What the services do between the
 //! topics is not its subject.
 

@@ -211,6 +211,7 @@ impl Stage {
             scenario.services.flush_interval.as_duration(),
             failures,
         );
+        services.offline_after = scenario.services.mark_interval.as_duration() * 5 / 2;
         if args.kafka.is_none() {
             // Images, and the movements since the last one, want more room than the embedded broker has.
             services.image_every = None;
@@ -594,6 +595,9 @@ impl Run<'_> {
 
     pub fn facts_at_end(&mut self, audit: &AuditSnapshot) {
         let sent = self.load.snapshot();
+        let now = Instant::now();
+        self.watch.completeness.ask_again();
+        self.watch.look(now, sent.simulated, &self.audit, audit);
         let mut known = Known {
             audit: &self.audit,
             snapshot: audit,
@@ -602,7 +606,6 @@ impl Run<'_> {
             skus: &self.skus,
             marks: &mut self.marks,
         };
-        let now = Instant::now();
         self.director.expect_at_end(now, &mut known);
         self.watch.outages.close(now, &mut known);
     }

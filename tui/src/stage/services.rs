@@ -86,6 +86,8 @@ pub struct Services {
     failed: BTreeMap<&'static str, String>,
     /// As in the inventory's configuration.
     pub image_every: Option<u64>,
+    /// As in the inventory's configuration: it follows the interval of the marks.
+    pub offline_after: std::time::Duration,
     /// They are processes of their own: nothing is started here, and nothing counted.
     outside: bool,
     /// Known from the first start on, and kept.
@@ -112,6 +114,7 @@ impl Services {
             running: BTreeMap::new(),
             failed: BTreeMap::new(),
             image_every: inventory::Config::default().image_every,
+            offline_after: inventory::Config::default().offline_after,
             outside: false,
             gateway_address: None,
             failures,
@@ -217,6 +220,7 @@ impl Services {
                     sabotage: self.sabotage,
                     flush_min: self.flush_min,
                     image_every: self.image_every,
+                    offline_after: self.offline_after,
                     counters: Arc::clone(&self.counters.inventory),
                     kill: kill.clone(),
                     ..inventory::Config::default()
