@@ -171,9 +171,10 @@ impl SourceView {
     pub fn words(&self, now: TimeMs) -> String {
         let until = self
             .complete_until
-            .map_or_else(String::new, |until| format!(" at {}", time_of_day(until, now)));
+            .map_or_else(String::new, |until| format!(" by {}", time_of_day(until, now)));
         let mut text = match self.state {
             SourceKnown::NeverSeen => "never seen".to_owned(),
+            SourceKnown::Complete if self.complete_up_to == 0 => format!("nothing written{until}"),
             SourceKnown::Complete => format!("complete up to {}{until}", self.complete_up_to),
             SourceKnown::Missing => format!(
                 "{} missing: {}; complete up to {}{until}",
@@ -317,7 +318,7 @@ mod tests {
         };
         assert_eq!(
             source.words(NOW),
-            "5 missing: 118–120, 131 …; complete up to 117 at 13:03:22, 1 in dead letters, 2 late"
+            "5 missing: 118–120, 131 …; complete up to 117 by 13:03:22, 1 in dead letters, 2 late"
         );
         let complete = SourceView {
             state: SourceKnown::Complete,
@@ -325,7 +326,7 @@ mod tests {
             late: 0,
             ..source.clone()
         };
-        assert_eq!(complete.words(NOW), "complete up to 117 at 13:03:22");
+        assert_eq!(complete.words(NOW), "complete up to 117 by 13:03:22");
         let unknown = SourceView {
             state: SourceKnown::Unknown,
             ..complete

@@ -12,6 +12,10 @@
 //! although its source did not lose it is a lost transaction, also one without lines); and the instant until which it is said to be
 //! complete with when the first thing happened that is not in.
 //!
+//! **What it sees live.** A cell ahead of the truth, books that do not balance, a place that claims everything while its
+//! cells lack lines, a claim beyond what was written, records that go back: each with its first, and for good, although it
+//! may be right in the end (see `live`).
+//!
 //! **What it cannot find.** A transaction without lines that counts in its window and nowhere else, or twice there, leaves no trace.
 //! What lies behind a source's last mark and highest number the view says nothing of, so it cannot be wrong about it. Whether a
 //! place is offline, certain, late or has dead letters is the view's own word, shown and not compared. What the services do between

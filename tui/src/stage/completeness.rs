@@ -38,6 +38,11 @@ impl Completeness {
         self.asked = None;
     }
 
+    /// The next tick asks whatever was asked before.
+    pub fn ask_again(&mut self) {
+        self.asked = None;
+    }
+
     /// Asks the audit, now and then.
     pub fn tick(&mut self, now: Instant, audit: &Audit) {
         if self.asked.is_some_and(|at| now.duration_since(at) < ASK_EVERY) {

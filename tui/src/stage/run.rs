@@ -682,6 +682,9 @@ impl Run<'_> {
 
     pub fn facts_at_end(&mut self, audit: &AuditSnapshot) {
         let sent = self.load.snapshot();
+        let now = Instant::now();
+        self.watch.completeness.ask_again();
+        self.watch.look(now, sent.simulated, &self.audit, audit);
         let mut known = Known {
             audit: &self.audit,
             snapshot: audit,
@@ -690,7 +693,6 @@ impl Run<'_> {
             skus: &self.skus,
             marks: &mut self.marks,
         };
-        let now = Instant::now();
         self.director.expect_at_end(now, &mut known);
         self.watch.outages.close(now, &mut known);
     }

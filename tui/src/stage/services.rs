@@ -115,7 +115,7 @@ pub struct Services {
     started: u32,
     /// As in the inventory's configuration.
     pub image_every: Option<u64>,
-    /// As in the inventory's configuration.
+    /// As in the inventory's configuration: it follows the interval of the marks.
     pub offline_after: std::time::Duration,
     /// They are processes of their own: nothing is started here, and nothing counted.
     outside: bool,
