@@ -370,8 +370,10 @@ impl Run<'_> {
             self.interrupt();
         }
         while let Ok((name, number, reason)) = self.failed.try_recv() {
-            self.view.set_alert(Some(format!("{name} failed: {reason}")));
-            self.services.note_failure(name, number, reason);
+            let alert = format!("{name} failed: {reason}");
+            if self.services.note_failure(name, number, reason) {
+                self.view.set_alert(Some(alert));
+            }
         }
         self.let_faults_happen().await;
         let audit = self.audit.snapshot();

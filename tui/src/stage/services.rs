@@ -184,16 +184,18 @@ impl Services {
         Some(self.running.get(&name)?.first()?.number)
     }
 
-    pub fn note_failure(&mut self, name: ServiceName, number: u32, reason: String) {
-        if let Some(running) = self.running.get_mut(&name) {
-            let before = running.len();
-            running.retain(|instance| instance.number != number);
-            if running.len() == before {
-                // It was told to end anyway.
-                return;
-            }
+    /// False: it was told to end anyway.
+    pub fn note_failure(&mut self, name: ServiceName, number: u32, reason: String) -> bool {
+        let Some(running) = self.running.get_mut(&name) else {
+            return false;
+        };
+        let before = running.len();
+        running.retain(|instance| instance.number != number);
+        if running.len() == before {
+            return false;
         }
         self.failed.insert(name, reason);
+        true
     }
 
     /// What the clients of an instance call themselves, each perhaps with a dash and more behind it.
