@@ -1,8 +1,8 @@
 //! The load: plays the world against the transports, open loop.
 //!
 //! Invariant: the schedule decides when a message is due and the system does not; what was released is in the ledger
-//! once and reaches its edge at least once; what a source lost is in the ledger as lost. It knows addresses and protocols of the edges, nothing of what lies
-//! behind them.
+//! once and reaches its edge at least once; what a source lost is in the ledger as lost. It knows addresses and protocols
+//! of the edges, nothing of what lies behind them.
 
 mod counters;
 mod faults;
