@@ -108,6 +108,11 @@ impl Observed for Normaliser {
                 "EPCIS documents read.",
                 counts.scan_messages,
             ),
+            (
+                "statements_total",
+                "Marks, status records and places read.",
+                counts.statements,
+            ),
             ("transactions_total", "Movements written.", counts.transactions),
             ("lines_total", "Movement lines written.", counts.lines),
             (
@@ -192,6 +197,22 @@ impl Observed for Inventory {
                 "partitions_unknown",
                 "Partitions owned that cannot be known: their movements are gone. They are not worked on.",
                 get(&counters.partitions_unknown),
+            ),
+            ("places", "Places of the partitions owned.", get(&counters.places)),
+            (
+                "places_uncertain",
+                "Of these, places whose stock is not known for certain.",
+                get(&counters.places_uncertain),
+            ),
+            (
+                "places_offline",
+                "Of these, places whose marks stay away.",
+                get(&counters.places_offline),
+            ),
+            (
+                "numbers_missing",
+                "Transactions that are known to be missing.",
+                get(&counters.numbers_missing),
             ),
             (
                 "partitions_rebuilt_total",

@@ -1,7 +1,6 @@
 //! What the view says of itself: how far each source is complete, and how far the log is in an article's total.
 //!
-//! Invariant: it judges only what is claimed too much. A view that says that something is missing is honest, and what
-//! is missing shows in the cells.
+//! Invariant: it judges only what is claimed too much; what is said to be missing is held against the truth in `truth`.
 
 use contracts::ids::LocationId;
 use contracts::topics::PARTITIONS;
@@ -70,6 +69,10 @@ impl Claims {
         }
         found.sort_unstable_by_key(|claim| claim.source);
         found
+    }
+
+    pub const fn records(&self) -> &HashMap<LocationId, PlaceRecord> {
+        &self.places
     }
 
     pub fn record(&self, location: LocationId) -> Option<&PlaceRecord> {

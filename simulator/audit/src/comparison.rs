@@ -18,6 +18,7 @@ use crate::freshness::{Freshness, FreshnessHistogram};
 use crate::gaps::claims_all;
 use crate::places::Places;
 use crate::report::{AuditReport, AuditSnapshot, DivergingItem, ItemDivergence, LISTED_MAX, Records};
+use crate::truth::{self, Watch};
 use crate::view::{Stock, Taken, View, equal, item_agrees};
 
 /// Records of cells that are taken together, so that memory is waited for once and not for each.
@@ -382,6 +383,12 @@ impl Comparison {
         let claims = self.claims.too_much(ledger);
         report.completeness_false = claims.len() as u64;
         report.false_claims = claims.into_iter().take(LISTED_MAX).collect();
+        let gaps = truth::gaps(self.claims.records(), ledger);
+        report.gaps_unreported = gaps.unreported.len() as u64;
+        report.unreported_gaps = gaps.unreported.into_iter().take(LISTED_MAX).collect();
+        report.numbers_missing_unexplained = gaps.missing_unexplained;
+        findings.watch = Watch::new(self.claims.records(), ledger);
+        let report = &mut findings.report;
         for (item, truth) in stock.iter().enumerate() {
             report.in_transit_truth = report.in_transit_truth.wrapping_add(truth.in_transit);
             let view = self.view.item(item);

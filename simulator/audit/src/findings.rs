@@ -14,6 +14,7 @@ use crate::places::Places;
 use crate::report::{
     AuditReport, Divergence, DivergingCell, LISTED_MAX, NAMED_BY_CELL_MAX, NAMED_MAX, Named,
 };
+use crate::truth::Watch;
 use crate::view::{Stock, View, books_off, equal, negative};
 
 /// Takes a transaction that happened: when, by its source's clock, and all its lines.
@@ -33,6 +34,8 @@ pub struct Findings {
     unexamined: Blame,
     /// The place of the first of them.
     examined: usize,
+    /// Until when sources that lack something are said to be complete.
+    pub(crate) watch: Watch,
 }
 
 impl Findings {
@@ -49,6 +52,7 @@ impl Findings {
             differing: Vec::new(),
             unexamined: Blame::default(),
             examined: usize::MAX,
+            watch: Watch::default(),
         }
     }
 
@@ -94,7 +98,7 @@ impl Findings {
     }
 
     /// Blames. `replay` plays the same world again from its beginning and hands over each transaction with all its
-    /// lines, those of one place in their order; it is called only where lines must be told apart, and may go on
+    /// lines, those of one place in their order; it is called only where lines or instants must be told apart, and may go on
     /// beyond what has happened. `drained`: everything that was to be read had been.
     pub fn explain(self, drained: bool, replay: impl FnOnce(&mut Take<'_>)) -> AuditReport {
         let Self {
@@ -104,12 +108,22 @@ impl Findings {
             misplaced,
             unexamined,
             examined,
+            mut watch,
         } = self;
         report.drained = drained;
         let mut explainer = Explainer::new(&places, &differing, &misplaced, examined);
-        if explainer.needs_lines() {
-            replay(&mut |id, at, lines| explainer.transaction(id, at, lines));
+        let needs_lines = explainer.needs_lines();
+        if needs_lines || !watch.is_idle() {
+            replay(&mut |id, at, lines| {
+                watch.transaction(id, at);
+                if needs_lines {
+                    explainer.transaction(id, at, lines);
+                }
+            });
         }
+        let late = watch.found();
+        report.completeness_too_late = late.len() as u64;
+        report.late_claims = late.into_iter().take(LISTED_MAX).collect();
         let (blame, explained) = explainer.explain();
         for differing in &differing {
             let explained = explained.get(&differing.cell);

@@ -6,15 +6,20 @@
 //! **What it finds.** Every cell is compared in all its totals, the number of its lines and the wrapping sum of their
 //! hashes; every article in its stock and what is in transit; the books of every cell; shipped less received over all
 //! places. In the end, the same world is played again to name the transactions that were lost, doubled or misrouted.
-//! So are those with other quantities. It also reads what the view says of its own completeness, and how far the log is
-//! in an article's total: neither may be more than there is.
+//! So are those with other quantities. It also reads how far the log is in an article's total, which may not be further than it is, and
+//! what the view says of its own completeness. Of each source it compares the number up to which it is said to be complete with
+//! what it wrote; the numbers that it lost with those that are said to be missing, both ways (a number that is missing
+//! although its source did not lose it is a lost transaction, also one without lines); and the instant until which it is said to be
+//! complete with when the first thing happened that is not in.
 //!
 //! **What it sees live.** A cell ahead of the truth, books that do not balance, a place that claims everything while its
 //! cells lack lines, a claim beyond what was written, records that go back: each with its first, and for good, although it
 //! may be right in the end (see `live`).
 //!
-//! **What it cannot find.** A transaction without lines leaves no trace in a cell. What the services do between the
-//! topics is not its subject.
+//! **What it cannot find.** A transaction without lines that counts in its window and nowhere else, or twice there, leaves no trace.
+//! What lies behind a source's last mark and highest number the view says nothing of, so it cannot be wrong about it. Whether a
+//! place is offline, certain, late or has dead letters is the view's own word, shown and not compared. What the services do between
+//! the topics is not its subject.
 
 mod claims;
 mod comparison;
@@ -31,6 +36,7 @@ mod reader;
 mod report;
 mod solve;
 mod suspect;
+mod truth;
 mod view;
 mod worker;
 
@@ -53,7 +59,7 @@ pub use live::{Live, Seen};
 pub use reader::ReadPosition;
 pub use report::{
     AuditReport, AuditSnapshot, Divergence, DivergingCell, DivergingItem, FalseClaim, ItemDivergence, Kinds,
-    LISTED_MAX, NAMED_BY_CELL_MAX, NAMED_MAX, Named, PlaceState, Records,
+    LISTED_MAX, LateClaim, NAMED_BY_CELL_MAX, NAMED_MAX, Named, PlaceState, Records, UnreportedGap,
 };
 
 use reader::Reader;

@@ -226,6 +226,27 @@ pub struct FalseClaim {
     pub happened: Option<u64>,
 }
 
+/// Numbers that their source lost, and that the view does not say to be missing. Unwrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct UnreportedGap {
+    #[serde(serialize_with = "source_text")]
+    pub source: SourceId,
+    pub first: u64,
+    pub numbers: u64,
+}
+
+/// A source that is said to be complete until an instant before which something happened that is not in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LateClaim {
+    #[serde(serialize_with = "source_text")]
+    pub source: SourceId,
+    pub complete_until_ms: i64,
+    /// The first number that is not in.
+    pub lacks: u64,
+    /// When it happened at the latest, by the source's clock.
+    pub happened_ms: i64,
+}
+
 /// Transactions of one class.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Named {
@@ -314,6 +335,16 @@ pub struct AuditReport {
     pub completeness_false: u64,
     /// The first [`LISTED_MAX`].
     pub false_claims: Vec<FalseClaim>,
+    /// Sources with numbers that they lost and that the view does not say to be missing.
+    pub gaps_unreported: u64,
+    /// The first [`LISTED_MAX`].
+    pub unreported_gaps: Vec<UnreportedGap>,
+    /// Sources that are said to be complete until an instant that is too late.
+    pub completeness_too_late: u64,
+    /// The first [`LISTED_MAX`].
+    pub late_claims: Vec<LateClaim>,
+    /// Numbers that the view says to be missing and that no source lost: transactions that are lost, with lines or without.
+    pub numbers_missing_unexplained: u64,
     /// By the view's own word.
     pub completeness: CompletenessTotals,
     /// The first [`LISTED_MAX`] that are not complete, by the view's own word.
@@ -335,6 +366,9 @@ impl AuditReport {
             && self.cells_diverging == 0
             && self.items_diverging == 0
             && self.completeness_false == 0
+            && self.gaps_unreported == 0
+            && self.completeness_too_late == 0
+            && self.numbers_missing_unexplained == 0
             && self.cells_unbalanced == 0
             && self.in_transit_difference() == 0
             && self.records.undecodable == 0
