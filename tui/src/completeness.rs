@@ -106,7 +106,7 @@ pub struct KnownView {
     pub overdue: u64,
     pub dead_letters: u64,
     pub late: u64,
-    /// The source that lacks the most, such as `till 4`.
+    /// The source that lacks the most, and how many more lack something: `till 4 and 1 more`.
     pub missing_at: Option<Arc<str>>,
 }
 

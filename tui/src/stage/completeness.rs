@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use audit::{Audit, AuditSnapshot, PlaceCompleteness, SourceCompleteness};
+use audit::{Audit, AuditSnapshot, PlaceCompleteness};
 use contracts::ids::{LocationId, SourceId, TimeMs};
 use contracts::records::SourceKind;
 
@@ -67,8 +67,7 @@ impl Completeness {
                 if place.missing > 0 && !place.is_certain && asked < ASKED_MAX {
                     asked += 1;
                     let place = whole(place.location);
-                    let source = place.as_ref().and_then(lacks_most);
-                    known.missing_at = source.map(|source| name(source.source).into());
+                    known.missing_at = place.as_ref().and_then(missing_at);
                 }
                 (place.location, known)
             })
@@ -140,17 +139,22 @@ fn known(place: &PlaceCompleteness) -> KnownView {
     }
 }
 
-fn lacks_most(place: &PlaceCompleteness) -> Option<&SourceCompleteness> {
-    place
-        .sources
-        .iter()
-        .filter(|source| source.missing > 0)
-        .max_by_key(|source| (source.overdue, source.missing))
+/// The source that lacks the most, and how many others lack something: `till 4 and 2 more`.
+fn missing_at(place: &PlaceCompleteness) -> Option<Arc<str>> {
+    let lacking = || place.sources.iter().filter(|source| source.missing > 0);
+    let most = lacking().max_by_key(|source| (source.overdue, source.missing))?;
+    let others = lacking().count() - 1;
+    let name = name(most.source);
+    Some(if others == 0 {
+        name.into()
+    } else {
+        format!("{name} and {others} more").into()
+    })
 }
 
 fn details(place: &PlaceCompleteness) -> PlaceDetails {
     let mut known = known(place);
-    known.missing_at = lacks_most(place).map(|source| name(source.source).into());
+    known.missing_at = missing_at(place);
     PlaceDetails {
         location: place.location.to_string(),
         known,
@@ -252,6 +256,8 @@ fn listed(items: impl Iterator<Item = String>, all: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use audit::SourceCompleteness;
+
     use super::*;
 
     const NOW: TimeMs = TimeMs(1_773_497_002_000);
@@ -307,7 +313,7 @@ mod tests {
         completeness.take(&[without], |_| Some(whole.clone()));
         assert_eq!(
             completeness.known(LocationId::store(42)).words(NOW),
-            "as of 14:03:22 · 4 missing from till 4"
+            "as of 14:03:22 · 4 missing from till 4 and 1 more"
         );
         assert_eq!(completeness.known(LocationId::store(43)), KnownView::default());
         let details = completeness.details().expect("somebody looks at it");

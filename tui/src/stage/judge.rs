@@ -117,6 +117,29 @@ fn wrong(case: &Case<'_>) -> Vec<String> {
                 .map_or_else(|| "which never wrote".to_owned(), |last| format!("wrote {last}"))
         ));
     }
+    if let Some(gap) = report.unreported_gaps.first() {
+        reasons.push(format!(
+            "{} sources lost numbers that the view does not report, the first {}: {} from {} on",
+            count(report.gaps_unreported),
+            gap.source,
+            count(gap.numbers),
+            gap.first
+        ));
+    }
+    if let Some(claim) = report.late_claims.first() {
+        reasons.push(format!(
+            "{} sources are said to be complete until too late an instant, the first {}, which lacks {}",
+            count(report.completeness_too_late),
+            claim.source,
+            claim.lacks
+        ));
+    }
+    if report.numbers_missing_unexplained > 0 {
+        reasons.push(format!(
+            "{} numbers are missing that no source lost",
+            count(report.numbers_missing_unexplained)
+        ));
+    }
     if report.unexplained_cells > 0 {
         reasons.push(format!(
             "{} cells differ by lines that cannot be told apart, so more transactions may be to blame than are named",
