@@ -146,7 +146,7 @@ fn a_mark_that_comes_twice_or_overtaken_changes_nothing() {
     let first = [receipt(place, 1), mark(place, 1, 1_000), mark(place, 2, 2_000)];
     let before = told(&first, place);
     for again in [&first[1], &first[2]] {
-        let log = [&first[..], &[again.clone()]].concat();
+        let log = [&first[..], std::slice::from_ref(again)].concat();
         assert_eq!(told(&log, place), before);
     }
     let swapped = [first[0].clone(), first[2].clone(), first[1].clone()];
