@@ -7,11 +7,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use serde::{Deserialize, Serialize};
 
 use super::cases::Case;
 use super::cluster;
 use super::load::{self, Audited, Load};
-use super::services::{Instance, Service, program};
+use super::services::{Instance, Profile, Service};
 use crate::stack::state::State;
 use crate::stack::{Stack, fetch, ports};
 
@@ -26,7 +27,7 @@ const BEHIND: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Something that must have been seen to happen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     pub what: String,
     pub seen: bool,
@@ -56,6 +57,7 @@ impl Done {
 pub struct Scene<'a> {
     stack: &'a Stack,
     state: State,
+    profile: Profile,
     java: PathBuf,
     folder: PathBuf,
     gateway: u16,
@@ -66,13 +68,14 @@ pub struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    pub fn play(stack: &'a Stack, case: &Case, seed: u64) -> Result<Done> {
+    pub fn play(stack: &'a Stack, profile: Profile, case: &Case, seed: u64) -> Result<Done> {
         let state = stack.up()?;
         let folder = state.scratch.join(format!("{}-{seed}", case.name));
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let mut scene = Self {
             stack,
             state,
+            profile,
             java: fetch::java()?,
             folder,
             gateway: ports::free(1)?[0],
@@ -105,7 +108,7 @@ impl<'a> Scene<'a> {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(program());
+        let mut command = Command::new(self.profile.program());
         command.envs(self.state.variables());
         command
     }
