@@ -15,7 +15,7 @@ use super::services::{Handled, Services};
 use crate::resources::Meter;
 use crate::snapshot::{
     Counts, Flow, FreshnessView, LocationIdView, PaceView, Phase, PlaceState, PlaceView, ProofView,
-    ResourcesView, ServiceState, Snapshot, StageView, VerdictView,
+    ResourcesView, ServiceState, Snapshot, StageView, TopicView, VerdictView,
 };
 
 /// Names of the parts, in the order of the flow.
@@ -49,6 +49,7 @@ pub struct Sources<'a> {
     pub lags: &'a Lags,
     pub director: &'a Director,
     pub broker_bytes: u64,
+    pub topics: Arc<[TopicView]>,
     pub queue_depth: Option<u64>,
     /// Of what is handled, the opening stock, when all of it is.
     pub opening_handled: Handled,
@@ -147,6 +148,7 @@ impl View {
                 .push(snapshot.handled.transactions_per_s as u64);
         }
         snapshot.resources = self.resources;
+        snapshot.topics = Arc::clone(&sources.topics);
         snapshot.freshness_history = self.freshness.to_vec().into();
         snapshot.diverging_history = self.diverging.to_vec().into();
         snapshot.handled_history = self.handled_history.to_vec().into();
