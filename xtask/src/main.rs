@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod architecture;
 mod bench;
 mod sabotage;
+mod soak;
 mod stack;
 
 #[derive(Debug, Parser)]
@@ -25,6 +26,8 @@ enum Task {
     Bench(bench::Bench),
     /// Damage every stage in every way and print how much of it the audit found.
     Sabotage(sabotage::Sabotage),
+    /// The demo for an hour with a fault in each minute: nothing is lost, and nothing grows.
+    Soak(soak::Soak),
     /// Apache Kafka ×3 and Artemis on this machine, for everything that is to run against real servers.
     Stack(stack::Arguments),
 }
@@ -40,6 +43,7 @@ fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Bench(bench) => bench.run(),
         Task::Sabotage(sabotage) => sabotage.run(),
+        Task::Soak(soak) => soak.run(),
         Task::Stack(stack) => stack.run(),
         Task::Edges => {
             for (from, to) in architecture::actual_edges()? {
