@@ -71,6 +71,8 @@ impl Soak {
                 100.0 * SHARE
             );
         }
+        let faults: Vec<&str> = scenario::FAULTS.iter().map(|fault| fault.name).collect();
+        println!("a fault in each minute, in turn: {}", faults.join(", "));
         let receipts = (asked / LINES_A_RECEIPT) as u32;
         let text = scenario::soak(receipts, self.minutes);
         let mut run = Run::start(folder.path(), &text, self.seed)?;
@@ -161,7 +163,7 @@ impl Soak {
 /// Lines a second that the machine does when it does nothing else.
 fn probe(folder: &Path, seed: u64) -> Result<f64> {
     let mut run = Run::start(folder, &scenario::probe(PROBE), seed)?;
-    run.to_the_end()?;
+    run.end()?;
     let report = run.report()?;
     let number = |pointer: &str| {
         let found = report.pointer(pointer).and_then(Value::as_f64);
@@ -217,7 +219,7 @@ impl Run {
         Ok(BufReader::new(output).lines().map_while(std::io::Result::ok))
     }
 
-    fn to_the_end(&mut self) -> Result<()> {
+    fn end(&mut self) -> Result<()> {
         self.lines()?.for_each(drop);
         Ok(())
     }
@@ -263,9 +265,7 @@ fn head() -> String {
         "{:>7} {:<9}{:>9}{:>9}{:>7}{:>7}{:>11}{:>11}{:>9}",
         "s", "phase", "RSS MiB", "broker", "open", "files", "lines/s", "diverging", "offline"
     );
-    for topic in SHOWN {
-        text += &format!("{topic:>18}");
-    }
+    text.extend(SHOWN.map(|topic| format!("{topic:>18}")));
     text + "   MiB (thousand records)"
 }
 
@@ -282,10 +282,10 @@ fn row(sample: &Sample) -> String {
         sample.diverging,
         sample.stores_offline
     );
-    for topic in SHOWN {
+    text.extend(SHOWN.map(|topic| {
         let held = sample.topics.get(topic).cloned().unwrap_or_default();
         let held = format!("{} ({})", held.bytes >> 20, held.records / 1_000);
-        text += &format!("{held:>18}");
-    }
+        format!("{held:>18}")
+    }));
     text
 }

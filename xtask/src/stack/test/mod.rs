@@ -25,6 +25,7 @@ use services::Profile;
 const CI_BEGINS: Duration = Duration::from_mins(8);
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Test {
     /// Runs of each case, each with the next seed.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -41,6 +42,9 @@ pub struct Test {
     /// Which build of the program is tried.
     #[arg(long, value_enum, default_value_t = Profile::Release)]
     profile: Profile,
+    /// Try the program as it was built last.
+    #[arg(long)]
+    as_built: bool,
     /// The conformance suite and a few cases, with the build that tests use: what fits into ten minutes. Where there is no
     /// Java, no Maven, or no network to fetch the servers from, it says so and is content.
     #[arg(long)]
@@ -81,7 +85,12 @@ impl Test {
             }
             Err(error) => return Err(error),
         }
-        let result = cargo(&mut profile.build()).and_then(|()| self.all(stack, profile, &chosen, began));
+        let built = if self.as_built {
+            Ok(())
+        } else {
+            cargo(&mut profile.build())
+        };
+        let result = built.and_then(|()| self.all(stack, profile, &chosen, began));
         if !ran_before {
             // The first error is the one to show.
             let _ = stack.down();
