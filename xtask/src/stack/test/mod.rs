@@ -254,9 +254,12 @@ fn chosen(only: &[String], ci: bool) -> Result<Vec<&'static Case>> {
 fn line(case: &Case, seed: u64, done: &Done, seconds: u64) -> String {
     use std::fmt::Write as _;
     let mut text = format!(
-        "{} {} seed {seed}, {seconds} s\n  always:    {}",
+        "{} {} seed {seed}, {seconds} s (start {:.0}, fault {:.0}, verdict {:.0})\n  always:    {}",
         if done.holds() { "PASS" } else { "FAIL" },
         case.name,
+        done.took.start,
+        done.took.fault,
+        done.took.verdict,
         done.audited
     );
     for fault in &done.sometimes {
