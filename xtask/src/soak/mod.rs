@@ -41,6 +41,9 @@ pub struct Soak {
     lines: u32,
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Try the program as it was built last.
+    #[arg(long)]
+    as_built: bool,
 }
 
 /// What is written beside the table.
@@ -58,7 +61,9 @@ struct Soaked<'a> {
 
 impl Soak {
     pub fn run(&self) -> Result<()> {
-        bench::cargo(&["build", "--release", "--package", "tui"])?;
+        if !self.as_built {
+            bench::cargo(&["build", "--release", "--package", "tui"])?;
+        }
         let folder = tempfile::tempdir().context("a scratch folder")?;
         let possible = probe(folder.path(), self.seed)?;
         let wanted = f64::from(self.lines);

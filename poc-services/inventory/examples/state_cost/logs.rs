@@ -53,7 +53,7 @@ impl Log for Nowhere {
 /// As the service writes; nobody else does, so nothing is ever read again.
 pub struct Kafka(pub Producer);
 
-const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(60);
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_mins(1);
 
 impl Log for Kafka {
     fn send(

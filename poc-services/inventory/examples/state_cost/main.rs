@@ -36,7 +36,10 @@ const POLL: Duration = Duration::from_secs(10);
 
 /// One of the two.
 enum Side {
-    Safe { owned: Vec<Owned>, counters: Counters },
+    Safe {
+        owned: Vec<Owned>,
+        counters: Box<Counters>,
+    },
     Bare(Vec<Bare>),
 }
 
@@ -46,7 +49,7 @@ impl Side {
             owned: (0..PARTITIONS)
                 .map(|number| Owned::new(Partition::new(number)))
                 .collect(),
-            counters: Counters::default(),
+            counters: Box::default(),
         }
     }
 
@@ -205,7 +208,7 @@ impl Stand {
         for (partition, payload) in payloads {
             producer.gather(MOVEMENTS, *partition, b"S", Some(payload))?;
         }
-        Ok(producer.flush(Duration::from_secs(60))?)
+        Ok(producer.flush(Duration::from_mins(1))?)
     }
 
     fn run(&mut self, payloads: &[Payload]) -> Result<Took, InventoryError> {
