@@ -274,7 +274,9 @@ fn compare(
             let without = bare(&payloads)?;
             (safe(&payloads)?, without)
         };
-        assert_eq!(with.cells, without.cells, "both count the same");
+        // Two readers get the partitions in other orders, so their flushes do not cut at the same transactions.
+        let differ = with.cells.abs_diff(without.cells);
+        assert!(differ < without.cells / 20, "both do the same work: {differ}");
         cpu.push(100.0 * (with.cpu / without.cpu - 1.0));
         wall.push(100.0 * (with.wall / without.wall - 1.0));
         each[0].push(1e6 * with.cpu / transactions as f64);
