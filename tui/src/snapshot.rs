@@ -184,6 +184,16 @@ pub struct ResourcesView {
     pub broker_mib: u64,
 }
 
+/// What the embedded broker holds of a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TopicView {
+    pub name: String,
+    pub records: u64,
+    pub bytes: u64,
+    /// Records since the start, those among them that were compacted away or dropped since.
+    pub appended: u64,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Outcome {
@@ -280,6 +290,8 @@ pub struct Snapshot {
     /// Known at the end.
     pub anomalies: Vec<AnomalyView>,
     pub resources: ResourcesView,
+    /// By name; none where the broker is not ours.
+    pub topics: Arc<[TopicView]>,
     pub expectations: Vec<ExpectationView>,
     /// What is broken and what was, oldest first.
     pub faults: Vec<FaultView>,

@@ -11,12 +11,17 @@ use serde_json::Value;
 type Figure = (&'static str, &'static str, fn(&Bench) -> Result<()>);
 
 /// All figures; a new one is a function and a line here.
-const FIGURES: [Figure; 6] = [
+const FIGURES: [Figure; 7] = [
     ("world", "the world with its encoding, into nothing", world),
     (
         "skeleton",
         "the bare pipeline over the embedded broker, without state, HTTP, world and audit",
         skeleton,
+    ),
+    (
+        "state-cost",
+        "the store stage against the same counting without what makes it safe",
+        state_cost,
     ),
     ("day", "a 5M-transaction day as fast as the system takes it", day),
     (
@@ -173,30 +178,28 @@ fn column(reports: &[Value], path: &str) -> Result<Vec<f64>> {
 }
 
 fn world(bench: &Bench) -> Result<()> {
-    for _ in 0..bench.runs {
-        cargo(&[
-            "run",
-            "--release",
-            "--quiet",
-            "--package",
-            "world",
-            "--example",
-            "speed",
-        ])?;
-    }
-    Ok(())
+    example(bench, "world", "speed")
 }
 
 fn skeleton(bench: &Bench) -> Result<()> {
+    example(bench, "embedded", "skeleton")
+}
+
+fn state_cost(bench: &Bench) -> Result<()> {
+    example(bench, "inventory", "state_cost")
+}
+
+/// Prints its figures itself.
+fn example(bench: &Bench, package: &str, name: &str) -> Result<()> {
     for _ in 0..bench.runs {
         cargo(&[
             "run",
             "--release",
             "--quiet",
             "--package",
-            "embedded",
+            package,
             "--example",
-            "skeleton",
+            name,
         ])?;
     }
     Ok(())

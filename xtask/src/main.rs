@@ -9,6 +9,7 @@ mod architecture;
 mod bench;
 mod faults;
 mod sabotage;
+mod soak;
 mod stack;
 
 #[derive(Debug, Parser)]
@@ -28,6 +29,8 @@ enum Task {
     Sabotage(sabotage::Sabotage),
     /// Break and mend everything that can break, with seed after seed, and print what came of it.
     Faults(faults::Faults),
+    /// The demo for an hour with a fault in each minute: nothing is lost, and nothing grows.
+    Soak(soak::Soak),
     /// Apache Kafka ×3 and Artemis on this machine, for everything that is to run against real servers.
     Stack(stack::Arguments),
 }
@@ -44,6 +47,7 @@ fn main() -> Result<()> {
         Task::Bench(bench) => bench.run(),
         Task::Sabotage(sabotage) => sabotage.run(),
         Task::Faults(faults) => faults.run(),
+        Task::Soak(soak) => soak.run(),
         Task::Stack(stack) => stack.run(),
         Task::Edges => {
             for (from, to) in architecture::actual_edges()? {

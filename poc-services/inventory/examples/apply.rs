@@ -3,18 +3,18 @@
 //! `cargo run --release -p inventory --example apply [-- STORES SKUS_A_STORE]`: 2,300 stores of 500 SKUs by default, baskets
 //! of ten lines from a million transactions made beforehand. Prints microseconds, nanoseconds, seconds and MiB.
 
+#[path = "support/movements.rs"]
+mod movements;
+
 use std::time::{Duration, Instant};
 
-use contracts::ids::LocationId;
-use contracts::records::{Movement, MovementKind, MovementLine, SourceKind};
-use contracts::topics::{PARTITIONS, partition_of};
+use contracts::topics::PARTITIONS;
 use inventory::{
     Counters, Group, InventoryError, Log, OutTopic, Owned, Partition, Restore, Taker, Transaction, flush,
 };
-use prost::Message;
+use movements::{Baskets, opening};
 
 const TRANSACTIONS: usize = 1_000_000;
-const LINES: usize = 10;
 
 /// Keeps what is written to the state, or only counts it.
 #[derive(Default)]
@@ -118,9 +118,10 @@ fn main() -> Result<(), InventoryError> {
     );
 
     written.is_kept = false;
-    let baskets = baskets(stores, skus);
-    for (round, baskets) in baskets.iter().enumerate().take(3) {
-        let (took, lines) = apply_all(baskets, &mut owned, &mut log, &mut transaction);
+    let mut baskets = Baskets::new(stores, skus);
+    for round in 0..3 {
+        let baskets = baskets.next(TRANSACTIONS / 3);
+        let (took, lines) = apply_all(&baskets, &mut owned, &mut log, &mut transaction);
         let start = Instant::now();
         let flushed = flush(&mut owned, &mut written, &NoGroup, &counters)?;
         println!(
@@ -171,77 +172,6 @@ fn apply_all(
         *offset += 1;
     }
     (start.elapsed(), lines)
-}
-
-fn opening(stores: u32, skus: u32) -> Vec<(u32, Vec<u8>)> {
-    let mut payloads = Vec::new();
-    for store in 1..=stores {
-        for (number, first) in (1..).zip((0..skus).step_by(100)) {
-            let lines = (first..skus.min(first + 100))
-                .map(|index| MovementLine {
-                    sku: sku(store, index, skus),
-                    kind: MovementKind::CountedBackRoom as i32,
-                    quantity: 50_000,
-                })
-                .collect();
-            payloads.push(payload(store, SourceKind::Reader, 1, number, lines));
-        }
-    }
-    payloads
-}
-
-/// Half a chain's assortment apart, so that stores share articles but not all.
-fn sku(store: u32, index: u32, skus: u32) -> u32 {
-    100_000 + (store * 37 + index * 7) % (skus * 10)
-}
-
-fn baskets(stores: u32, skus: u32) -> Vec<Vec<(u32, Vec<u8>)>> {
-    let mut random = 0x1234_5678_9abc_def0_u64;
-    let mut draw = |below: u32| {
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        ((random >> 33) % u64::from(below)) as u32
-    };
-    let mut numbers = vec![0_u64; (stores as usize + 1) * 8];
-    (0..3)
-        .map(|_| {
-            (0..TRANSACTIONS / 3)
-                .map(|_| {
-                    let store = 1 + draw(stores);
-                    let till = draw(8);
-                    let number = &mut numbers[(store * 8 + till) as usize];
-                    *number += 1;
-                    let lines = (0..LINES)
-                        .map(|_| MovementLine {
-                            sku: sku(store, draw(skus), skus),
-                            kind: MovementKind::Sold as i32,
-                            quantity: 1_000,
-                        })
-                        .collect();
-                    payload(store, SourceKind::Till, till + 1, *number, lines)
-                })
-                .collect()
-        })
-        .collect()
-}
-
-fn payload(store: u32, kind: SourceKind, unit: u32, number: u64, lines: Vec<MovementLine>) -> (u32, Vec<u8>) {
-    let location = LocationId::store(store as u16);
-    let movement = Movement {
-        location: location.to_string(),
-        source_kind: kind as i32,
-        source_unit: unit,
-        business_day: 20_528,
-        number,
-        occurred_ms: 1_741_944_413_000,
-        due_ms: 1_741_944_413_000,
-        content_hash: number.wrapping_mul(0x9e37_79b9_7f4a_7c15),
-        despatch_advice: 0,
-        lines,
-        ..Movement::default()
-    };
-    (partition_of(location), movement.encode_to_vec())
 }
 
 fn nanoseconds(took: Duration, count: u64) -> f64 {

@@ -4,14 +4,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contracts::ids::{Quantity, Sku};
+use contracts::ids::{LocationId, Quantity, Sku};
 use contracts::records::ItemTotal;
 use contracts::sabotage::{Sabotage, SabotageClass, SabotageStage};
+use contracts::topics::partition_of;
 use hashbrown::{HashMap, HashSet};
 
 use crate::cell::Cell;
 use crate::partition::Partition;
 use crate::transaction::Transaction;
+
+const STORE_NUMBER_MAX: u16 = 9_999;
 
 /// Of a partition of the store stage.
 #[derive(Debug, Default)]
@@ -24,14 +27,18 @@ pub struct Damage {
 
 impl Partition {
     /// The next place of this partition by its name, or the first.
-    pub(crate) fn other_place(&self, place: u32) -> u32 {
+    pub(crate) fn other_place(&mut self, place: u32) -> u32 {
         let own = self.places[place as usize].location;
-        let named = || self.places.iter().map(|place| place.location).zip(0..);
-        named()
-            .filter(|(location, _)| *location > own)
-            .min()
-            .or_else(|| named().min())
-            .map_or(place, |(_, other)| other)
+        let named = self.places.iter().map(|place| place.location).zip(0..);
+        let others: Vec<_> = named.filter(|(location, _)| *location != own).collect();
+        let behind = others.iter().filter(|(location, _)| *location > own).min();
+        if let Some((_, other)) = behind.or_else(|| others.iter().min()) {
+            return *other;
+        }
+        // Nothing came from any other yet: a store that would be of this partition, whether there is one or not.
+        let stores = (1..=STORE_NUMBER_MAX).map(LocationId::store);
+        let mut of_here = stores.filter(|store| *store != own && partition_of(*store) == self.number);
+        of_here.next().map_or(place, |store| self.place(store))
     }
 
     /// Keeps the cells of a transaction as they are before it, unless something older is kept already.
@@ -49,7 +56,8 @@ impl Partition {
 pub struct ItemSaboteur {
     sabotage: Option<Sabotage>,
     known: BTreeSet<u32>,
-    first: BTreeMap<u32, ItemTotal>,
+    /// Of an article the first total, and the first with another stock: an older one that is wrong can always be chosen.
+    older: BTreeMap<u32, (ItemTotal, Option<ItemTotal>)>,
 }
 
 /// Offsets by which a total claims to be further than it is.
@@ -105,8 +113,15 @@ impl ItemSaboteur {
             }
             SabotageClass::Stale => {
                 send(total)?;
-                let first = self.first.entry(total.sku).or_insert_with(|| total.clone());
-                if first == total { Ok(()) } else { send(first) }
+                let (first, second) = self
+                    .older
+                    .entry(total.sku)
+                    .or_insert_with(|| (total.clone(), None));
+                if stock(first) != stock(total) {
+                    second.get_or_insert_with(|| total.clone());
+                    return send(first);
+                }
+                second.as_ref().map_or(Ok(()), send)
             }
             SabotageClass::Lie => {
                 if let Some(position) = wrong.positions.first_mut() {
@@ -116,6 +131,11 @@ impl ItemSaboteur {
             }
         }
     }
+}
+
+/// What a total says of the stock, apart from how far it is.
+const fn stock(total: &ItemTotal) -> [i64; 4] {
+    [total.floor, total.back_room, total.on_hand, total.in_transit]
 }
 
 #[cfg(test)]
@@ -151,6 +171,40 @@ mod tests {
                 .expect("nothing fails");
         }
         written
+    }
+
+    #[test]
+    fn a_transaction_is_misrouted_also_where_no_other_place_is_known_yet() {
+        let own = LocationId::store(42);
+        let mut partition = Partition::new(partition_of(own));
+        let place = partition.place(own);
+        let other = partition.other_place(place);
+        assert_ne!(other, place);
+        // Known from now on, and no third one comes.
+        assert_eq!(partition.other_place(place), other);
+        assert_eq!(partition.other_place(other), place);
+        let place = &partition.places[other as usize];
+        assert_eq!(partition_of(place.location), partition.number);
+    }
+
+    #[test]
+    fn a_stale_total_is_always_of_another_stock_than_the_newest() {
+        let mut saboteur = ItemSaboteur::new(Some("stale:1/1@item-inventory".parse().expect("valid")));
+        let mut last = 0;
+        for floor in [1_000, 1_000, 2_000, 1_000, 1_000, 3_000, 2_000] {
+            saboteur
+                .send(&total(7, floor), |total| {
+                    last = total.floor;
+                    Ok::<_, ()>(())
+                })
+                .expect("nothing fails");
+            let has_changed = floor != 1_000 || saboteur.older[&7].1.is_some();
+            assert_eq!(
+                last != floor,
+                has_changed,
+                "{floor} was the newest, {last} was written"
+            );
+        }
     }
 
     #[test]

@@ -145,6 +145,7 @@ fn running() -> Snapshot {
             cores: 2,
             broker_mib: 300,
         },
+        topics: Arc::new([]),
         expectations: vec![
             ExpectationView {
                 text: "converged within 20 s".into(),

@@ -108,6 +108,7 @@ fn base(chosen: &Chosen, args: &RunArgs) -> Snapshot {
         outages: Vec::new(),
         anomalies: Vec::new(),
         resources: ResourcesView::default(),
+        topics: Arc::new([]),
         expectations: Vec::new(),
         faults: Vec::new(),
         verdict: None,
@@ -343,8 +344,8 @@ pub struct Run<'a> {
 
 impl Run<'_> {
     async fn run(mut self) -> Result<Ended> {
-        self.opening().await;
-        if !self.interrupted {
+        let opened = self.opening().await;
+        if opened && !self.interrupted {
             self.trading().await;
         }
         let drained = self.drain().await;
@@ -391,6 +392,7 @@ impl Run<'_> {
                 director: &self.director,
                 watch: &self.watch,
                 broker_bytes: self.servers.broker_bytes(),
+                topics: self.servers.topics(),
                 queue_depth: self.servers.queue_depth(),
                 opening_handled: self.opening_handled,
                 dead_letters: self.dead_letters(),
@@ -403,9 +405,30 @@ impl Run<'_> {
 
     fn interrupt(&mut self) {
         self.interrupted = true;
+        self.send_no_more();
+    }
+
+    fn send_no_more(&self) {
         self.load.begin_trading();
         self.load.resume();
         self.load.stop();
+    }
+
+    /// What changes as long as anything gets on.
+    fn progress(&self, audit: &AuditSnapshot) -> [u64; 4] {
+        let sent = self.load.snapshot();
+        [
+            sent.waiting_bytes,
+            sent.acknowledged.iter().sum(),
+            audit.records.cells + audit.records.items,
+            self.lags.normaliser().unwrap_or_default(),
+        ]
+    }
+
+    /// Nothing got on for so long that nothing will.
+    fn is_stuck(&self, moved: Instant) -> bool {
+        let outside = self.services.outside();
+        moved.elapsed() > if outside { STALL + SETTLE_OUTSIDE } else { STALL }
     }
 
     async fn obey(&mut self, command: &Command) {
@@ -577,8 +600,9 @@ impl Run<'_> {
         self.load.set_offline(&chosen, offline);
     }
 
-    /// Until the opening stock is in the view.
-    async fn opening(&mut self) {
+    /// Until the opening stock is in the view; false where it does not get there, as with a broker that is full.
+    async fn opening(&mut self) -> bool {
+        let (mut last, mut moved) = ([0; 4], Instant::now());
         let mut mark = None;
         let mut still = 0;
         let still_max = if self.services.outside() { 600 } else { 20 };
@@ -586,9 +610,17 @@ impl Run<'_> {
             let audit = self.tick(Phase::Opening).await;
             self.direct(&audit, SimOffset::from_ms(0)).await;
             if self.interrupted {
-                return;
+                return false;
+            }
+            let now = self.progress(&audit);
+            if now != last {
+                (last, moved) = (now, Instant::now());
             }
             if self.load.snapshot().phase == load::Phase::Opening {
+                if self.is_stuck(moved) && !self.paused {
+                    self.send_no_more();
+                    return false;
+                }
                 continue;
             }
             let mark = mark.get_or_insert_with(|| self.audit.mark());
@@ -601,6 +633,7 @@ impl Run<'_> {
         self.audit.reset_freshness();
         self.opening_handled = self.services.counters.handled();
         self.load.begin_trading();
+        true
     }
 
     /// As the services count them, or, where they are not here to ask, as Kafka has them.
@@ -636,8 +669,7 @@ impl Run<'_> {
     async fn drain(&mut self) -> bool {
         self.set_offline(&Selector::All, false);
         self.mend(Mend::All).await;
-        let mut last = (0, 0, 0);
-        let mut moved = Instant::now();
+        let (mut last, mut moved) = ([0; 4], Instant::now());
         let mut rounds = None;
         let mut idle = Instant::now();
         let outside = self.services.outside();
@@ -646,14 +678,9 @@ impl Run<'_> {
             let simulated = self.simulated();
             self.direct(&audit, simulated).await;
             let sent = self.load.snapshot();
-            let now = (
-                sent.waiting_bytes,
-                audit.records.read,
-                self.lags.normaliser().unwrap_or_default(),
-            );
+            let now = self.progress(&audit);
             if now != last {
-                last = now;
-                moved = Instant::now();
+                (last, moved) = (now, Instant::now());
             }
             if sent.phase == load::Phase::Done && self.waits_nowhere() && !self.director.waits() {
                 // Two measurements of the lag that both began after the last acknowledgement.
@@ -671,7 +698,7 @@ impl Run<'_> {
                 rounds = None;
                 idle = Instant::now();
             }
-            if moved.elapsed() > if outside { STALL + SETTLE_OUTSIDE } else { STALL } {
+            if self.is_stuck(moved) {
                 return false;
             }
         }
@@ -716,6 +743,7 @@ impl Run<'_> {
             director: &self.director,
             watch: &self.watch,
             broker_bytes: self.servers.broker_bytes(),
+            topics: self.servers.topics(),
             queue_depth: self.servers.queue_depth(),
             opening_handled: self.opening_handled,
             dead_letters: self.dead_letters(),

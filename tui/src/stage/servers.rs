@@ -3,16 +3,18 @@
 use std::env;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use backbone::amqp::{AmqpOptions, QueueSender, Secret};
 use backbone::{Backbone, BackboneOptions};
 use contracts::topics;
-use embedded::broker::{Broker, BrokerOptions};
+use embedded::broker::{Broker, BrokerOptions, PartitionStats};
 use embedded::queue::{QueueOptions, QueueServer};
 
 use crate::cli::RunArgs;
+use crate::snapshot::TopicView;
 
 const KAFKA_CONFIG: &str = "STOCKSTREAM_KAFKA_CONFIG";
 const AMQP_USER: &str = "STOCKSTREAM_AMQP_USER";
@@ -108,6 +110,21 @@ impl Servers {
         self.broker
             .as_ref()
             .map_or(0, |broker| broker.stats().bytes_held as u64)
+    }
+
+    /// What the embedded broker holds, by topic.
+    pub fn topics(&self) -> Arc<[TopicView]> {
+        let topics = self.broker.iter().flat_map(|broker| broker.stats().topics);
+        let view = |(name, partitions): (String, Vec<PartitionStats>)| TopicView {
+            name,
+            records: partitions.iter().map(|partition| partition.records).sum(),
+            bytes: partitions.iter().map(|partition| partition.bytes as u64).sum(),
+            appended: partitions
+                .iter()
+                .map(|partition| partition.appended_records)
+                .sum(),
+        };
+        topics.map(view).collect()
     }
 
     /// Messages on the embedded queue that nobody accepted yet; `None`: the queue is not ours.

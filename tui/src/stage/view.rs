@@ -17,7 +17,7 @@ use super::watch::Watch;
 use crate::resources::Meter;
 use crate::snapshot::{
     Counts, FaultView, Flow, FreshnessView, LocationIdView, PaceView, Phase, PlaceState, PlaceView,
-    ProofView, ResourcesView, ServiceState, Snapshot, StageView, VerdictView,
+    ProofView, ResourcesView, ServiceState, Snapshot, StageView, TopicView, VerdictView,
 };
 
 /// Names of the parts, in the order of the flow.
@@ -52,6 +52,7 @@ pub struct Sources<'a> {
     pub director: &'a Director,
     pub watch: &'a Watch,
     pub broker_bytes: u64,
+    pub topics: Arc<[TopicView]>,
     pub queue_depth: Option<u64>,
     /// Of what is handled, the opening stock, when all of it is.
     pub opening_handled: Handled,
@@ -153,6 +154,7 @@ impl View {
                 .push(snapshot.handled.transactions_per_s as u64);
         }
         snapshot.resources = self.resources;
+        snapshot.topics = Arc::clone(&sources.topics);
         snapshot.freshness_history = self.freshness.to_vec().into();
         snapshot.diverging_history = self.diverging.to_vec().into();
         snapshot.handled_history = self.handled_history.to_vec().into();

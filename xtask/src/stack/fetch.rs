@@ -18,6 +18,35 @@ const INSTALL_JAVA: &str = "install a Java runtime of version 17 or newer (Debia
 const INSTALL_MAVEN: &str =
     "install Maven (Debian, Ubuntu: apt-get install maven; macOS: brew install maven)";
 
+/// Nothing is cached, and nobody answers where it is to come from.
+#[derive(Debug)]
+pub struct Unreachable(String);
+
+impl std::fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Maven reaches no repository to fetch the servers from: {}; connect to the network, or name a mirror in \
+             ~/.m2/settings.xml",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for Unreachable {}
+
+/// There is no program of that name.
+#[derive(Debug)]
+pub struct Missing(String);
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Missing {}
+
 /// Where Kafka's jars lie.
 pub fn kafka_jars(cache: &Path) -> PathBuf {
     cache.join("kafka")
@@ -47,7 +76,8 @@ pub fn java() -> Result<PathBuf> {
     let output = match Command::new(&program).arg("-version").output() {
         Ok(output) => output,
         Err(error) if is_missing(&error) => {
-            bail!("there is no Java ({}): {INSTALL_JAVA}", program.display())
+            let said = format!("there is no Java ({}): {INSTALL_JAVA}", program.display());
+            return Err(Missing(said).into());
         }
         Err(error) => return Err(error).with_context(|| program.display().to_string()),
     };
@@ -71,6 +101,22 @@ fn major(text: &str) -> Option<u32> {
         1 => numbers.next()?.parse().ok(),
         major => Some(major),
     }
+}
+
+/// The line of Maven's output that says that nobody answered, if that is what went wrong.
+fn unreachable(said: &str) -> Option<&str> {
+    const SIGNS: [&str; 7] = [
+        "Unknown host",
+        "Connection refused",
+        "Connect timed out",
+        "Connection timed out",
+        "connect timed out",
+        "Network is unreachable",
+        "No route to host",
+    ];
+    said.lines()
+        .find(|line| SIGNS.iter().any(|sign| line.contains(sign)))
+        .map(str::trim)
 }
 
 /// Fetches what is not there yet.
@@ -101,18 +147,23 @@ pub fn fetch(cache: &Path) -> Result<()> {
         .arg(format!("-Dstack.cache={}", cache.display()))
         .arg("package")
         .stdin(Stdio::null())
-        // Standard output is for the lines that a shell reads.
-        .stdout(Stdio::from(io::stderr()))
-        .status();
-    let status = match maven {
-        Ok(status) => status,
-        Err(error) if is_missing(&error) => bail!("there is no Maven (mvn): {INSTALL_MAVEN}"),
+        .output();
+    let output = match maven {
+        Ok(output) => output,
+        Err(error) if is_missing(&error) => {
+            return Err(Missing(format!("there is no Maven (mvn): {INSTALL_MAVEN}")).into());
+        }
         Err(error) => return Err(error).context("mvn"),
     };
-    ensure!(
-        status.success(),
-        "Maven could not fetch the servers; its message stands above"
-    );
+    let said = String::from_utf8_lossy(&output.stdout);
+    // Standard output is for the lines that a shell reads.
+    eprint!("{said}{}", String::from_utf8_lossy(&output.stderr));
+    if !output.status.success() {
+        if let Some(line) = unreachable(&said) {
+            return Err(Unreachable(line.to_owned()).into());
+        }
+        bail!("Maven could not fetch the servers; its message stands above");
+    }
     for needed in [kafka_jars(cache), artemis(cache)] {
         ensure!(
             needed.is_dir(),
@@ -121,6 +172,16 @@ pub fn fetch(cache: &Path) -> Result<()> {
         );
     }
     fs::write(&complete, POM).with_context(|| complete.display().to_string())
+}
+
+#[cfg(test)]
+pub fn missing(said: &str) -> anyhow::Error {
+    Missing(said.to_owned()).into()
+}
+
+#[cfg(test)]
+pub fn no_network(said: &str) -> anyhow::Error {
+    Unreachable(said.to_owned()).into()
 }
 
 #[cfg(test)]
@@ -135,6 +196,26 @@ mod tests {
         assert_eq!(major("openjdk version \"24-ea\" 2025-03-18"), Some(24));
         assert_eq!(major("command not found"), None);
         assert_eq!(major(""), None);
+    }
+
+    #[test]
+    fn a_network_that_does_not_answer_is_told_from_a_download_that_fails() {
+        let refused = "[ERROR] Failed to execute goal\n[ERROR] Could not transfer artifact a:b:jar:1 from/to central: \
+                       Connect to 127.0.0.1:1 [/127.0.0.1] failed: Connection refused -> [Help 1]\n";
+        assert!(
+            unreachable(refused)
+                .expect("it did not answer")
+                .contains("a:b:jar:1")
+        );
+        assert!(unreachable("[ERROR] Unknown host repo: Temporary failure in name resolution").is_some());
+        assert_eq!(
+            unreachable("[ERROR] Could not find artifact a:b:jar:1 in central"),
+            None
+        );
+        assert_eq!(
+            unreachable("[ERROR] Checksum validation failed, expected 1 but is 2"),
+            None
+        );
     }
 
     #[test]

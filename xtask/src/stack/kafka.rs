@@ -88,6 +88,7 @@ controller.quorum.election.timeout.ms=500
 controller.quorum.fetch.timeout.ms=1000
 log.cleaner.backoff.ms=500
 log.initial.task.delay.ms=500
+transaction.abort.timed.out.transaction.cleanup.interval.ms=500
 log.retention.check.interval.ms=1000
 # Small: three of them share a laptop.
 num.network.threads=2

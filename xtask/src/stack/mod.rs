@@ -92,6 +92,10 @@ impl Stack {
         self.folder.join("state.json")
     }
 
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub fn cache(&self) -> PathBuf {
         self.folder.join("cache")
     }

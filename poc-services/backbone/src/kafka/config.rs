@@ -19,6 +19,8 @@ pub enum BackboneError {
         CONNECT_TIMEOUT.as_secs()
     )]
     Unreachable { address: String, cause: String },
+    #[error("the Kafka setting `{name}` cannot be changed, because this rests on it: {why}; leave it out")]
+    Setting { name: String, why: &'static str },
     #[error("Kafka client `{client}`: {source}")]
     Client { client: String, source: KafkaError },
     #[error("topic {topic}: {message}")]
@@ -61,6 +63,51 @@ impl BackboneError {
     }
 }
 
+/// Settings that are not for others to make, with what rests on them.
+const OURS: [(&str, &str); 17] = [
+    ("acks", "what is acknowledged is on all in-sync replicas"),
+    (
+        "request.required.acks",
+        "what is acknowledged is on all in-sync replicas",
+    ),
+    ("enable.idempotence", "what is sent again is written once"),
+    ("transactional.id", "what is sent again is written once"),
+    (
+        "delivery.report.only.error",
+        "a flush knows what was acknowledged",
+    ),
+    (
+        "enable.auto.commit",
+        "a position is committed behind what came of it",
+    ),
+    (
+        "enable.auto.offset.store",
+        "a position is committed behind what came of it",
+    ),
+    (
+        "auto.offset.reset",
+        "a position that is gone is an error, and not another position",
+    ),
+    ("isolation.level", "what was taken back is not read"),
+    ("check.crcs", "what was damaged on the way is not read"),
+    ("enable.partition.eof", "a reader gets records and nothing else"),
+    (
+        "partition.assignment.strategy",
+        "a partition has one owner at a time",
+    ),
+    ("group.protocol", "a partition has one owner at a time"),
+    ("group.id", "the members of a group are of one service"),
+    ("group.instance.id", "the members of a group are told apart"),
+    (
+        "allow.auto.create.topics",
+        "topics have the partitions and the policies that they need",
+    ),
+    (
+        "bootstrap.servers",
+        "all clients speak to one cluster; the address is given by --kafka",
+    ),
+];
+
 /// What a consumer does where its offset does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OffsetReset {
@@ -75,7 +122,8 @@ pub struct BackboneOptions {
     pub bootstrap: String,
     /// Names the backbone in reports and on the screen.
     pub label: String,
-    /// Settings of librdkafka on top of ours, such as `security.protocol`. Values are never printed.
+    /// Settings of librdkafka on top of ours, such as `security.protocol`; those that safety rests on are refused. Values
+    /// are never printed.
     pub settings: Vec<(String, String)>,
     /// Compress batches. Not worth its cost on a loopback.
     pub compress: bool,
@@ -100,6 +148,7 @@ impl std::fmt::Debug for Backbone {
 impl Backbone {
     /// Asks the cluster for its brokers; an error names the address and the cause that librdkafka saw.
     pub fn connect(options: BackboneOptions) -> Result<Self, BackboneError> {
+        refuse_ours(&options.settings)?;
         let backbone = Self {
             options: Arc::new(options),
         };
@@ -154,7 +203,7 @@ impl Backbone {
         config
     }
 
-    /// Over ours: called last.
+    /// Over ours, but for those that are refused: called last.
     fn add_settings(&self, config: &mut ClientConfig) {
         for (key, value) in &self.options.settings {
             config.set(key, value);
@@ -215,6 +264,23 @@ impl Backbone {
     }
 }
 
+fn refuse_ours(settings: &[(String, String)]) -> Result<(), BackboneError> {
+    let is_it = |given: &str, ours: &str| {
+        // The same setting under its topic and its older name.
+        let given = given.strip_prefix("topic.").unwrap_or(given);
+        given == ours || (ours == "bootstrap.servers" && given == "metadata.broker.list")
+    };
+    for (given, _) in settings {
+        if let Some((_, why)) = OURS.iter().find(|(ours, _)| is_it(given.trim(), ours)) {
+            return Err(BackboneError::Setting {
+                name: given.clone(),
+                why,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Keeps the last error that librdkafka reported apart from any call, which is where it names causes.
 #[derive(Clone, Default)]
 pub(super) struct SharedContext {
@@ -253,4 +319,54 @@ pub(super) fn tolerate<T>(result: KafkaResult<T>, what: &str) -> Option<T> {
     result
         .map_err(|error| tracing::debug!(%error, what, "kafka"))
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_safety_rests_on_is_refused_before_anybody_connects() {
+        let connect = |name: &str| {
+            Backbone::connect(BackboneOptions {
+                bootstrap: "127.0.0.1:1".into(),
+                label: "nobody".into(),
+                settings: vec![
+                    ("security.protocol".into(), "plaintext".into()),
+                    (name.into(), "secret".into()),
+                ],
+                compress: false,
+            })
+        };
+        for (name, why) in OURS {
+            let error = connect(name).expect_err("it is refused");
+            assert!(matches!(error, BackboneError::Setting { .. }), "{name}: {error}");
+            let said = error.to_string();
+            assert!(
+                said.contains(name) && said.contains(why) && !said.contains("secret"),
+                "{said}"
+            );
+        }
+        for other in ["topic.acks", "metadata.broker.list"] {
+            let error = connect(other).expect_err("it is refused");
+            assert!(matches!(error, BackboneError::Setting { .. }), "{other}: {error}");
+        }
+        for free in ["session.timeout.ms", "sasl.password", "ssl.ca.location"] {
+            let settings = [(free.to_owned(), "1".to_owned())];
+            refuse_ours(&settings).expect(free);
+        }
+    }
+
+    /// A name that the library does not know would be refused in vain.
+    #[test]
+    fn what_is_refused_is_a_setting_of_the_library() {
+        let said = |name: &str| {
+            let made = ClientConfig::new().set(name, "true").create_native_config();
+            made.err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert!(said("acsk").contains("No such configuration property"));
+        for (name, _) in OURS {
+            assert!(!said(name).contains("No such configuration property"), "{name}");
+        }
+    }
 }

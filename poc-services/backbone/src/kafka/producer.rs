@@ -74,6 +74,11 @@ struct Gathered {
 }
 
 impl Gathered {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.lengths.clear();
+    }
+
     /// From the record at an index on.
     fn records(&self, from: usize) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         let length = |(key, payload): &(usize, Option<usize>)| key + payload.unwrap_or(0);
@@ -136,11 +141,23 @@ impl Producer {
                     self.waits += 1;
                     self.inner.poll(Duration::from_millis(5));
                 }
-                Some(source) => return Err(client_error("producer")(source)),
+                // Nothing of it may leave later, behind what the caller sends after the error; and no flush may say that
+                // all is durable before it has said that this is not.
+                Some(source) => {
+                    let place = format!("{}[{}]", self.topics[gathered.topic].0, gathered.partition);
+                    let refused = gathered.lengths.len() - sent;
+                    gathered.clear();
+                    self.failures.failed.fetch_add(refused as u64, Ordering::Relaxed);
+                    let text = format!("{place}: {source}");
+                    self.failures.first.lock().get_or_insert_with(|| text.clone());
+                    return Err(match Failure::of(&source) {
+                        Failure::Refused => BackboneError::Refused { record: text },
+                        Failure::Now => client_error("producer")(source),
+                    });
+                }
             }
         }
-        gathered.bytes.clear();
-        gathered.lengths.clear();
+        gathered.clear();
         self.inner.poll(Duration::ZERO);
         Ok(())
     }
@@ -181,7 +198,7 @@ impl Producer {
     /// the caller starts again from its last durable position.
     pub fn flush(&mut self, timeout: Duration) -> Result<(), BackboneError> {
         let start = Instant::now();
-        self.send_gathered()?;
+        let gathered = self.send_gathered();
         let flushed = ffi::flush(self.inner.client(), timeout);
         // The library's count holds its own events too, and what has failed is known only when its event is served.
         while self.inner.in_flight_count() > 0 && flushed.is_ok() && start.elapsed() < timeout {
@@ -189,6 +206,7 @@ impl Producer {
         }
         let failed = self.failures.failed.swap(0, Ordering::Relaxed);
         let first = self.failures.first.lock().take();
+        gathered?;
         if failed > 0 {
             return Err(BackboneError::Delivery {
                 failed,

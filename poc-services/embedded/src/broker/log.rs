@@ -21,6 +21,7 @@ pub struct StoredBatch {
     /// The broker's clock when the batch came in.
     pub appended_ms: i64,
     pub bytes: Bytes,
+    records: u64,
     /// Largest timestamp up to and including this batch: rises, so it can be searched.
     timestamp_so_far: i64,
 }
@@ -34,6 +35,7 @@ impl StoredBatch {
             max_timestamp: header.max_timestamp,
             appended_ms,
             bytes,
+            records: u64::try_from(header.record_count).unwrap_or_default(),
             timestamp_so_far: header.max_timestamp,
         }
     }
@@ -56,6 +58,7 @@ pub struct Log {
     start: i64,
     end: i64,
     bytes: usize,
+    records: u64,
     /// Leader epochs with the first offset that was written under each.
     epochs: Vec<(i32, i64)>,
 }
@@ -72,6 +75,11 @@ impl Log {
 
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Records that are held, those of a batch that straddles the start among them.
+    pub fn records(&self) -> u64 {
+        self.records
     }
 
     pub fn batches(&self) -> &VecDeque<StoredBatch> {
@@ -111,6 +119,7 @@ impl Log {
         }
         self.end = batch.last_offset + 1;
         self.bytes += batch.held_bytes();
+        self.records += batch.records;
         self.batches.push_back(batch);
     }
 
@@ -158,7 +167,9 @@ impl Log {
             .front()
             .is_some_and(|batch| batch.last_offset < offset)
         {
-            freed += self.batches.pop_front().map_or(0, |batch| batch.held_bytes());
+            let gone = self.batches.pop_front().expect("front was seen");
+            freed += gone.held_bytes();
+            self.records -= gone.records;
         }
         self.bytes -= freed;
         self.forget_epochs();
@@ -188,6 +199,7 @@ impl Log {
         {
             let gone = self.batches.pop_front().expect("front was seen");
             self.bytes -= gone.held_bytes();
+            self.records -= gone.records;
         }
         for batch in compacted
             .into_iter()
@@ -195,6 +207,7 @@ impl Log {
             .filter(|batch| batch.last_offset >= self.start)
         {
             self.bytes += batch.held_bytes();
+            self.records += batch.records;
             self.batches.push_front(batch);
         }
         let mut so_far = -1;

@@ -136,6 +136,8 @@ pub struct PartitionStats {
     pub start_offset: i64,
     pub end_offset: i64,
     pub bytes: usize,
+    /// Records that are held.
+    pub records: u64,
     /// Records appended since the topic was created; compaction and retention do not lower it.
     pub appended_records: u64,
 }
@@ -250,6 +252,7 @@ impl Broker {
                     start_offset: place.log_start,
                     end_offset: place.log_end,
                     bytes: place.bytes,
+                    records: place.records,
                     appended_records: partition.appended_records(),
                 }
             });

@@ -97,6 +97,7 @@ pub struct Place {
     pub log_start: i64,
     pub log_end: i64,
     pub bytes: usize,
+    pub records: u64,
 }
 
 /// What compaction has not seen yet.
@@ -147,6 +148,7 @@ impl Partition {
             log_start: inner.log.start(),
             log_end: inner.log.end(),
             bytes: inner.log.bytes(),
+            records: inner.log.records(),
         }
     }
 

@@ -169,11 +169,11 @@ fn idempotent_librdkafka_writes_each_record_once_in_order() {
         ("linger.ms", "1"),
     ];
     let producer = producer(&target, &settings);
-    for number in 0..2_000 {
+    for number in 0..500 {
         send(&producer, &topic, 0, "k", &number.to_string());
     }
     flush(&producer);
-    let seen = read(&reader(&target, &topic, 1, Offset::Beginning, &[]), 2_000);
+    let seen = read(&reader(&target, &topic, 1, Offset::Beginning, &[]), 500);
     assert!(
         seen.iter()
             .enumerate()

@@ -6,30 +6,47 @@
 mod cases;
 mod cluster;
 mod load;
+mod results;
 mod scene;
 mod services;
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{Stack, fetch};
 use cases::{CASES, Case};
+use results::{Entry, Results};
 use scene::{Done, Scene};
+use services::Profile;
+
+/// What everywhere runs is to be over after ten minutes, downloads included: later than this no case begins.
+const CI_BEGINS: Duration = Duration::from_mins(8);
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Test {
     /// Runs of each case, each with the next seed.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
     /// Only this case; may be given several times. `conformance` is the suite of the embedded broker and queue.
-    #[arg(long, value_name = "CASE")]
+    #[arg(long = "case", value_name = "CASE")]
     only: Vec<String>,
     /// Seed of the first run.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The conformance suite and a few cases: what fits into ten minutes.
+    /// Go on with the series that was interrupted: what is in its results is not run again.
+    #[arg(long)]
+    resume: bool,
+    /// Which build of the program is tried.
+    #[arg(long, value_enum, default_value_t = Profile::Release)]
+    profile: Profile,
+    /// Try the program as it was built last.
+    #[arg(long)]
+    as_built: bool,
+    /// The conformance suite and a few cases, with the build that tests use: what fits into ten minutes. Where there is no
+    /// Java, no Maven, or no network to fetch the servers from, it says so and is content.
     #[arg(long)]
     ci: bool,
     /// Print the cases and end.
@@ -39,6 +56,12 @@ pub struct Test {
 
 /// The tests that services and servers share with the embedded ones.
 const CONFORMANCE: &str = "conformance";
+/// Those of them that look at the servers which the environment names.
+const SUITES: [(&str, &str); 3] = [
+    ("embedded", "conformance"),
+    ("embedded", "queue"),
+    ("mq-source", "service"),
+];
 
 impl Test {
     pub fn run(&self, stack: &Stack) -> Result<()> {
@@ -49,16 +72,25 @@ impl Test {
             }
             return Ok(());
         }
+        let began = Instant::now();
         let chosen = chosen(&self.only, self.ci)?;
-        let conformance = self.only.is_empty() || self.only.iter().any(|name| name == CONFORMANCE);
-        // Not an error: a machine without Java has everything else to test.
-        if let Err(error) = fetch::java() {
-            println!("skipped: no Java ({error:#})");
-            return Ok(());
-        }
-        cargo(Command::new(env!("CARGO")).args(["build", "--release", "--package", "tui"]))?;
+        let profile = if self.ci { Profile::Dev } else { self.profile };
         let ran_before = stack.runs()?;
-        let result = self.all(stack, conformance, &chosen);
+        match stack.up() {
+            Ok(_) => {}
+            // A machine without Java has everything else to test.
+            Err(error) if self.ci && may_be_skipped(&error) => {
+                println!("{}", skipped(&error));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
+        let built = if self.as_built {
+            Ok(())
+        } else {
+            cargo(&mut profile.build())
+        };
+        let result = built.and_then(|()| self.all(stack, profile, &chosen, began));
         if !ran_before {
             // The first error is the one to show.
             let _ = stack.down();
@@ -66,48 +98,136 @@ impl Test {
         result
     }
 
-    fn all(&self, stack: &Stack, conformance: bool, chosen: &[&Case]) -> Result<()> {
-        let mut failed = Vec::new();
-        if conformance {
-            let state = stack.up()?;
-            let mut command = Command::new(env!("CARGO"));
-            command
-                .args(["test", "--package", "embedded", "--package", "mq-source"])
-                .envs(state.variables());
-            if let Err(error) = cargo(&mut command) {
-                println!("FAIL {CONFORMANCE}: {error:#}");
-                failed.push(format!("cargo xtask stack test --only {CONFORMANCE}"));
-            } else {
-                println!("PASS {CONFORMANCE}");
-            }
+    fn all(&self, stack: &Stack, profile: Profile, chosen: &[&Case], began: Instant) -> Result<()> {
+        let commit = commit();
+        let file = stack.folder().join("results.jsonl");
+        let mut results = if self.resume {
+            Results::resume(&file, &commit)?
+        } else {
+            Results::begin(&file)?
+        };
+        println!("each run is a line of {}", file.display());
+        let is_late = || self.ci && began.elapsed() > CI_BEGINS;
+        let mut left_out = Vec::new();
+        let conformance = self.only.is_empty() || self.only.iter().any(|name| name == CONFORMANCE);
+        if conformance && !results.has(CONFORMANCE, 0) {
+            results.push(conform(stack, &commit)?)?;
         }
-        for case in chosen {
-            for seed in (self.seed..).take(self.runs as usize) {
-                let again = format!("cargo xtask stack test --only {} --seed {seed}", case.name);
-                let began = Instant::now();
-                match Scene::play(stack, case, seed) {
-                    Ok(done) => {
-                        println!("{}", line(case, seed, &done, began.elapsed().as_secs()));
-                        if !done.holds() {
-                            failed.push(again);
-                        }
-                    }
-                    Err(error) => {
-                        println!("FAIL {} seed {seed}: {error:#}", case.name);
-                        failed.push(again);
-                    }
+        // All cases of a seed before the next seed: a series that is interrupted says something of each.
+        for seed in (self.seed..).take(self.runs as usize) {
+            for case in chosen {
+                if results.has(case.name, seed) {
+                    continue;
                 }
+                if is_late() {
+                    left_out.push(case.name);
+                    continue;
+                }
+                results.push(play(stack, profile, case, seed, &commit))?;
             }
         }
-        if failed.is_empty() {
-            return Ok(());
+        println!(
+            "\n{}",
+            results.table(
+                [CONFORMANCE]
+                    .into_iter()
+                    .chain(CASES.iter().map(|case| case.name))
+            )
+        );
+        if !left_out.is_empty() {
+            println!(
+                "left out, because this machine needed {} s for the others: {}",
+                began.elapsed().as_secs(),
+                left_out.join(", ")
+            );
         }
-        println!("again:");
-        for command in &failed {
-            println!("  {command}");
-        }
-        bail!("{} of the cases failed", failed.len())
+        let failed: Vec<String> = results
+            .failed()
+            .map(|entry| format!("  {}   {}", again(&entry.case, entry.seed), entry.said))
+            .collect();
+        ensure!(
+            failed.is_empty(),
+            "{} runs failed; each again:\n{}",
+            failed.len(),
+            failed.join("\n")
+        );
+        Ok(())
     }
+}
+
+fn again(case: &str, seed: u64) -> String {
+    if case == CONFORMANCE {
+        format!("cargo xtask stack test --case {case}")
+    } else {
+        format!("cargo xtask stack test --case {case} --seed {seed}")
+    }
+}
+
+/// Not what fails, only what is not there.
+fn may_be_skipped(error: &anyhow::Error) -> bool {
+    error.is::<fetch::Missing>() || error.is::<fetch::Unreachable>()
+}
+
+fn skipped(error: &anyhow::Error) -> String {
+    let what = if error.is::<fetch::Unreachable>() {
+        "no network"
+    } else if error.to_string().contains("Maven") {
+        "no Maven"
+    } else {
+        "no Java"
+    };
+    format!("skipped: {what} ({error:#})")
+}
+
+/// One run; what goes wrong in it is its result.
+fn play(stack: &Stack, profile: Profile, case: &Case, seed: u64, commit: &str) -> Entry {
+    let began = Instant::now();
+    let played = Scene::play(stack, profile, case, seed);
+    let entry = Entry::new(case.name, seed, commit, began.elapsed().as_secs_f64());
+    match played {
+        Ok(done) => {
+            println!("{}", line(case, seed, &done, began.elapsed().as_secs()));
+            entry.done(&done)
+        }
+        Err(error) => {
+            println!("FAIL {} seed {seed}: {error:#}", case.name);
+            entry.failed(format!("{error:#}"))
+        }
+    }
+}
+
+fn conform(stack: &Stack, commit: &str) -> Result<Entry> {
+    let began = Instant::now();
+    let state = stack.up()?;
+    let mut said = Vec::new();
+    for (package, suite) in SUITES {
+        let mut command = Command::new(env!("CARGO"));
+        command
+            .args(["test", "--locked", "--package", package, "--test", suite])
+            .envs(state.variables());
+        if let Err(error) = cargo(&mut command) {
+            said.push(format!("{package}, {suite}: {error:#}"));
+        }
+    }
+    let entry = Entry::new(CONFORMANCE, 0, commit, began.elapsed().as_secs_f64());
+    if said.is_empty() {
+        println!("PASS {CONFORMANCE}");
+        return Ok(entry);
+    }
+    println!("FAIL {CONFORMANCE}: {}", said.join("; "));
+    Ok(entry.failed(said.join("; ")))
+}
+
+/// Of the sources, and whether they differ from it.
+fn commit() -> String {
+    let output = Command::new("git")
+        .args(["describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"])
+        .current_dir(crate::root())
+        .output();
+    output.ok().filter(|output| output.status.success()).map_or_else(
+        || "unknown".into(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    )
 }
 
 /// The cases to run, by the names that were given.
@@ -134,9 +254,12 @@ fn chosen(only: &[String], ci: bool) -> Result<Vec<&'static Case>> {
 fn line(case: &Case, seed: u64, done: &Done, seconds: u64) -> String {
     use std::fmt::Write as _;
     let mut text = format!(
-        "{} {} seed {seed}, {seconds} s\n  always:    {}",
+        "{} {} seed {seed}, {seconds} s (start {:.0}, fault {:.0}, verdict {:.0})\n  always:    {}",
         if done.holds() { "PASS" } else { "FAIL" },
         case.name,
+        done.took.start,
+        done.took.fault,
+        done.took.verdict,
         done.audited
     );
     for fault in &done.sometimes {
@@ -179,6 +302,17 @@ mod tests {
             error.contains("broker-killed") && error.contains(CONFORMANCE),
             "{error}"
         );
+    }
+
+    #[test]
+    fn only_what_is_not_there_is_skipped_and_the_sentence_says_what() {
+        let java = fetch::missing("there is no Java (java): install one");
+        assert!(may_be_skipped(&java) && skipped(&java).starts_with("skipped: no Java"));
+        let maven = fetch::missing("there is no Maven (mvn): install it");
+        assert!(skipped(&maven).starts_with("skipped: no Maven"));
+        let network = fetch::no_network("Connection refused");
+        assert!(may_be_skipped(&network) && skipped(&network).starts_with("skipped: no network"));
+        assert!(!may_be_skipped(&anyhow::anyhow!("kafka-1 has ended")));
     }
 
     #[test]

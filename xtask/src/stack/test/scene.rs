@@ -7,11 +7,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use serde::{Deserialize, Serialize};
 
 use super::cases::Case;
 use super::cluster;
 use super::load::{self, Audited, Load};
-use super::services::{Instance, Service, program};
+use super::services::{Instance, Profile, Service};
 use crate::stack::state::State;
 use crate::stack::{Stack, fetch, ports};
 
@@ -20,13 +21,13 @@ pub const WARMUP: Duration = Duration::from_mins(2);
 /// And a whole run.
 pub const WHOLE: Duration = Duration::from_mins(10);
 /// Transactions before the fault: everything is warm and under way.
-const BEFORE: u64 = 1_200;
+const BEFORE: u64 = 600;
 /// Load on a system that is whole again, so that what a fault left behind in it has something to go wrong with.
 const BEHIND: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Something that must have been seen to happen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     pub what: String,
     pub seen: bool,
@@ -45,6 +46,18 @@ impl Fault {
 pub struct Done {
     pub audited: Audited,
     pub sometimes: Vec<Fault>,
+    pub took: Took,
+}
+
+/// Seconds of each part of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Took {
+    /// Until it traded.
+    pub start: f64,
+    /// Until all was mended.
+    pub fault: f64,
+    /// Until the verdict.
+    pub verdict: f64,
 }
 
 impl Done {
@@ -56,6 +69,7 @@ impl Done {
 pub struct Scene<'a> {
     stack: &'a Stack,
     state: State,
+    profile: Profile,
     java: PathBuf,
     folder: PathBuf,
     gateway: u16,
@@ -66,13 +80,16 @@ pub struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    pub fn play(stack: &'a Stack, case: &Case, seed: u64) -> Result<Done> {
+    pub fn play(stack: &'a Stack, profile: Profile, case: &Case, seed: u64) -> Result<Done> {
+        let began = Instant::now();
+        let mut took = Took::default();
         let state = stack.up()?;
         let folder = state.scratch.join(format!("{}-{seed}", case.name));
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let mut scene = Self {
             stack,
             state,
+            profile,
             java: fetch::java()?,
             folder,
             gateway: ports::free(1)?[0],
@@ -87,11 +104,13 @@ impl<'a> Scene<'a> {
             scene.start_service(service, "1")?;
         }
         load.wait_for("running", BEFORE)?;
+        took.start = began.elapsed().as_secs_f64();
         let sometimes = (case.fault)(&mut scene);
         // Whatever the fault left standing still or dead: the verdict is about what comes of it when all is mended.
         let mended = scene.mend();
         let mut sometimes = sometimes.with_context(|| format!("logs in {}", scene.folder.display()))?;
         mended?;
+        took.fault = began.elapsed().as_secs_f64() - took.start;
         sometimes.push(Fault::new(
             "the load went on over the whole fault",
             load.is_running(),
@@ -101,11 +120,16 @@ impl<'a> Scene<'a> {
         let audited = load
             .finish()
             .with_context(|| format!("logs in {}", scene.folder.display()))?;
-        Ok(Done { audited, sometimes })
+        took.verdict = began.elapsed().as_secs_f64() - took.start - took.fault;
+        Ok(Done {
+            audited,
+            sometimes,
+            took,
+        })
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(program());
+        let mut command = Command::new(self.profile.program());
         command.envs(self.state.variables());
         command
     }

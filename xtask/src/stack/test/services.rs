@@ -159,13 +159,34 @@ fn is_stopped(pid: u32) -> bool {
         .is_ok_and(|output| output.stdout.starts_with(b"T"))
 }
 
-/// Where the program is that was built for this.
-pub fn program() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || crate::root().join("target"),
-        |folder| Path::new(&folder).to_owned(),
-    );
-    target.join("release/stockstream")
+/// A build of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Profile {
+    /// As tests have it: where they ran, it is there already.
+    Dev,
+    Release,
+}
+
+impl Profile {
+    pub fn build(self) -> Command {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(["build", "--locked", "--package", "tui", "--bin", "stockstream"]);
+        if self == Self::Release {
+            command.arg("--release");
+        }
+        command
+    }
+
+    pub fn program(self) -> PathBuf {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+            || crate::root().join("target"),
+            |folder| Path::new(&folder).to_owned(),
+        );
+        target.join(match self {
+            Self::Dev => "debug/stockstream",
+            Self::Release => "release/stockstream",
+        })
+    }
 }
 
 #[cfg(test)]

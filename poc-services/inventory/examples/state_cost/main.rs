@@ -1,0 +1,323 @@
+//! What it costs never to be wrong: the store stage with offsets in its cells, windows, epochs and digests, against the
+//! same counting without any of them.
+//!
+//! `cargo run --release -p inventory --example state_cost [-- PAIRS TRANSACTIONS]`: 12 pairs of 100,000 baskets over 1.15M
+//! cells by default. Both sides in one process, in pairs, neither always first; the median of the ratios with its 95 %
+//! interval. Once over the embedded broker, as the service works, and once into nothing, which leaves the bare
+//! computation and makes the share as large as it can be. CPU time of the process counts, which other work on the machine
+//! changes less than it does the wall time, given beside it.
+
+mod bare;
+#[path = "../../src/bit_set.rs"]
+#[allow(dead_code, reason = "the service's own, of which a part is needed")]
+mod bit_set;
+#[path = "../../src/fast_hash.rs"]
+mod fast_hash;
+mod logs;
+#[path = "../support/movements.rs"]
+mod movements;
+mod statistics;
+
+use std::time::{Duration, Instant};
+
+use backbone::{Backbone, BackboneOptions, OffsetKeeper, Reader};
+use bare::Bare;
+use contracts::topics::{self, MOVEMENTS, PARTITIONS};
+use embedded::broker::{Broker, BrokerOptions};
+use inventory::{Applied, Counters, Group as _, InventoryError, Log, Owned, Partition, Transaction, flush};
+use logs::{Commits, Kafka, Nowhere};
+use movements::{Baskets, LINES, Payload, opening};
+
+const STORES: u32 = 2_300;
+const SKUS: u32 = 500;
+/// What a flush of one or two seconds holds at the highest rate of the ladder.
+const FLUSH_EVERY: usize = 20_000;
+const POLL: Duration = Duration::from_secs(10);
+
+/// One of the two.
+enum Side {
+    Safe {
+        owned: Vec<Owned>,
+        counters: Box<Counters>,
+    },
+    Bare(Vec<Bare>),
+}
+
+impl Side {
+    fn safe() -> Self {
+        Self::Safe {
+            owned: (0..PARTITIONS)
+                .map(|number| Owned::new(Partition::new(number)))
+                .collect(),
+            counters: Box::default(),
+        }
+    }
+
+    fn bare() -> Self {
+        Self::Bare((0..PARTITIONS).map(Bare::new).collect())
+    }
+
+    fn take(&mut self, partition: u32, offset: u64, transaction: &Transaction) {
+        match self {
+            Self::Safe { owned, counters } => {
+                let applied = owned[partition as usize].state.apply(transaction, offset, None);
+                counters.digested(partition, offset, Some(transaction), applied);
+                assert!(matches!(applied, Applied::New { .. }), "{applied:?}");
+            }
+            Self::Bare(bare) => bare[partition as usize].apply(transaction, offset),
+        }
+    }
+
+    fn flush(&mut self, log: &mut impl Log, group: &Commits<'_>) -> Result<u64, InventoryError> {
+        match self {
+            Self::Safe { owned, counters } => Ok(flush(owned, log, group, counters)?.cells),
+            Self::Bare(bare) => {
+                let mut cells = 0;
+                for partition in bare.iter_mut() {
+                    cells += partition.flush(log)?;
+                }
+                log.acknowledged()?;
+                let next: Vec<_> = (0..).zip(bare.iter().map(|partition| partition.next)).collect();
+                group.commit(&next, 0)?;
+                Ok(cells)
+            }
+        }
+    }
+}
+
+/// Where transactions come from.
+enum Source<'a> {
+    Memory {
+        payloads: &'a [Payload],
+        next: &'a mut [u64; PARTITIONS as usize],
+    },
+    Kafka {
+        reader: &'a Reader,
+        count: usize,
+    },
+}
+
+/// CPU seconds, wall seconds and cells written.
+struct Took {
+    cpu: f64,
+    wall: f64,
+    cells: u64,
+}
+
+/// Takes all of a source, with a flush each so many, and one at the end.
+fn run(
+    side: &mut Side,
+    source: Source<'_>,
+    log: &mut impl Log,
+    group: &Commits<'_>,
+) -> Result<Took, InventoryError> {
+    let (cpu, wall) = (cpu_seconds(), Instant::now());
+    let mut transaction = Transaction::default();
+    let mut since = 0;
+    let mut cells = 0;
+    let mut take = |partition, offset, payload: &[u8]| -> Result<(), InventoryError> {
+        transaction.read(payload).expect("the payload is one of ours");
+        side.take(partition, offset, &transaction);
+        since += 1;
+        if since == FLUSH_EVERY {
+            since = 0;
+            cells += side.flush(log, group)?;
+        }
+        Ok(())
+    };
+    match source {
+        Source::Memory { payloads, next } => {
+            for (partition, payload) in payloads {
+                let offset = &mut next[*partition as usize];
+                take(*partition, *offset, payload)?;
+                *offset += 1;
+            }
+        }
+        Source::Kafka { reader, count } => {
+            for _ in 0..count {
+                let record = reader.poll(POLL)?.expect("the broker hands out what it has");
+                take(
+                    record.partition(),
+                    record.offset(),
+                    record.payload().unwrap_or_default(),
+                )?;
+            }
+        }
+    }
+    cells += side.flush(log, group)?;
+    Ok(Took {
+        cpu: cpu_seconds() - cpu,
+        wall: wall.elapsed().as_secs_f64(),
+        cells,
+    })
+}
+
+/// User and system time of all threads that live, in nanoseconds as the scheduler has them.
+fn cpu_seconds() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux' /proc");
+    let nanoseconds = |task: std::fs::DirEntry| -> Option<u64> {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse().ok()
+    };
+    tasks.flatten().filter_map(nanoseconds).sum::<u64>() as f64 / 1e9
+}
+
+/// A broker with clients, for one side alone.
+struct Stand {
+    _runtime: tokio::runtime::Runtime,
+    _broker: Broker,
+    backbone: Backbone,
+    reader: Reader,
+    keeper: OffsetKeeper,
+    log: Kafka,
+    side: Side,
+}
+
+impl Stand {
+    fn start(side: Side) -> Result<Self, InventoryError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        let options = BrokerOptions {
+            memory_bytes: 2 << 30,
+            ..BrokerOptions::default()
+        };
+        let broker = runtime.block_on(Broker::start(options)).expect("a broker");
+        let backbone = Backbone::connect(BackboneOptions {
+            bootstrap: broker.bootstrap(),
+            label: "embedded".into(),
+            settings: Vec::new(),
+            compress: false,
+        })?;
+        runtime.block_on(backbone.ensure_topics(&topics::ALL))?;
+        Ok(Self {
+            reader: backbone.reader_from_beginning("state-cost", MOVEMENTS, PARTITIONS)?,
+            keeper: backbone.offset_keeper("state-cost-commits", inventory::GROUP)?,
+            log: Kafka(backbone.producer("state-cost")?),
+            backbone,
+            side,
+            _broker: broker,
+            _runtime: runtime,
+        })
+    }
+
+    /// All is there before the measurement begins.
+    fn send(&self, payloads: &[Payload]) -> Result<(), InventoryError> {
+        let mut producer = self.backbone.producer("state-cost-tills")?;
+        for (partition, payload) in payloads {
+            producer.gather(MOVEMENTS, *partition, b"S", Some(payload))?;
+        }
+        Ok(producer.flush(Duration::from_mins(1))?)
+    }
+
+    fn run(&mut self, payloads: &[Payload]) -> Result<Took, InventoryError> {
+        self.send(payloads)?;
+        let source = Source::Kafka {
+            reader: &self.reader,
+            count: payloads.len(),
+        };
+        run(
+            &mut self.side,
+            source,
+            &mut self.log,
+            &Commits(Some(&self.keeper)),
+        )
+    }
+}
+
+/// A side without a broker.
+struct Alone {
+    side: Side,
+    log: Nowhere,
+    next: [u64; PARTITIONS as usize],
+}
+
+impl Alone {
+    fn new(side: Side) -> Self {
+        Self {
+            side,
+            log: Nowhere::default(),
+            next: [0; PARTITIONS as usize],
+        }
+    }
+
+    fn run(&mut self, payloads: &[Payload]) -> Result<Took, InventoryError> {
+        let source = Source::Memory {
+            payloads,
+            next: &mut self.next,
+        };
+        run(&mut self.side, source, &mut self.log, &Commits(None))
+    }
+}
+
+/// Alternates between the two and prints what came of it.
+fn compare(
+    what: &str,
+    pairs: usize,
+    transactions: usize,
+    mut safe: impl FnMut(&[Payload]) -> Result<Took, InventoryError>,
+    mut bare: impl FnMut(&[Payload]) -> Result<Took, InventoryError>,
+) -> Result<(), InventoryError> {
+    let opening = opening(STORES, SKUS);
+    safe(&opening)?;
+    bare(&opening)?;
+    drop(opening);
+    let mut baskets = Baskets::new(STORES, SKUS);
+    let (mut cpu, mut wall, mut each) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
+    for pair in 0..pairs {
+        let payloads = baskets.next(transactions);
+        let (with, without) = if pair % 2 == 0 {
+            let with = safe(&payloads)?;
+            (with, bare(&payloads)?)
+        } else {
+            let without = bare(&payloads)?;
+            (safe(&payloads)?, without)
+        };
+        // Two readers get the partitions in other orders, so their flushes do not cut at the same transactions.
+        let differ = with.cells.abs_diff(without.cells);
+        assert!(differ < without.cells / 20, "both do the same work: {differ}");
+        cpu.push(100.0 * (with.cpu / without.cpu - 1.0));
+        wall.push(100.0 * (with.wall / without.wall - 1.0));
+        each[0].push(1e6 * with.cpu / transactions as f64);
+        each[1].push(1e6 * without.cpu / transactions as f64);
+    }
+    let [with, without] = each.map(|values| statistics::median_of(&values).0);
+    println!(
+        "{what}: {with:.2} CPU µs a transaction of {LINES} lines with, {without:.2} without; {pairs} pairs of {transactions}"
+    );
+    for (name, values) in [("CPU", cpu), ("wall", wall)] {
+        let (median, low, high) = statistics::median_of(&values);
+        println!("  {name:<5} {median:+.1} % (95 %: {low:+.1} to {high:+.1})");
+    }
+    Ok(())
+}
+
+fn main() -> Result<(), InventoryError> {
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |default: usize| {
+        arguments
+            .next()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(default)
+    };
+    let (pairs, transactions) = (number(12), number(100_000));
+    println!("{} cells, a flush each {FLUSH_EVERY} transactions", STORES * SKUS);
+    let (mut safe, mut bare) = (Stand::start(Side::safe())?, Stand::start(Side::bare())?);
+    compare(
+        "over the embedded broker",
+        pairs,
+        transactions,
+        |payloads| safe.run(payloads),
+        |payloads| bare.run(payloads),
+    )?;
+    drop((safe, bare));
+    let (mut safe, mut bare) = (Alone::new(Side::safe()), Alone::new(Side::bare()));
+    compare(
+        "into nothing",
+        pairs,
+        transactions,
+        |payloads| safe.run(payloads),
+        |payloads| bare.run(payloads),
+    )
+}
