@@ -1,0 +1,520 @@
+//! A pull parser over one document that enforces the bounds: depth, attributes, text, no DOCTYPE, no entities but the
+//! five, namespaces.
+//!
+//! Invariant: every element that [`Cursor::child`] hands out is closed by exactly one of [`Cursor::child`] (to its
+//! `None`), [`Cursor::text`], [`Cursor::first_text`] or [`Cursor::skip`].
+
+use super::{
+    ATTRIBUTES_MAX, DEPTH_MAX, DOCUMENT_BYTES_MAX, KIT_NAMESPACE, LINES_MAX, NAMESPACE, TEXT_BYTES_MAX,
+    codes::Text,
+    error::ParseError,
+    scanner::{Attributes, Scanner, Start, Token, is_blank},
+};
+
+/// Fewer bytes than this cannot hold more attributes than are allowed: each takes four at least.
+const ATTRIBUTES_BYTES_SAFE: usize = ATTRIBUTES_MAX * 4;
+
+/// Whose name an element has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Space {
+    PosLog,
+    Kit,
+    Foreign,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tag<'a> {
+    /// Without prefix.
+    pub(super) name: &'a str,
+    pub(super) space: Space,
+    attributes: &'a str,
+}
+
+/// A namespace that an element declares.
+struct Binding<'a> {
+    depth: usize,
+    /// Empty: the default.
+    prefix: &'a str,
+    space: Space,
+}
+
+pub(super) struct Cursor<'a> {
+    scanner: Scanner<'a>,
+    depth: usize,
+    /// The element that was read last has no content.
+    empty: bool,
+    bindings: Vec<Binding<'a>>,
+    default: Space,
+    lines: usize,
+    /// See [`super::Document::unread`].
+    pub(super) unread: u32,
+    /// Which transaction and which of its lines is read, from 1: for errors.
+    pub(super) transaction: usize,
+    pub(super) line: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        if bytes.len() > DOCUMENT_BYTES_MAX {
+            return Err(ParseError::TooLong { bytes: bytes.len() });
+        }
+        let document = std::str::from_utf8(bytes).map_err(|error| ParseError::Encoding {
+            found: "a byte that is no UTF-8".to_owned(),
+            offset: error.valid_up_to(),
+        })?;
+        let is_control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
+        // Without an early end, so that it is a few instructions for many bytes.
+        if bytes.iter().fold(false, |found, byte| found | is_control(byte)) {
+            let offset = bytes.iter().position(is_control).unwrap_or_default();
+            return Err(ParseError::Xml {
+                reason: "a control character".to_owned(),
+                offset,
+            });
+        }
+        let document = document.strip_prefix('\u{feff}').unwrap_or(document);
+        Ok(Self {
+            scanner: Scanner::new(document),
+            depth: 0,
+            empty: false,
+            bindings: Vec::new(),
+            default: Space::PosLog,
+            lines: 0,
+            unread: 0,
+            transaction: 0,
+            line: 0,
+        })
+    }
+
+    /// The root element, in whatever namespace.
+    pub(super) fn root(&mut self) -> Result<Tag<'a>, ParseError> {
+        loop {
+            match self.token()? {
+                Token::Start(start) => return self.open(start),
+                Token::Declaration(declaration) => self.check_encoding(declaration)?,
+                other => self.between(other)?,
+            }
+        }
+    }
+
+    /// After the root element is closed: nothing but blanks and comments follows.
+    pub(super) fn end(&mut self) -> Result<(), ParseError> {
+        loop {
+            match self.token()? {
+                Token::Done => return Ok(()),
+                Token::Start(_) => return Err(self.ill_formed("a second root element")),
+                other => self.between(other)?,
+            }
+        }
+    }
+
+    fn check_encoding(&self, declaration: &str) -> Result<(), ParseError> {
+        for attribute in Attributes(declaration) {
+            let (name, encoding) = attribute.map_err(|reason| self.ill_formed(reason))?;
+            let is_known = ["utf-8", "utf8", "us-ascii"]
+                .iter()
+                .any(|known| encoding.eq_ignore_ascii_case(known));
+            if name == "encoding" && !is_known {
+                return Err(ParseError::Encoding {
+                    found: encoding.chars().take(32).collect(),
+                    offset: self.offset(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands outside of the root element.
+    fn between(&self, token: Token<'_>) -> Result<(), ParseError> {
+        match token {
+            Token::Aside | Token::Declaration(_) => Ok(()),
+            Token::Text(text) if text.bytes().all(is_blank) => Ok(()),
+            Token::Doctype => Err(self.doctype()),
+            Token::Done => Err(self.ill_formed("no root element")),
+            _ => Err(self.ill_formed("text outside of the root element")),
+        }
+    }
+
+    /// The next element of POSLog inside the current one; `None` closes the current one. All others are skipped.
+    pub(super) fn child(&mut self) -> Result<Option<Tag<'a>>, ParseError> {
+        loop {
+            match self.child_or_kit()? {
+                Some(tag) if tag.space == Space::Kit => self.skip()?,
+                tag => return Ok(tag),
+            }
+        }
+    }
+
+    /// As [`Self::child`], with the elements of this kit.
+    pub(super) fn child_or_kit(&mut self) -> Result<Option<Tag<'a>>, ParseError> {
+        loop {
+            if self.empty {
+                self.close();
+                return Ok(None);
+            }
+            let tag = match self.token()? {
+                Token::Start(start) => self.open(start)?,
+                Token::End => {
+                    self.close();
+                    return Ok(None);
+                }
+                Token::Text(_) => continue,
+                other => {
+                    self.inside(other)?;
+                    continue;
+                }
+            };
+            if tag.space != Space::Foreign {
+                return Ok(Some(tag));
+            }
+            self.skip()?;
+        }
+    }
+
+    /// The text of the current element, without blanks around it and without elements inside; closes it.
+    pub(super) fn text(&mut self) -> Result<Text<'a>, ParseError> {
+        let mut text = Text::Borrowed("");
+        loop {
+            if self.empty {
+                self.close();
+                break;
+            }
+            match self.token()? {
+                Token::End => {
+                    self.close();
+                    break;
+                }
+                Token::Start(start) => {
+                    self.enter(start)?;
+                    self.skip()?;
+                }
+                other => self.append(other, &mut text)?,
+            }
+        }
+        Ok(trimmed(text))
+    }
+
+    /// The first text in the current element or in the elements inside; closes it. For feeds that wrap a value.
+    pub(super) fn first_text(&mut self) -> Result<Text<'a>, ParseError> {
+        let inside = self.depth;
+        let (mut found, mut text) = (Text::Borrowed(""), Text::Borrowed(""));
+        while self.depth >= inside {
+            if self.empty {
+                self.close();
+            } else {
+                match self.token()? {
+                    Token::End => self.close(),
+                    Token::Start(start) => self.enter(start)?,
+                    other => {
+                        self.append(other, &mut text)?;
+                        continue;
+                    }
+                }
+            }
+            let whole = trimmed(std::mem::take(&mut text));
+            if found.is_empty() {
+                found = whole;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Closes the current element, whatever is in it.
+    pub(super) fn skip(&mut self) -> Result<(), ParseError> {
+        let inside = self.depth;
+        while self.depth >= inside {
+            if self.empty {
+                self.close();
+                continue;
+            }
+            match self.token()? {
+                Token::End => self.close(),
+                Token::Start(start) => self.enter(start)?,
+                Token::Text(_) => {}
+                other => self.inside(other)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls back for each attribute, with its value without blanks around it.
+    pub(super) fn attributes(
+        &self,
+        tag: &Tag<'a>,
+        mut take: impl FnMut(&'a str, Text<'a>) -> Option<()>,
+    ) -> Result<(), ParseError> {
+        if tag.attributes.is_empty() {
+            return Ok(());
+        }
+        for (count, attribute) in Attributes(tag.attributes).enumerate() {
+            let (name, value) = attribute.map_err(|reason| self.ill_formed(reason))?;
+            let is_second = Attributes(tag.attributes)
+                .take(count)
+                .any(|earlier| earlier.is_ok_and(|(earlier, _)| earlier == name));
+            if is_second {
+                return Err(self.ill_formed("an attribute that stands twice"));
+            }
+            let value = trimmed(self.resolved(value)?);
+            if value.len() > TEXT_BYTES_MAX {
+                return Err(self.bound("text"));
+            }
+            take(name, value).ok_or_else(|| self.unreadable(deciding(name)))?;
+        }
+        Ok(())
+    }
+
+    /// Counts what a document's memory is made of.
+    pub(super) fn count_line(&mut self) -> Result<(), ParseError> {
+        self.lines += 1;
+        if self.lines > LINES_MAX {
+            return Err(self.bound("lines"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn offset(&self) -> usize {
+        self.scanner.offset()
+    }
+
+    /// Something of the transaction or line that is being read.
+    #[cold]
+    pub(super) fn unreadable(&self, field: &'static str) -> ParseError {
+        let (index, offset) = (self.transaction, self.offset());
+        if self.line == 0 {
+            ParseError::Header { index, field, offset }
+        } else {
+            ParseError::Line {
+                index,
+                line: self.line,
+                field,
+                offset,
+            }
+        }
+    }
+
+    #[cold]
+    pub(super) fn bound(&self, what: &'static str) -> ParseError {
+        ParseError::Bound {
+            what,
+            offset: self.offset(),
+        }
+    }
+
+    #[cold]
+    fn ill_formed(&self, reason: &str) -> ParseError {
+        ParseError::Xml {
+            reason: reason.to_owned(),
+            offset: self.offset(),
+        }
+    }
+
+    #[cold]
+    fn doctype(&self) -> ParseError {
+        ParseError::Forbidden {
+            what: "a DOCTYPE",
+            offset: self.offset(),
+        }
+    }
+
+    #[inline]
+    fn token(&mut self) -> Result<Token<'a>, ParseError> {
+        match self.scanner.next() {
+            Ok(token) => Ok(token),
+            Err(reason) => Err(self.ill_formed(reason)),
+        }
+    }
+
+    /// What stands inside of an element and is neither an element nor kept.
+    fn inside(&self, token: Token<'_>) -> Result<(), ParseError> {
+        match token {
+            Token::Reference(name) => self.reference(name).map(|_| ()),
+            Token::Doctype => Err(self.doctype()),
+            Token::Done => Err(self.ill_formed("the document ends inside of an element")),
+            _ => Ok(()),
+        }
+    }
+
+    fn append(&self, token: Token<'a>, text: &mut Text<'a>) -> Result<(), ParseError> {
+        let part = match token {
+            Token::Text(part) | Token::CData(part) => part,
+            Token::Reference(name) => {
+                text.to_mut().push(self.reference(name)?);
+                return Ok(());
+            }
+            other => return self.inside(other),
+        };
+        if text.len() + part.len() > TEXT_BYTES_MAX {
+            return Err(self.bound("text"));
+        }
+        if text.is_empty() {
+            *text = Text::Borrowed(part);
+        } else {
+            text.to_mut().push_str(part);
+        }
+        Ok(())
+    }
+
+    fn reference(&self, name: &str) -> Result<char, ParseError> {
+        resolve(name).ok_or_else(|| ParseError::Forbidden {
+            what: "a reference that is none of the five nor of a character",
+            offset: self.offset(),
+        })
+    }
+
+    /// An attribute's value with its references resolved.
+    fn resolved(&self, value: &'a str) -> Result<Text<'a>, ParseError> {
+        if !value.as_bytes().contains(&b'&') {
+            return Ok(Text::Borrowed(value));
+        }
+        let mut out = String::with_capacity(value.len());
+        let mut rest = value;
+        while let Some((before, after)) = rest.split_once('&') {
+            out.push_str(before);
+            let (name, behind) = after
+                .split_once(';')
+                .ok_or_else(|| self.ill_formed("a reference without its end"))?;
+            out.push(self.reference(name)?);
+            rest = behind;
+        }
+        out.push_str(rest);
+        Ok(Text::Owned(out))
+    }
+
+    /// One level down, for an element whose name and attributes do not matter.
+    #[inline]
+    fn enter(&mut self, start: Start<'a>) -> Result<(), ParseError> {
+        self.depth += 1;
+        self.empty = start.is_empty;
+        if self.depth > DEPTH_MAX {
+            return Err(self.bound("depth"));
+        }
+        if start.attributes.len() > ATTRIBUTES_BYTES_SAFE
+            && Attributes(start.attributes).nth(ATTRIBUTES_MAX).is_some()
+        {
+            return Err(self.bound("attributes"));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn open(&mut self, start: Start<'a>) -> Result<Tag<'a>, ParseError> {
+        self.enter(start)?;
+        let Start { name, attributes, .. } = start;
+        if !attributes.is_empty() && attributes.contains("xmlns") {
+            self.bind(attributes)?;
+        }
+        let (space, name) = match name.bytes().position(|byte| byte == b':') {
+            None => (self.default, name),
+            Some(colon) => (self.space_of(&name[..colon]), &name[colon + 1..]),
+        };
+        Ok(Tag {
+            name,
+            space,
+            attributes,
+        })
+    }
+
+    #[inline]
+    fn close(&mut self) {
+        self.empty = false;
+        if self.bindings.last().is_some_and(|last| last.depth == self.depth) {
+            self.unbind();
+        }
+        self.depth -= 1;
+    }
+
+    #[cold]
+    fn bind(&mut self, attributes: &'a str) -> Result<(), ParseError> {
+        for attribute in Attributes(attributes) {
+            let (name, value) = attribute.map_err(|reason| self.ill_formed(reason))?;
+            let prefix = match name.strip_prefix("xmlns") {
+                Some("") => "",
+                Some(rest) => match rest.strip_prefix(':') {
+                    Some(prefix) => prefix,
+                    None => continue,
+                },
+                None => continue,
+            };
+            let uri = self.resolved(value)?;
+            let space = if *uri == *NAMESPACE || *uri == NAMESPACE[..NAMESPACE.len() - 1] {
+                Space::PosLog
+            } else if *uri == *KIT_NAMESPACE {
+                Space::Kit
+            } else if uri.is_empty() {
+                // As if no namespace had ever been declared.
+                Space::PosLog
+            } else {
+                Space::Foreign
+            };
+            self.bindings.push(Binding {
+                depth: self.depth,
+                prefix,
+                space,
+            });
+        }
+        self.default = self.space_of("");
+        Ok(())
+    }
+
+    #[cold]
+    fn unbind(&mut self) {
+        let depth = self.depth;
+        while self.bindings.last().is_some_and(|last| last.depth == depth) {
+            self.bindings.pop();
+        }
+        self.default = self.space_of("");
+    }
+
+    /// A document without namespaces is taken for POSLog; a prefix that nobody declared is foreign.
+    fn space_of(&self, prefix: &str) -> Space {
+        let bound = self.bindings.iter().rev().find(|binding| binding.prefix == prefix);
+        match bound {
+            Some(binding) => binding.space,
+            None if prefix.is_empty() => Space::PosLog,
+            None => Space::Foreign,
+        }
+    }
+}
+
+/// The attributes that decide about stock.
+fn deciding(name: &str) -> &'static str {
+    ["TrainingModeFlag", "CancelFlag", "VoidFlag", "Units"]
+        .into_iter()
+        .find(|known| *known == name)
+        .unwrap_or("an attribute")
+}
+
+#[inline]
+fn trimmed(text: Text<'_>) -> Text<'_> {
+    let ends = [text.as_bytes().first(), text.as_bytes().last()];
+    if !ends.into_iter().flatten().any(|byte| is_blank(*byte)) {
+        return text;
+    }
+    let is_blank = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n');
+    match text {
+        Text::Borrowed(text) => Text::Borrowed(text.trim_matches(is_blank)),
+        Text::Owned(text) => Text::Owned(text.trim_matches(is_blank).to_owned()),
+    }
+}
+
+/// The character of a reference, which stands between `&` and `;`.
+fn resolve(name: &str) -> Option<char> {
+    match name {
+        "amp" => Some('&'),
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        _ => {
+            let number = name.strip_prefix('#')?;
+            let (digits, radix) = number.strip_prefix('x').map_or((number, 10), |hex| (hex, 16));
+            if digits.is_empty() || digits.starts_with('+') {
+                return None;
+            }
+            char::from_u32(u32::from_str_radix(digits, radix).ok()?).filter(|c| is_xml_char(*c))
+        }
+    }
+}
+
+pub(super) const fn is_xml_char(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
