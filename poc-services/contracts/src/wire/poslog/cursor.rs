@@ -14,6 +14,9 @@ use super::{
 /// Fewer bytes than this cannot hold more attributes than are allowed: each takes four at least.
 const ATTRIBUTES_BYTES_SAFE: usize = ATTRIBUTES_MAX * 4;
 
+/// On the heap, because it is rare and every result of this module would be as large.
+pub(super) type Refusal = Box<ParseError>;
+
 /// Whose name an element has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Space {
@@ -26,7 +29,6 @@ pub(super) enum Space {
 pub(super) struct Tag<'a> {
     /// Without prefix.
     pub(super) name: &'a str,
-    pub(super) space: Space,
     attributes: &'a str,
 }
 
@@ -43,6 +45,8 @@ pub(super) struct Cursor<'a> {
     depth: usize,
     /// The element that was read last has no content.
     empty: bool,
+    /// Of the element that was read last.
+    space: Space,
     bindings: Vec<Binding<'a>>,
     default: Space,
     lines: usize,
@@ -54,28 +58,30 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Result<Self, ParseError> {
+    pub(super) fn new(bytes: &'a [u8]) -> Result<Self, Refusal> {
         if bytes.len() > DOCUMENT_BYTES_MAX {
-            return Err(ParseError::TooLong { bytes: bytes.len() });
+            return Err(Box::new(ParseError::TooLong { bytes: bytes.len() }));
         }
         let document = std::str::from_utf8(bytes).map_err(|error| ParseError::Encoding {
             found: "a byte that is no UTF-8".to_owned(),
             offset: error.valid_up_to(),
-        })?;
+        });
+        let document = document.map_err(Box::new)?;
         let is_control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
         // Without an early end, so that it is a few instructions for many bytes.
         if bytes.iter().fold(false, |found, byte| found | is_control(byte)) {
             let offset = bytes.iter().position(is_control).unwrap_or_default();
-            return Err(ParseError::Xml {
+            return Err(Box::new(ParseError::Xml {
                 reason: "a control character".to_owned(),
                 offset,
-            });
+            }));
         }
         let document = document.strip_prefix('\u{feff}').unwrap_or(document);
         Ok(Self {
             scanner: Scanner::new(document),
             depth: 0,
             empty: false,
+            space: Space::PosLog,
             bindings: Vec::new(),
             default: Space::PosLog,
             lines: 0,
@@ -86,7 +92,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The root element, in whatever namespace.
-    pub(super) fn root(&mut self) -> Result<Tag<'a>, ParseError> {
+    pub(super) fn root(&mut self) -> Result<Tag<'a>, Refusal> {
         loop {
             match self.token()? {
                 Token::Start(start) => return self.open(start),
@@ -97,7 +103,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// After the root element is closed: nothing but blanks and comments follows.
-    pub(super) fn end(&mut self) -> Result<(), ParseError> {
+    pub(super) fn end(&mut self) -> Result<(), Refusal> {
         loop {
             match self.token()? {
                 Token::Done => return Ok(()),
@@ -107,24 +113,24 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn check_encoding(&self, declaration: &str) -> Result<(), ParseError> {
+    fn check_encoding(&self, declaration: &str) -> Result<(), Refusal> {
         for attribute in Attributes(declaration) {
             let (name, encoding) = attribute.map_err(|reason| self.ill_formed(reason))?;
             let is_known = ["utf-8", "utf8", "us-ascii"]
                 .iter()
                 .any(|known| encoding.eq_ignore_ascii_case(known));
             if name == "encoding" && !is_known {
-                return Err(ParseError::Encoding {
+                return Err(Box::new(ParseError::Encoding {
                     found: encoding.chars().take(32).collect(),
                     offset: self.offset(),
-                });
+                }));
             }
         }
         Ok(())
     }
 
     /// What stands outside of the root element.
-    fn between(&self, token: Token<'_>) -> Result<(), ParseError> {
+    fn between(&self, token: Token<'_>) -> Result<(), Refusal> {
         match token {
             Token::Aside | Token::Declaration(_) => Ok(()),
             Token::Text(text) if text.bytes().all(is_blank) => Ok(()),
@@ -135,17 +141,17 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next element of POSLog inside the current one; `None` closes the current one. All others are skipped.
-    pub(super) fn child(&mut self) -> Result<Option<Tag<'a>>, ParseError> {
+    pub(super) fn child(&mut self) -> Result<Option<Tag<'a>>, Refusal> {
         loop {
             match self.child_or_kit()? {
-                Some(tag) if tag.space == Space::Kit => self.skip()?,
+                Some(_) if self.space == Space::Kit => self.skip()?,
                 tag => return Ok(tag),
             }
         }
     }
 
     /// As [`Self::child`], with the elements of this kit.
-    pub(super) fn child_or_kit(&mut self) -> Result<Option<Tag<'a>>, ParseError> {
+    pub(super) fn child_or_kit(&mut self) -> Result<Option<Tag<'a>>, Refusal> {
         loop {
             if self.empty {
                 self.close();
@@ -163,7 +169,7 @@ impl<'a> Cursor<'a> {
                     continue;
                 }
             };
-            if tag.space != Space::Foreign {
+            if self.space != Space::Foreign {
                 return Ok(Some(tag));
             }
             self.skip()?;
@@ -171,7 +177,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The text of the current element, without blanks around it and without elements inside; closes it.
-    pub(super) fn text(&mut self) -> Result<Text<'a>, ParseError> {
+    pub(super) fn text(&mut self) -> Result<Text<'a>, Refusal> {
         let mut text = Text::Borrowed("");
         loop {
             if self.empty {
@@ -194,7 +200,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The first text in the current element or in the elements inside; closes it. For feeds that wrap a value.
-    pub(super) fn first_text(&mut self) -> Result<Text<'a>, ParseError> {
+    pub(super) fn first_text(&mut self) -> Result<Text<'a>, Refusal> {
         let inside = self.depth;
         let (mut found, mut text) = (Text::Borrowed(""), Text::Borrowed(""));
         while self.depth >= inside {
@@ -219,7 +225,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Closes the current element, whatever is in it.
-    pub(super) fn skip(&mut self) -> Result<(), ParseError> {
+    pub(super) fn skip(&mut self) -> Result<(), Refusal> {
         let inside = self.depth;
         while self.depth >= inside {
             if self.empty {
@@ -241,7 +247,7 @@ impl<'a> Cursor<'a> {
         &self,
         tag: &Tag<'a>,
         mut take: impl FnMut(&'a str, Text<'a>) -> Option<()>,
-    ) -> Result<(), ParseError> {
+    ) -> Result<(), Refusal> {
         if tag.attributes.is_empty() {
             return Ok(());
         }
@@ -263,7 +269,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Counts what a document's memory is made of.
-    pub(super) fn count_line(&mut self) -> Result<(), ParseError> {
+    pub(super) fn count_line(&mut self) -> Result<(), Refusal> {
         self.lines += 1;
         if self.lines > LINES_MAX {
             return Err(self.bound("lines"));
@@ -277,9 +283,9 @@ impl<'a> Cursor<'a> {
 
     /// Something of the transaction or line that is being read.
     #[cold]
-    pub(super) fn unreadable(&self, field: &'static str) -> ParseError {
+    pub(super) fn unreadable(&self, field: &'static str) -> Refusal {
         let (index, offset) = (self.transaction, self.offset());
-        if self.line == 0 {
+        Box::new(if self.line == 0 {
             ParseError::Header { index, field, offset }
         } else {
             ParseError::Line {
@@ -288,35 +294,35 @@ impl<'a> Cursor<'a> {
                 field,
                 offset,
             }
-        }
+        })
     }
 
     #[cold]
-    pub(super) fn bound(&self, what: &'static str) -> ParseError {
-        ParseError::Bound {
+    pub(super) fn bound(&self, what: &'static str) -> Refusal {
+        Box::new(ParseError::Bound {
             what,
             offset: self.offset(),
-        }
+        })
     }
 
     #[cold]
-    fn ill_formed(&self, reason: &str) -> ParseError {
-        ParseError::Xml {
+    fn ill_formed(&self, reason: &str) -> Refusal {
+        Box::new(ParseError::Xml {
             reason: reason.to_owned(),
             offset: self.offset(),
-        }
+        })
     }
 
     #[cold]
-    fn doctype(&self) -> ParseError {
-        ParseError::Forbidden {
+    fn doctype(&self) -> Refusal {
+        Box::new(ParseError::Forbidden {
             what: "a DOCTYPE",
             offset: self.offset(),
-        }
+        })
     }
 
     #[inline]
-    fn token(&mut self) -> Result<Token<'a>, ParseError> {
+    fn token(&mut self) -> Result<Token<'a>, Refusal> {
         match self.scanner.next() {
             Ok(token) => Ok(token),
             Err(reason) => Err(self.ill_formed(reason)),
@@ -324,7 +330,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// What stands inside of an element and is neither an element nor kept.
-    fn inside(&self, token: Token<'_>) -> Result<(), ParseError> {
+    fn inside(&self, token: Token<'_>) -> Result<(), Refusal> {
         match token {
             Token::Reference(name) => self.reference(name).map(|_| ()),
             Token::Doctype => Err(self.doctype()),
@@ -333,7 +339,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn append(&self, token: Token<'a>, text: &mut Text<'a>) -> Result<(), ParseError> {
+    fn append(&self, token: Token<'a>, text: &mut Text<'a>) -> Result<(), Refusal> {
         let part = match token {
             Token::Text(part) | Token::CData(part) => part,
             Token::Reference(name) => {
@@ -353,15 +359,17 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    fn reference(&self, name: &str) -> Result<char, ParseError> {
-        resolve(name).ok_or_else(|| ParseError::Forbidden {
-            what: "a reference that is none of the five nor of a character",
-            offset: self.offset(),
+    fn reference(&self, name: &str) -> Result<char, Refusal> {
+        resolve(name).ok_or_else(|| {
+            Box::new(ParseError::Forbidden {
+                what: "a reference that is none of the five nor of a character",
+                offset: self.offset(),
+            })
         })
     }
 
     /// An attribute's value with its references resolved.
-    fn resolved(&self, value: &'a str) -> Result<Text<'a>, ParseError> {
+    fn resolved(&self, value: &'a str) -> Result<Text<'a>, Refusal> {
         if !value.as_bytes().contains(&b'&') {
             return Ok(Text::Borrowed(value));
         }
@@ -381,9 +389,9 @@ impl<'a> Cursor<'a> {
 
     /// One level down, for an element whose name and attributes do not matter.
     #[inline]
-    fn enter(&mut self, start: Start<'a>) -> Result<(), ParseError> {
+    fn enter(&mut self, start: Start<'a>) -> Result<(), Refusal> {
         self.depth += 1;
-        self.empty = start.is_empty;
+        self.empty = self.scanner.is_empty();
         if self.depth > DEPTH_MAX {
             return Err(self.bound("depth"));
         }
@@ -396,21 +404,28 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    fn open(&mut self, start: Start<'a>) -> Result<Tag<'a>, ParseError> {
+    fn open(&mut self, start: Start<'a>) -> Result<Tag<'a>, Refusal> {
         self.enter(start)?;
         let Start { name, attributes, .. } = start;
         if !attributes.is_empty() && attributes.contains("xmlns") {
             self.bind(attributes)?;
         }
-        let (space, name) = match name.bytes().position(|byte| byte == b':') {
-            None => (self.default, name),
-            Some(colon) => (self.space_of(&name[..colon]), &name[colon + 1..]),
+        let name = match name.bytes().position(|byte| byte == b':') {
+            None => {
+                self.space = self.default;
+                name
+            }
+            Some(colon) => {
+                self.space = self.space_of(&name[..colon]);
+                &name[colon + 1..]
+            }
         };
-        Ok(Tag {
-            name,
-            space,
-            attributes,
-        })
+        Ok(Tag { name, attributes })
+    }
+
+    /// Whose name the element has that [`Self::root`], [`Self::child`] or [`Self::child_or_kit`] gave last.
+    pub(super) const fn space(&self) -> Space {
+        self.space
     }
 
     #[inline]
@@ -423,7 +438,7 @@ impl<'a> Cursor<'a> {
     }
 
     #[cold]
-    fn bind(&mut self, attributes: &'a str) -> Result<(), ParseError> {
+    fn bind(&mut self, attributes: &'a str) -> Result<(), Refusal> {
         for attribute in Attributes(attributes) {
             let (name, value) = attribute.map_err(|reason| self.ill_formed(reason))?;
             let prefix = match name.strip_prefix("xmlns") {

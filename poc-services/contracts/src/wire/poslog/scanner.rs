@@ -30,8 +30,6 @@ pub(super) struct Start<'a> {
     pub(super) name: &'a str,
     /// Everything behind the name.
     pub(super) attributes: &'a str,
-    /// `<name/>`: there is no closing tag.
-    pub(super) is_empty: bool,
 }
 
 /// The longest reference is that of a character with leading zeros.
@@ -42,6 +40,7 @@ pub(super) struct Scanner<'a> {
     document: &'a str,
     at: usize,
     open: Vec<&'a str>,
+    is_empty: bool,
 }
 
 impl<'a> Scanner<'a> {
@@ -50,7 +49,14 @@ impl<'a> Scanner<'a> {
             document,
             at: 0,
             open: Vec::new(),
+            is_empty: false,
         }
+    }
+
+    /// Whether the tag that was read last is `<name/>`: it has no closing one. Not part of the token, which is whole
+    /// words for speed.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.is_empty
     }
 
     /// Behind the last token.
@@ -125,14 +131,13 @@ impl<'a> Scanner<'a> {
                 Some(_) => end += 1,
             }
         }
-        let is_empty = rest[end - 1] == b'/';
-        let attributes_end = end - usize::from(is_empty);
+        self.is_empty = rest[end - 1] == b'/';
+        let attributes_end = end - usize::from(self.is_empty);
         let start = Start {
             name: &self.document[self.at + 1..self.at + name_end],
             attributes: &self.document[self.at + name_end..self.at + attributes_end],
-            is_empty,
         };
-        if !is_empty {
+        if !self.is_empty {
             self.open.push(start.name);
         }
         self.at += end + 1;
@@ -235,7 +240,7 @@ mod tests {
         loop {
             out.push(match scanner.next()? {
                 Token::Start(start) => {
-                    let kind = if start.is_empty { "empty" } else { "start" };
+                    let kind = if scanner.is_empty() { "empty" } else { "start" };
                     let attributes = Attributes(start.attributes)
                         .map(|attribute| attribute.map(|(name, value)| format!(" {name}={value}")))
                         .collect::<Result<String, _>>()?;

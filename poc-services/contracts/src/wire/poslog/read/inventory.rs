@@ -2,9 +2,8 @@
 
 use super::super::{
     codes::{CodeList as _, Coded, InventoryKind, Room, Text},
-    cursor::{Cursor, Space, Tag},
+    cursor::{Cursor, Refusal, Space, Tag},
     decimal,
-    error::ParseError,
     inventory::{InventoryDocument, InventoryLine, Place},
 };
 use super::{
@@ -15,7 +14,7 @@ use super::{
 pub(super) fn documents<'a>(
     cursor: &mut Cursor<'a>,
     out: &mut Vec<InventoryDocument<'a>>,
-) -> Result<(), ParseError> {
+) -> Result<(), Refusal> {
     while let Some(tag) = cursor.child()? {
         match InventoryKind::from_code(tag.name) {
             Some(kind) => {
@@ -32,7 +31,7 @@ fn document<'a>(
     cursor: &mut Cursor<'a>,
     tag: &Tag<'a>,
     kind: InventoryKind,
-) -> Result<InventoryDocument<'a>, ParseError> {
+) -> Result<InventoryDocument<'a>, Refusal> {
     let mut out = InventoryDocument::new(kind);
     cursor.attributes(tag, |name, value| {
         match name {
@@ -46,7 +45,7 @@ fn document<'a>(
     // A loss has its article and quantity right here.
     let mut own = InventoryLine::default();
     while let Some(tag) = cursor.child_or_kit()? {
-        match (tag.space, tag.name) {
+        match (cursor.space(), tag.name) {
             (Space::PosLog, "DocumentID") => out.id = some_text(cursor.text()?),
             (Space::PosLog, "SourceBusinessUnitID") => out.source = place(cursor, &tag)?,
             (Space::PosLog, "DestinationBusinessUnitID") => out.destination = place(cursor, &tag)?,
@@ -70,7 +69,7 @@ fn document<'a>(
     Ok(out)
 }
 
-fn line<'a>(cursor: &mut Cursor<'a>) -> Result<InventoryLine<'a>, ParseError> {
+fn line<'a>(cursor: &mut Cursor<'a>) -> Result<InventoryLine<'a>, Refusal> {
     let mut out = InventoryLine::default();
     while let Some(tag) = cursor.child_or_kit()? {
         line_part(cursor, &tag, &mut out)?;
@@ -82,8 +81,8 @@ fn line_part<'a>(
     cursor: &mut Cursor<'a>,
     tag: &Tag<'a>,
     out: &mut InventoryLine<'a>,
-) -> Result<(), ParseError> {
-    let (slot, field) = match (tag.space, tag.name) {
+) -> Result<(), Refusal> {
+    let (slot, field) = match (cursor.space(), tag.name) {
         (Space::PosLog, "ItemID") => return item_id(cursor, tag, &mut out.item),
         (Space::Kit, "Book") => {
             let book = decimal::quantity(&cursor.text()?);
@@ -99,7 +98,7 @@ fn line_part<'a>(
     set_once(cursor, slot, field, Some(value))
 }
 
-fn place<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Option<Place<'a>>, ParseError> {
+fn place<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Option<Place<'a>>, Refusal> {
     let mut kind = None;
     cursor.attributes(tag, |name, value| {
         if name == "TypeCode" {

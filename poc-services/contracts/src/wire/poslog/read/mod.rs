@@ -6,7 +6,7 @@ mod retail;
 use super::{
     TRANSACTIONS_MAX,
     codes::{CodeList as _, Coded, ControlKind, Text},
-    cursor::{Cursor, Space, Tag},
+    cursor::{Cursor, Refusal, Space, Tag},
     decimal,
     error::ParseError,
     model::{ControlEvent, Dialect, Document, Transaction, TransactionLink},
@@ -15,12 +15,18 @@ use super::{
 
 /// Reads a document as a whole. What it says is borrowed from its bytes.
 pub fn parse(document: &[u8]) -> Result<Document<'_>, ParseError> {
+    read(document).map_err(|refusal| *refusal)
+}
+
+fn read(document: &[u8]) -> Result<Document<'_>, Refusal> {
     let mut cursor = Cursor::new(document)?;
     let root = cursor.root()?;
-    let not_poslog = |found: &str| ParseError::NotPosLog {
-        found: found.chars().take(40).collect(),
+    let not_poslog = |found: &str| {
+        Box::new(ParseError::NotPosLog {
+            found: found.chars().take(40).collect(),
+        })
     };
-    if root.name != "POSLog" || root.space != Space::PosLog {
+    if root.name != "POSLog" || cursor.space() != Space::PosLog {
         return Err(not_poslog(root.name));
     }
     // 6.0 has to say so; feeds of the older dialects often say nothing.
@@ -56,7 +62,7 @@ pub fn parse(document: &[u8]) -> Result<Document<'_>, ParseError> {
     })
 }
 
-fn transaction<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Transaction<'a>, ParseError> {
+fn transaction<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Transaction<'a>, Refusal> {
     let mut out = Transaction::default();
     cursor.attributes(tag, |name, value| {
         match name {
@@ -117,7 +123,7 @@ fn transaction<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Transaction
     Ok(out)
 }
 
-fn control<'a>(cursor: &mut Cursor<'a>, out: &mut Vec<ControlEvent<'a>>) -> Result<(), ParseError> {
+fn control<'a>(cursor: &mut Cursor<'a>, out: &mut Vec<ControlEvent<'a>>) -> Result<(), Refusal> {
     while let Some(tag) = cursor.child()? {
         if matches!(tag.name, "Shift" | "ReasonCode") {
             cursor.skip()?;
@@ -140,7 +146,7 @@ fn control<'a>(cursor: &mut Cursor<'a>, out: &mut Vec<ControlEvent<'a>>) -> Resu
 }
 
 /// In a `TransactionLink`, or its parts right here.
-fn post_void_link<'a>(cursor: &mut Cursor<'a>) -> Result<Option<TransactionLink<'a>>, ParseError> {
+fn post_void_link<'a>(cursor: &mut Cursor<'a>) -> Result<Option<TransactionLink<'a>>, Refusal> {
     let mut parts = TransactionLink::default();
     let mut link = None;
     while let Some(tag) = cursor.child()? {
@@ -154,7 +160,7 @@ fn post_void_link<'a>(cursor: &mut Cursor<'a>) -> Result<Option<TransactionLink<
     Ok(link.or_else(|| (parts != TransactionLink::default()).then_some(parts)))
 }
 
-fn transaction_link<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<TransactionLink<'a>, ParseError> {
+fn transaction_link<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<TransactionLink<'a>, Refusal> {
     let mut link = TransactionLink::default();
     cursor.attributes(tag, |name, value| {
         if name == "ReasonCode" {
@@ -172,7 +178,7 @@ fn link_part<'a>(
     cursor: &mut Cursor<'a>,
     tag: &Tag<'a>,
     link: &mut TransactionLink<'a>,
-) -> Result<(), ParseError> {
+) -> Result<(), Refusal> {
     match tag.name {
         "TransactionID" => link.id = some_text(cursor.text()?),
         "BusinessUnit" | "RetailStoreID" => {
@@ -206,7 +212,7 @@ fn set_once<T>(
     slot: &mut Option<T>,
     field: &'static str,
     value: Option<T>,
-) -> Result<(), ParseError> {
+) -> Result<(), Refusal> {
     match value {
         Some(value) if slot.is_none() => {
             *slot = Some(value);

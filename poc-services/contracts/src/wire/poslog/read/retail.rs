@@ -2,9 +2,8 @@
 
 use super::super::{
     codes::{Coded, Text},
-    cursor::{Cursor, Tag},
+    cursor::{Cursor, Refusal, Tag},
     decimal,
-    error::ParseError,
     retail::{Item, ItemCode, ItemId, Line, LineKind, Measured, Retail, Tender, Total, Voids},
     stamp::Stamp,
     stock::may_move,
@@ -15,7 +14,7 @@ use crate::ids::{Gtin, Money, Sku};
 /// What a receipt says of its own length is believed up to here.
 const ITEMS_EXPECTED_MAX: u32 = 64;
 
-pub(super) fn retail<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Retail<'a>, ParseError> {
+pub(super) fn retail<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Retail<'a>, Refusal> {
     let mut out = Retail::default();
     cursor.attributes(tag, |name, value| {
         if name == "TransactionStatus" {
@@ -54,7 +53,7 @@ pub(super) fn retail<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Retai
     Ok(out)
 }
 
-fn line<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Line<'a>, ParseError> {
+fn line<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Line<'a>, Refusal> {
     let mut out = Line::from(LineKind::Empty);
     cursor.attributes(tag, |name, value| {
         match name {
@@ -112,7 +111,7 @@ fn line<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Line<'a>, ParseErr
     Ok(out)
 }
 
-fn voids<'a>(cursor: &mut Cursor<'a>) -> Result<Voids<'a>, ParseError> {
+fn voids<'a>(cursor: &mut Cursor<'a>) -> Result<Voids<'a>, Refusal> {
     let (mut line, mut quantity) = (None, None);
     while let Some(tag) = cursor.child()? {
         match tag.name {
@@ -133,7 +132,7 @@ fn voids<'a>(cursor: &mut Cursor<'a>) -> Result<Voids<'a>, ParseError> {
     })
 }
 
-fn item<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Item<'a>, ParseError> {
+fn item<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Item<'a>, Refusal> {
     let mut out = Item::default();
     cursor.attributes(tag, |name, value| {
         if name == "ItemType" {
@@ -179,7 +178,7 @@ fn department<'a>(
     cursor: &mut Cursor<'a>,
     tag: &Tag<'a>,
     out: &mut Option<Text<'a>>,
-) -> Result<(), ParseError> {
+) -> Result<(), Refusal> {
     let mut is_department = true;
     cursor.attributes(tag, |name, value| {
         if name == "Level" {
@@ -198,7 +197,7 @@ fn pos_identity<'a>(
     cursor: &mut Cursor<'a>,
     tag: &Tag<'a>,
     out: &mut ItemId<'a>,
-) -> Result<(), ParseError> {
+) -> Result<(), Refusal> {
     let mut kind = Text::Borrowed("");
     cursor.attributes(tag, |name, value| {
         if name == "POSIDType" {
@@ -227,7 +226,7 @@ pub(super) fn item_id<'a>(
     cursor: &mut Cursor<'a>,
     tag: &Tag<'a>,
     out: &mut ItemId<'a>,
-) -> Result<(), ParseError> {
+) -> Result<(), Refusal> {
     let mut kind = Text::Borrowed("");
     cursor.attributes(tag, |name, value| {
         if name == "Type" {
@@ -258,7 +257,7 @@ fn identify<'a>(
     sku: Option<Sku>,
     code: Option<ItemCode>,
     text: Text<'a>,
-) -> Result<(), ParseError> {
+) -> Result<(), Refusal> {
     match (sku, code) {
         (Some(sku), _) => match out.sku {
             Some(known) if known != sku => return Err(cursor.unreadable(field)),
@@ -300,7 +299,7 @@ pub(super) fn measured<'a>(
     cursor: &mut Cursor<'a>,
     tag: &Tag<'a>,
     field: &'static str,
-) -> Result<Measured<'a>, ParseError> {
+) -> Result<Measured<'a>, Refusal> {
     let (mut unit, mut units) = (None, None);
     cursor.attributes(tag, |name, value| {
         match name {
@@ -318,7 +317,7 @@ pub(super) fn measured<'a>(
     })
 }
 
-fn tender<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Tender<'a>, ParseError> {
+fn tender<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Tender<'a>, Refusal> {
     let mut out = Tender::default();
     cursor.attributes(tag, |name, value| {
         match name {
@@ -347,7 +346,7 @@ fn tender<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Tender<'a>, Pars
     Ok(out)
 }
 
-fn total<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Total<'a>, ParseError> {
+fn total<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Total<'a>, Refusal> {
     let mut kind = None;
     cursor.attributes(tag, |name, value| {
         if name == "TotalType" {
@@ -361,7 +360,7 @@ fn total<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Total<'a>, ParseE
     })
 }
 
-fn promotion<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Text<'a>>, ParseError> {
+fn promotion<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Text<'a>>, Refusal> {
     let mut promotion = None;
     while let Some(tag) = cursor.child()? {
         if tag.name == "PromotionID" {
@@ -374,7 +373,7 @@ fn promotion<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Text<'a>>, ParseError
 }
 
 /// The first `Amount` of the current element; closes it.
-fn amount_inside(cursor: &mut Cursor<'_>) -> Result<Option<Money>, ParseError> {
+fn amount_inside(cursor: &mut Cursor<'_>) -> Result<Option<Money>, Refusal> {
     let mut found = None;
     while let Some(tag) = cursor.child()? {
         if tag.name == "Amount" && found.is_none() {
@@ -387,7 +386,7 @@ fn amount_inside(cursor: &mut Cursor<'_>) -> Result<Option<Money>, ParseError> {
 }
 
 /// Money moves no stock: what cannot be read is absent, and counted.
-fn amount(cursor: &mut Cursor<'_>) -> Result<Option<Money>, ParseError> {
+fn amount(cursor: &mut Cursor<'_>) -> Result<Option<Money>, Refusal> {
     let value = decimal::money(&cursor.text()?);
     Ok(read_or_count(cursor, value))
 }
