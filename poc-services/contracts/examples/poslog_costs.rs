@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use contracts::ids::{BusinessDay, Gtin, Money, Quantity, Sku, TimeMs};
 use contracts::wire::poslog::{
     Coded, Dialect, DocumentWriter, EntryMethod, Item, ItemCode, ItemId, ItemType, Line, LineKind, Measured,
-    Retail, Stamp, Tender, TenderDirection, TenderType, Text, Total, TotalType, Transaction, TransactionStatus,
-    UnitOfMeasure, parse, stock_lines,
+    Retail, Stamp, Tender, TenderDirection, TenderType, Text, Total, TotalType, Transaction,
+    TransactionStatus, UnitOfMeasure, parse, stock_lines,
 };
 use quick_xml::Reader;
 use quick_xml::events::Event;
@@ -24,10 +24,20 @@ fn main() {
         .nth(1)
         .map_or(200, |text| text.parse().expect("a number of megabytes"));
     for dialect in [Dialect::V6, Dialect::V2] {
-        let receipts: Vec<Vec<u8>> = (1..=256).map(|number| document(dialect, number..number + 1)).collect();
-        report(&format!("{dialect:?}, one receipt a document"), &receipts, megabytes);
+        let receipts: Vec<Vec<u8>> = (1..=256)
+            .map(|number| document(dialect, number..number + 1))
+            .collect();
+        report(
+            &format!("{dialect:?}, one receipt a document"),
+            &receipts,
+            megabytes,
+        );
         let batch = [document(dialect, 1..151)];
-        report(&format!("{dialect:?}, 150 receipts a document"), &batch, megabytes);
+        report(
+            &format!("{dialect:?}, 150 receipts a document"),
+            &batch,
+            megabytes,
+        );
         write_cost(dialect, megabytes);
     }
 }
@@ -38,9 +48,13 @@ fn report(name: &str, documents: &[Vec<u8>], megabytes: usize) {
     let (mut bare, mut read, mut lines) = (Vec::new(), Vec::new(), Vec::new());
     // In turns, so that a busy machine slows all three.
     for _ in 0..ROUNDS {
-        bare.push(rate(bytes * rounds, || repeat(rounds, documents, |document| bare_loop(document))));
+        bare.push(rate(bytes * rounds, || {
+            repeat(rounds, documents, |document| bare_loop(document))
+        }));
         read.push(rate(bytes * rounds, || {
-            repeat(rounds, documents, |document| parse(document).expect("valid").transactions.len());
+            repeat(rounds, documents, |document| {
+                parse(document).expect("valid").transactions.len()
+            });
         }));
         let mut out = Vec::new();
         lines.push(rate(bytes * rounds, || {
@@ -56,8 +70,14 @@ fn report(name: &str, documents: &[Vec<u8>], megabytes: usize) {
     let (bare, read, lines) = (median(bare), median(read), median(lines));
     println!("{name}: {} bytes a document", bytes / documents.len());
     println!("  bare events        {bare:>7.0} MB/s");
-    println!("  read               {read:>7.0} MB/s, {:.2} of bare", read / bare);
-    println!("  read, stock lines  {lines:>7.0} MB/s, {:.2} of bare", lines / bare);
+    println!(
+        "  read               {read:>7.0} MB/s, {:.2} of bare",
+        read / bare
+    );
+    println!(
+        "  read, stock lines  {lines:>7.0} MB/s, {:.2} of bare",
+        lines / bare
+    );
 }
 
 fn repeat(rounds: usize, documents: &[Vec<u8>], mut work: impl FnMut(&[u8]) -> usize) {
@@ -99,7 +119,10 @@ fn write_cost(dialect: Dialect, megabytes: usize) {
         rates.push(bytes as f64 / clock.elapsed().as_secs_f64() / 1e6);
     }
     let rate = median(rates);
-    println!("  written            {rate:>7.0} MB/s, {:.0} receipts a second", rate * 1e6 / out.len() as f64);
+    println!(
+        "  written            {rate:>7.0} MB/s, {:.0} receipts a second",
+        rate * 1e6 / out.len() as f64
+    );
 }
 
 /// Megabytes a second.
@@ -191,12 +214,16 @@ fn receipt(number: u64) -> Transaction<'static> {
         retail: Some(Retail {
             status: Some(Coded::Known(TransactionStatus::Finished)),
             lines,
-            totals: [(TotalType::Net, 3182), (TotalType::Tax, 230), (TotalType::Grand, 3412)]
-                .map(|(kind, amount)| Total {
-                    kind: Some(Coded::Known(kind)),
-                    amount: Some(Money(amount)),
-                })
-                .into(),
+            totals: [
+                (TotalType::Net, 3182),
+                (TotalType::Tax, 230),
+                (TotalType::Grand, 3412),
+            ]
+            .map(|(kind, amount)| Total {
+                kind: Some(Coded::Known(kind)),
+                amount: Some(Money(amount)),
+            })
+            .into(),
             ..Retail::default()
         }),
         ..Transaction::default()

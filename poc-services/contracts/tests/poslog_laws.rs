@@ -2,23 +2,31 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "support/poslog.rs"]
+mod poslog;
 mod support;
 
 use contracts::ids::{BusinessDay, Gtin, Money, Quantity, Sku, TimeMs};
 use contracts::wire::QUANTITY_MAX;
 use contracts::wire::poslog::{
-    AdjustmentReason, CodeList, Coded, ControlEvent, ControlKind, Dialect, DisposalMethod, Document, DocumentStatus,
-    DocumentWriter, EntryMethod, Flags, InventoryDocument, InventoryKind, InventoryLine, Item, ItemCode, ItemId,
-    ItemType, Line, LineKind, Measured, Place, Retail, Room, Stamp, Tender, TenderDirection, TenderType, Text, Total,
-    TotalType, Transaction, TransactionLink, TransactionStatus, UnitOfMeasure, UnitType, Voids, Zone, parse,
-    stock_lines,
+    AdjustmentReason, CodeList, Coded, ControlEvent, ControlKind, Dialect, DisposalMethod, Document,
+    DocumentStatus, DocumentWriter, EntryMethod, Flags, InventoryDocument, InventoryKind, InventoryLine,
+    Item, ItemCode, ItemId, ItemType, Line, LineKind, Measured, Place, Retail, Room, Stamp, Tender,
+    TenderDirection, TenderType, Text, Total, TotalType, Transaction, TransactionLink, TransactionStatus,
+    UnitOfMeasure, UnitType, Voids, Zone, parse, stock_lines,
 };
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-static CASES: std::sync::LazyLock<Vec<String>> = std::sync::LazyLock::new(support::poslog_cases);
+static CASES: std::sync::LazyLock<Vec<String>> = std::sync::LazyLock::new(|| {
+    let cases = poslog::cases();
+    cases
+        .values()
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect()
+});
 
 proptest! {
     #[test]
@@ -125,13 +133,16 @@ fn quantity() -> impl Strategy<Value = Quantity> {
 }
 
 fn measured() -> impl Strategy<Value = Measured<'static>> {
-    (quantity(), option::of(coded::<UnitOfMeasure>()), option::of(quantity())).prop_map(
-        |(quantity, unit, units)| Measured {
+    (
+        quantity(),
+        option::of(coded::<UnitOfMeasure>()),
+        option::of(quantity()),
+    )
+        .prop_map(|(quantity, unit, units)| Measured {
             quantity,
             unit,
             units,
-        },
-    )
+        })
 }
 
 fn stamp() -> impl Strategy<Value = Stamp> {
@@ -147,7 +158,8 @@ fn day() -> impl Strategy<Value = BusinessDay> {
 
 fn code() -> impl Strategy<Value = ItemCode> {
     prop_oneof![
-        (0..10_000_000_000_000_u64).prop_map(|body| ItemCode::Gtin(Gtin::from_body(body).expect("13 digits"))),
+        (0..10_000_000_000_000_u64)
+            .prop_map(|body| ItemCode::Gtin(Gtin::from_body(body).expect("13 digits"))),
         (0..100_000_u32).prop_map(ItemCode::Plu),
     ]
 }
@@ -170,20 +182,27 @@ fn link(dialect: Dialect) -> impl Strategy<Value = TransactionLink<'static>> {
         option::of(0..1_000_000_000_000_000_000_u64),
         any::<Option<u32>>(),
     )
-        .prop_map(move |(reason, id, [store, workstation], business_day, number, line)| TransactionLink {
-            reason,
-            id: id.filter(|_| dialect == Dialect::V6),
-            store,
-            workstation,
-            business_day,
-            number,
-            line,
-        })
+        .prop_map(
+            move |(reason, id, [store, workstation], business_day, number, line)| TransactionLink {
+                reason,
+                id: id.filter(|_| dialect == Dialect::V6),
+                store,
+                workstation,
+                business_day,
+                number,
+                line,
+            },
+        )
 }
 
 fn item(dialect: Dialect) -> impl Strategy<Value = Item<'static>> {
     (
-        (item_id(), option::of(coded::<ItemType>()), option::of(text()), option::of(text())),
+        (
+            item_id(),
+            option::of(coded::<ItemType>()),
+            option::of(text()),
+            option::of(text()),
+        ),
         (money(), money(), money(), money(), money()),
         (
             option::of(measured()),
@@ -221,7 +240,7 @@ fn tender() -> impl Strategy<Value = Tender<'static>> {
         money(),
         option::of(text()),
         money(),
-        signed_money(),
+        money(),
     )
         .prop_map(|(kind, direction, amount, currency, change, rounding)| Tender {
             kind,
@@ -236,7 +255,8 @@ fn tender() -> impl Strategy<Value = Tender<'static>> {
 fn line_kind(dialect: Dialect) -> impl Strategy<Value = LineKind<'static>> {
     prop_oneof![
         item(dialect).prop_map(LineKind::Sale),
-        (item(dialect), option::of(text())).prop_map(|(item, reason)| LineKind::Return(Item { reason, ..item })),
+        (item(dialect), option::of(text()))
+            .prop_map(|(item, reason)| LineKind::Return(Item { reason, ..item })),
         tender().prop_map(LineKind::Tender),
         Just(LineKind::Empty),
         (money(), 0..5_u8).prop_map(|(amount, kind)| {
@@ -310,20 +330,34 @@ fn place() -> impl Strategy<Value = Place<'static>> {
 fn paper() -> impl Strategy<Value = InventoryDocument<'static>> {
     let kinds: Vec<InventoryKind> = InventoryKind::CODES.iter().map(|(kind, _)| *kind).collect();
     let article = prop_oneof![
-        (0..1_000_000_000_u32).prop_map(|sku| ItemId { sku: Some(Sku(sku)), ..ItemId::default() }),
-        code().prop_map(|code| ItemId { code: Some(code), ..ItemId::default() }),
+        (0..1_000_000_000_u32).prop_map(|sku| ItemId {
+            sku: Some(Sku(sku)),
+            ..ItemId::default()
+        }),
+        code().prop_map(|code| ItemId {
+            code: Some(code),
+            ..ItemId::default()
+        }),
     ];
     let quantity = || option::of(measured());
-    let line = (article, quantity(), quantity(), quantity(), quantity(), option::of(self::quantity())).prop_map(
-        |(item, ordered, received, disposed, quantity, book)| InventoryLine {
-            item,
-            ordered,
-            received,
-            disposed,
-            quantity,
-            book,
-        },
-    );
+    let line = (
+        article,
+        quantity(),
+        quantity(),
+        quantity(),
+        quantity(),
+        option::of(self::quantity()),
+    )
+        .prop_map(
+            |(item, ordered, received, disposed, quantity, book)| InventoryLine {
+                item,
+                ordered,
+                received,
+                disposed,
+                quantity,
+                book,
+            },
+        );
     (
         select(kinds),
         option::of(coded::<DocumentStatus>()),
@@ -333,24 +367,30 @@ fn paper() -> impl Strategy<Value = InventoryDocument<'static>> {
         any::<bool>(),
         vec(line, 0..4),
     )
-        .prop_map(|(kind, status, reason, (type_code, id), (source, destination), is_back, lines)| {
-            InventoryDocument {
-                status,
-                type_code,
-                reason: reason.filter(|_| kind == InventoryKind::Adjustment),
-                id,
-                source,
-                destination,
-                room: if is_back { Room::BackRoom } else { Room::Floor },
-                lines,
-                ..InventoryDocument::new(kind)
-            }
-        })
+        .prop_map(
+            |(kind, status, reason, (type_code, id), (source, destination), is_back, lines)| {
+                InventoryDocument {
+                    status,
+                    type_code,
+                    reason: reason.filter(|_| kind == InventoryKind::Adjustment),
+                    id,
+                    source,
+                    destination,
+                    room: if is_back { Room::BackRoom } else { Room::Floor },
+                    lines,
+                    ..InventoryDocument::new(kind)
+                }
+            },
+        )
 }
 
 fn any_transaction(dialect: Dialect) -> impl Strategy<Value = Transaction<'static>> {
     (
-        (any::<[u16; 2]>(), 0..1_000_000_000_000_000_000_u64, option::of(text())),
+        (
+            any::<[u16; 2]>(),
+            0..1_000_000_000_000_000_000_u64,
+            option::of(text()),
+        ),
         (option::of(day()), option::of(stamp()), option::of(stamp())),
         (option::of(text()), option::of(text()), option::of(text())),
         any::<[bool; 3]>(),

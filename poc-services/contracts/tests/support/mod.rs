@@ -25,18 +25,3 @@ pub fn hex(name: &str) -> Vec<u8> {
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
         .collect()
 }
-
-/// The documents that can be read as text.
-#[allow(dead_code, reason = "not every test file reads POSLog")]
-pub fn poslog_cases() -> Vec<String> {
-    let mut names: Vec<PathBuf> = std::fs::read_dir(path("poslog"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "xml"))
-        .collect();
-    names.sort();
-    names
-        .iter()
-        .map(|path| std::fs::read_to_string(path).unwrap())
-        .collect()
-}

@@ -5,10 +5,12 @@
 //! `None`), [`Cursor::text`], [`Cursor::first_text`] or [`Cursor::skip`].
 
 use super::{
-    ATTRIBUTES_MAX, DEPTH_MAX, DOCUMENT_BYTES_MAX, KIT_NAMESPACE, LINES_MAX, NAMESPACE, TEXT_BYTES_MAX,
+    ATTRIBUTES_MAX, DEPTH_MAX, DOCUMENT_BYTES_MAX, LINES_MAX, TEXT_BYTES_MAX,
     codes::Text,
     error::ParseError,
+    namespaces::{Namespaces, Space},
     scanner::{Attributes, Scanner, Start, Token, is_blank},
+    text::{resolve, trimmed},
 };
 
 /// Fewer bytes than this cannot hold more attributes than are allowed: each takes four at least.
@@ -17,27 +19,11 @@ const ATTRIBUTES_BYTES_SAFE: usize = ATTRIBUTES_MAX * 4;
 /// On the heap, because it is rare and every result of this module would be as large.
 pub(super) type Refusal = Box<ParseError>;
 
-/// Whose name an element has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Space {
-    PosLog,
-    Kit,
-    Foreign,
-}
-
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tag<'a> {
     /// Without prefix.
     pub(super) name: &'a str,
     attributes: &'a str,
-}
-
-/// A namespace that an element declares.
-struct Binding<'a> {
-    depth: usize,
-    /// Empty: the default.
-    prefix: &'a str,
-    space: Space,
 }
 
 pub(super) struct Cursor<'a> {
@@ -47,9 +33,10 @@ pub(super) struct Cursor<'a> {
     empty: bool,
     /// Of the element that was read last.
     space: Space,
-    bindings: Vec<Binding<'a>>,
-    default: Space,
+    namespaces: Namespaces<'a>,
     lines: usize,
+    /// Lines that room may still be made for before they are read.
+    room: usize,
     /// See [`super::Document::unread`].
     pub(super) unread: u32,
     /// Which transaction and which of its lines is read, from 1: for errors.
@@ -76,15 +63,15 @@ impl<'a> Cursor<'a> {
                 offset,
             }));
         }
-        let document = document.strip_prefix('\u{feff}').unwrap_or(document);
+        let mark = if document.starts_with('\u{feff}') { 3 } else { 0 };
         Ok(Self {
-            scanner: Scanner::new(document),
+            scanner: Scanner::new(document, mark),
             depth: 0,
             empty: false,
             space: Space::PosLog,
-            bindings: Vec::new(),
-            default: Space::PosLog,
+            namespaces: Namespaces::new(),
             lines: 0,
+            room: LINES_MAX,
             unread: 0,
             transaction: 0,
             line: 0,
@@ -277,7 +264,15 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    pub(super) fn offset(&self) -> usize {
+    /// For how many of the lines that a document promises room is made: promises cost nothing, so all of them together
+    /// get no more than a document can have.
+    pub(super) fn room_for(&mut self, lines: usize) -> usize {
+        let lines = lines.min(self.room);
+        self.room -= lines;
+        lines
+    }
+
+    pub(super) const fn offset(&self) -> usize {
         self.scanner.offset()
     }
 
@@ -412,11 +407,11 @@ impl<'a> Cursor<'a> {
         }
         let name = match name.bytes().position(|byte| byte == b':') {
             None => {
-                self.space = self.default;
+                self.space = self.namespaces.default_space();
                 name
             }
             Some(colon) => {
-                self.space = self.space_of(&name[..colon]);
+                self.space = self.namespaces.space_of(&name[..colon]);
                 &name[colon + 1..]
             }
         };
@@ -431,9 +426,7 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn close(&mut self) {
         self.empty = false;
-        if self.bindings.last().is_some_and(|last| last.depth == self.depth) {
-            self.unbind();
-        }
+        self.namespaces.close(self.depth);
         self.depth -= 1;
     }
 
@@ -450,43 +443,11 @@ impl<'a> Cursor<'a> {
                 None => continue,
             };
             let uri = self.resolved(value)?;
-            let space = if *uri == *NAMESPACE || *uri == NAMESPACE[..NAMESPACE.len() - 1] {
-                Space::PosLog
-            } else if *uri == *KIT_NAMESPACE {
-                Space::Kit
-            } else if uri.is_empty() {
-                // As if no namespace had ever been declared.
-                Space::PosLog
-            } else {
-                Space::Foreign
-            };
-            self.bindings.push(Binding {
-                depth: self.depth,
-                prefix,
-                space,
-            });
+            if !self.namespaces.bind(self.depth, prefix, &uri) {
+                return Err(self.bound("namespaces"));
+            }
         }
-        self.default = self.space_of("");
         Ok(())
-    }
-
-    #[cold]
-    fn unbind(&mut self) {
-        let depth = self.depth;
-        while self.bindings.last().is_some_and(|last| last.depth == depth) {
-            self.bindings.pop();
-        }
-        self.default = self.space_of("");
-    }
-
-    /// A document without namespaces is taken for POSLog; a prefix that nobody declared is foreign.
-    fn space_of(&self, prefix: &str) -> Space {
-        let bound = self.bindings.iter().rev().find(|binding| binding.prefix == prefix);
-        match bound {
-            Some(binding) => binding.space,
-            None if prefix.is_empty() => Space::PosLog,
-            None => Space::Foreign,
-        }
     }
 }
 
@@ -496,40 +457,4 @@ fn deciding(name: &str) -> &'static str {
         .into_iter()
         .find(|known| *known == name)
         .unwrap_or("an attribute")
-}
-
-#[inline]
-fn trimmed(text: Text<'_>) -> Text<'_> {
-    let ends = [text.as_bytes().first(), text.as_bytes().last()];
-    if !ends.into_iter().flatten().any(|byte| is_blank(*byte)) {
-        return text;
-    }
-    let is_blank = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n');
-    match text {
-        Text::Borrowed(text) => Text::Borrowed(text.trim_matches(is_blank)),
-        Text::Owned(text) => Text::Owned(text.trim_matches(is_blank).to_owned()),
-    }
-}
-
-/// The character of a reference, which stands between `&` and `;`.
-fn resolve(name: &str) -> Option<char> {
-    match name {
-        "amp" => Some('&'),
-        "lt" => Some('<'),
-        "gt" => Some('>'),
-        "quot" => Some('"'),
-        "apos" => Some('\''),
-        _ => {
-            let number = name.strip_prefix('#')?;
-            let (digits, radix) = number.strip_prefix('x').map_or((number, 10), |hex| (hex, 16));
-            if digits.is_empty() || digits.starts_with('+') {
-                return None;
-            }
-            char::from_u32(u32::from_str_radix(digits, radix).ok()?).filter(|c| is_xml_char(*c))
-        }
-    }
-}
-
-pub(super) const fn is_xml_char(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }

@@ -60,8 +60,7 @@ pub(super) fn number(text: &str) -> Option<u64> {
         return None;
     }
     text.bytes().try_fold(0, |value, byte| {
-        byte.is_ascii_digit()
-            .then(|| value * 10 + u64::from(byte - b'0'))
+        byte.is_ascii_digit().then(|| value * 10 + u64::from(byte - b'0'))
     })
 }
 
@@ -84,8 +83,19 @@ mod tests {
             assert_eq!(quantity(text), Some(Quantity(thousandths)), "{text}");
         }
         for text in [
-            "", "-", ".", "1e3", "0.0005", "1,5", "--1", "NaN", "1 2", "1.2.3", "1000000000.001",
-            "99999999999999999999", "٣",
+            "",
+            "-",
+            ".",
+            "1e3",
+            "0.0005",
+            "1,5",
+            "--1",
+            "NaN",
+            "1 2",
+            "1.2.3",
+            "1000000000.001",
+            "99999999999999999999",
+            "٣",
         ] {
             assert_eq!(quantity(text), None, "{text}");
         }

@@ -1,6 +1,9 @@
 //! Why a document is refused, why its transactions move nothing that can be known, and what cannot be written.
 
-use super::{ATTRIBUTES_MAX, DEPTH_MAX, DOCUMENT_BYTES_MAX, LINES_MAX, TEXT_BYTES_MAX, TRANSACTIONS_MAX};
+use super::{
+    ATTRIBUTES_MAX, DEPTH_MAX, DOCUMENT_BYTES_MAX, LINES_MAX, NAMESPACES_MAX, TEXT_BYTES_MAX,
+    TRANSACTIONS_MAX,
+};
 
 /// Why a document is refused. Offsets count from its first byte and stand behind what was read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +18,8 @@ pub enum ParseError {
     Forbidden { what: &'static str, offset: usize },
     #[error(
         "too many or too much {what} at byte {offset}: at most {DEPTH_MAX} levels, {ATTRIBUTES_MAX} attributes an \
-         element, {TEXT_BYTES_MAX} bytes a text, {TRANSACTIONS_MAX} transactions, {LINES_MAX} lines"
+         element, {NAMESPACES_MAX} namespaces, {TEXT_BYTES_MAX} bytes a text, {TRANSACTIONS_MAX} transactions, \
+         {LINES_MAX} lines"
     )]
     Bound { what: &'static str, offset: usize },
     #[error("the root `{found}` is no POSLog of version 6.0 or 2")]
@@ -27,7 +31,9 @@ pub enum ParseError {
         field: &'static str,
         offset: usize,
     },
-    #[error("transaction {index}, line {line}: {field} before byte {offset} is missing, twice or cannot be read")]
+    #[error(
+        "transaction {index}, line {line}: {field} before byte {offset} is missing, twice or cannot be read"
+    )]
     Line {
         index: usize,
         /// Of the line in the receipt or in the paper, from 1.
@@ -69,7 +75,9 @@ pub struct StockError {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StockFault {
-    #[error("takes an earlier transaction back without its lines: write them turned round, each with the same TransactionLink")]
+    #[error(
+        "takes an earlier transaction back without its lines: write them turned round, each with the same TransactionLink"
+    )]
     PostVoid,
     #[error("of status `{status}`, which is not known to move stock or not to")]
     Status { status: String },

@@ -18,11 +18,13 @@ mod decimal;
 mod error;
 mod inventory;
 mod model;
+mod namespaces;
 mod read;
 mod retail;
 mod scanner;
 mod stamp;
 mod stock;
+mod text;
 mod write;
 
 pub use codes::{
@@ -34,9 +36,7 @@ pub use error::{ParseError, StockError, StockFault, WriteError};
 pub use inventory::{InventoryDocument, InventoryLine, Place};
 pub use model::{ControlEvent, Dialect, Document, Flags, Transaction, TransactionLink};
 pub use read::parse;
-pub use retail::{
-    Item, ItemCode, ItemId, Line, LineKind, Measured, Retail, Tender, Total, Voids,
-};
+pub use retail::{Item, ItemCode, ItemId, Line, LineKind, Measured, Retail, Tender, Total, Voids};
 pub use stamp::{Stamp, Zone};
 pub use stock::{StockLine, StockUnit, stock_lines};
 pub use write::DocumentWriter;
@@ -49,7 +49,9 @@ pub const ATTRIBUTES_MAX: usize = 32;
 pub const TEXT_BYTES_MAX: usize = 1024;
 pub const TRANSACTIONS_MAX: usize = 4096;
 /// Of a document: receipt lines, lines of papers, totals and control events together.
-pub const LINES_MAX: usize = 16_384;
+pub const LINES_MAX: usize = 8192;
+/// Declared and not yet closed.
+pub const NAMESPACES_MAX: usize = 64;
 
 /// The namespace of both dialects.
 pub const NAMESPACE: &str = "http://www.nrf-arts.org/IXRetail/namespace/";

@@ -44,10 +44,11 @@ pub(super) struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) const fn new(document: &'a str) -> Self {
+    /// From that byte on, where a character starts.
+    pub(super) const fn new(document: &'a str, at: usize) -> Self {
         Self {
             document,
-            at: 0,
+            at,
             open: Vec::new(),
             is_empty: false,
         }
@@ -156,7 +157,10 @@ impl<'a> Scanner<'a> {
             (Token::Declaration(""), 5, "?>")
         } else if rest.starts_with("<?") {
             (Token::Aside, 2, "?>")
-        } else if rest.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("<!DOCTYPE")) {
+        } else if rest
+            .get(..9)
+            .is_some_and(|start| start.eq_ignore_ascii_case("<!DOCTYPE"))
+        {
             self.at += 9;
             return Ok(Token::Doctype);
         } else {
@@ -235,7 +239,7 @@ mod tests {
 
     /// The whole document as a list of what stands in it.
     fn ours(document: &str) -> Result<Vec<String>, &'static str> {
-        let mut scanner = Scanner::new(document);
+        let mut scanner = Scanner::new(document, 0);
         let mut out = Vec::new();
         loop {
             out.push(match scanner.next()? {
@@ -265,7 +269,11 @@ mod tests {
             let event = reader.read_event().ok()?;
             out.push(match &event {
                 Event::Start(start) | Event::Empty(start) => {
-                    let kind = if matches!(event, Event::Empty(_)) { "empty" } else { "start" };
+                    let kind = if matches!(event, Event::Empty(_)) {
+                        "empty"
+                    } else {
+                        "start"
+                    };
                     let mut attributes = String::new();
                     for attribute in start.attributes().with_checks(false) {
                         let attribute = attribute.ok()?;
@@ -299,8 +307,20 @@ mod tests {
     #[test]
     fn what_is_not_well_formed_is_refused() {
         for document in [
-            "<a></b>", "</a>", "<a", "<a b='", "<a><!-- </a>", "<a>&amp</a>", "< a/>", "<a b=1/>", "<a b/>",
-            "<a b='<'/>", "<![CDATA[", "<!ELEMENT a>", "<a></aa>", "<a></a b>",
+            "<a></b>",
+            "</a>",
+            "<a",
+            "<a b='",
+            "<a><!-- </a>",
+            "<a>&amp</a>",
+            "< a/>",
+            "<a b=1/>",
+            "<a b/>",
+            "<a b='<'/>",
+            "<![CDATA[",
+            "<!ELEMENT a>",
+            "<a></aa>",
+            "<a></a b>",
         ] {
             assert!(ours(document).is_err(), "{document}");
         }

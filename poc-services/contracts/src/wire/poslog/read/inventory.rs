@@ -2,9 +2,10 @@
 
 use super::super::{
     codes::{CodeList as _, Coded, InventoryKind, Room, Text},
-    cursor::{Cursor, Refusal, Space, Tag},
+    cursor::{Cursor, Refusal, Tag},
     decimal,
     inventory::{InventoryDocument, InventoryLine, Place},
+    namespaces::Space,
 };
 use super::{
     retail::{item_id, measured},
@@ -77,11 +78,7 @@ fn line<'a>(cursor: &mut Cursor<'a>) -> Result<InventoryLine<'a>, Refusal> {
     Ok(out)
 }
 
-fn line_part<'a>(
-    cursor: &mut Cursor<'a>,
-    tag: &Tag<'a>,
-    out: &mut InventoryLine<'a>,
-) -> Result<(), Refusal> {
+fn line_part<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>, out: &mut InventoryLine<'a>) -> Result<(), Refusal> {
     let (slot, field) = match (cursor.space(), tag.name) {
         (Space::PosLog, "ItemID") => return item_id(cursor, tag, &mut out.item),
         (Space::Kit, "Book") => {

@@ -6,10 +6,11 @@ mod retail;
 use super::{
     TRANSACTIONS_MAX,
     codes::{CodeList as _, Coded, ControlKind, Text},
-    cursor::{Cursor, Refusal, Space, Tag},
+    cursor::{Cursor, Refusal, Tag},
     decimal,
     error::ParseError,
     model::{ControlEvent, Dialect, Document, Transaction, TransactionLink},
+    namespaces::Space,
     stamp::{self, Stamp},
 };
 

@@ -37,7 +37,8 @@ pub(super) fn retail<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Retai
             "ItemCount" => {
                 // Only to make room.
                 let items = line_number(&cursor.text()?).unwrap_or_default();
-                out.lines.reserve(items.min(ITEMS_EXPECTED_MAX) as usize + 4);
+                out.lines
+                    .reserve(cursor.room_for(items.min(ITEMS_EXPECTED_MAX) as usize + 4));
             }
             "LoyaltyAccount" => out.loyalty_account = some_text(cursor.first_text()?),
             "TransactionLink" => {
@@ -165,7 +166,12 @@ fn item<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Item<'a>, Refusal>
                     Some(())
                 })?;
                 cursor.skip()?;
-                set_once(cursor, &mut out.disposal, "Disposal", Some(Coded::from_code(method)))?;
+                set_once(
+                    cursor,
+                    &mut out.disposal,
+                    "Disposal",
+                    Some(Coded::from_code(method)),
+                )?;
             }
             "Reason" => out.reason = some_text(cursor.text()?),
             _ => cursor.skip()?,
@@ -174,11 +180,7 @@ fn item<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>) -> Result<Item<'a>, Refusal>
     Ok(out)
 }
 
-fn department<'a>(
-    cursor: &mut Cursor<'a>,
-    tag: &Tag<'a>,
-    out: &mut Option<Text<'a>>,
-) -> Result<(), Refusal> {
+fn department<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>, out: &mut Option<Text<'a>>) -> Result<(), Refusal> {
     let mut is_department = true;
     cursor.attributes(tag, |name, value| {
         if name == "Level" {
@@ -193,11 +195,7 @@ fn department<'a>(
     Ok(())
 }
 
-fn pos_identity<'a>(
-    cursor: &mut Cursor<'a>,
-    tag: &Tag<'a>,
-    out: &mut ItemId<'a>,
-) -> Result<(), Refusal> {
+fn pos_identity<'a>(cursor: &mut Cursor<'a>, tag: &Tag<'a>, out: &mut ItemId<'a>) -> Result<(), Refusal> {
     let mut kind = Text::Borrowed("");
     cursor.attributes(tag, |name, value| {
         if name == "POSIDType" {
@@ -372,14 +370,14 @@ fn promotion<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Text<'a>>, Refusal> {
     Ok(promotion)
 }
 
-/// The first `Amount` of the current element; closes it.
+/// The first `Amount` of the current element; closes it. A line of change has it in a second `TenderChange`.
 fn amount_inside(cursor: &mut Cursor<'_>) -> Result<Option<Money>, Refusal> {
     let mut found = None;
     while let Some(tag) = cursor.child()? {
-        if tag.name == "Amount" && found.is_none() {
-            found = amount(cursor)?;
-        } else {
-            cursor.skip()?;
+        match tag.name {
+            "Amount" if found.is_none() => found = amount(cursor)?,
+            "TenderChange" if found.is_none() => found = amount_inside(cursor)?,
+            _ => cursor.skip()?,
         }
     }
     Ok(found)

@@ -90,13 +90,21 @@ const fn adjusted(room: Room) -> MovementKind {
 }
 
 fn receiving(document: &InventoryDocument<'_>, store: u16) -> Result<MovementKind, &'static str> {
-    if document.destination.as_ref().is_some_and(|place| !is_here(place, store)) {
+    if document
+        .destination
+        .as_ref()
+        .is_some_and(|place| !is_here(place, store))
+    {
         return Err("goods for another place");
     }
     match document.source.as_ref().and_then(|place| place.kind.as_ref()) {
-        Some(Coded::Known(UnitType::RetailStore | UnitType::DistributionCenter)) => Ok(MovementKind::Received),
+        Some(Coded::Known(UnitType::RetailStore | UnitType::DistributionCenter)) => {
+            Ok(MovementKind::Received)
+        }
         Some(Coded::Known(UnitType::Supplier)) => Ok(MovementKind::Supplied),
-        _ => Err("a SourceBusinessUnitID whose TypeCode is missing or not known: from a place of ours or a supplier?"),
+        _ => Err(
+            "a SourceBusinessUnitID whose TypeCode is missing or not known: from a place of ours or a supplier?",
+        ),
     }
 }
 

@@ -87,9 +87,10 @@ fn is_finished(retail: &Retail<'_>, post_void: Option<&ControlEvent<'_>>) -> Res
         // Two ways to say that this one takes another back, but the lines are not turned round.
         Some(_) if post_void.is_some() => Err(StockFault::PostVoid),
         Some(Coded::Known(Status::Voided | Status::TransactionVoided | Status::PostVoided))
-            if retail.link.as_ref().is_some_and(|link| {
-                !matches!(link.reason.as_deref(), Some("Return" | "Resume"))
-            }) =>
+            if retail
+                .link
+                .as_ref()
+                .is_some_and(|link| !matches!(link.reason.as_deref(), Some("Return" | "Resume"))) =>
         {
             Err(StockFault::PostVoid)
         }
@@ -202,9 +203,17 @@ fn entry<'l, 'a>(line: &'l Line<'a>) -> Result<Option<Entry<'l, 'a>>, StockFault
 
 /// Bodies of lines that sell, return, order or lend goods in ways that this kit does not know.
 pub(super) fn may_move(name: &str) -> bool {
-    ["Sale", "Return", "Layaway", "PreviousLayaway", "CustomerOrder", "PreviousCustomerOrder", "Rent"]
-        .iter()
-        .any(|start| name.starts_with(start))
+    [
+        "Sale",
+        "Return",
+        "Layaway",
+        "PreviousLayaway",
+        "CustomerOrder",
+        "PreviousCustomerOrder",
+        "Rent",
+    ]
+    .iter()
+    .any(|start| name.starts_with(start))
 }
 
 fn is_linked(item: &Item<'_>, event: &ControlEvent<'_>) -> bool {

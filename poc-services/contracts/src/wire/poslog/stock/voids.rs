@@ -138,7 +138,10 @@ fn repeated(lines: &[Line<'_>], index: usize, taken: &[i64]) -> Result<(usize, i
         if let Some(sold) = item(line)
             && std::mem::discriminant(&line.kind) == std::mem::discriminant(&lines[index].kind)
             && sold.id == reversal.id
-            && sold.quantity.as_ref().is_some_and(|measured| measured.quantity.0 > 0)
+            && sold
+                .quantity
+                .as_ref()
+                .is_some_and(|measured| measured.quantity.0 > 0)
             && amount(sold)? == wanted
         {
             return Ok((target, wanted));

@@ -1,19 +1,16 @@
 //! The writing half: the schema's order, and nothing that the schema does not have.
 
+mod elements;
 mod inventory;
 mod retail;
 
 use super::{
-    KIT_NAMESPACE, NAMESPACE, TEXT_BYTES_MAX,
-    codes::{Coded, ControlKind, InventoryKind},
-    cursor::is_xml_char,
+    KIT_NAMESPACE, NAMESPACE,
+    codes::{ControlKind, InventoryKind},
     error::WriteError,
     model::{ControlEvent, Dialect, Transaction, TransactionLink},
     retail::{LineKind, Retail},
-    stamp::{self, Stamp},
 };
-use crate::ids::{BusinessDay, Money, Quantity};
-
 /// Writes a document, one transaction after the other.
 ///
 /// ```
@@ -33,9 +30,6 @@ pub struct DocumentWriter<'o> {
 
 /// Of a control event that this kit does not know.
 const NAME_BYTES_MAX: usize = 64;
-
-/// Amounts of lines: the schema has none that are negative.
-const LINE_AMOUNT_MAX: i64 = 9_999_999_999;
 
 impl<'o> DocumentWriter<'o> {
     /// Adds to what is in `out`.
@@ -97,7 +91,10 @@ impl Elements<'_> {
         let flags = transaction.flags;
         if flags.cancelled {
             if self.dialect == Dialect::V6 {
-                return self.refuse("CancelFlag", "is none of 6.0: it has the TransactionStatus Canceled");
+                return self.refuse(
+                    "CancelFlag",
+                    "is none of 6.0: it has the TransactionStatus Canceled",
+                );
             }
             self.attribute("CancelFlag", "true")?;
         }
@@ -171,7 +168,10 @@ impl Elements<'_> {
                 || name.len() > NAME_BYTES_MAX
                 || matches!(name, "Shift" | "ReasonCode")
             {
-                return self.refuse("ControlTransaction", "has an event whose name is none of an element");
+                return self.refuse(
+                    "ControlTransaction",
+                    "has an event whose name is none of an element",
+                );
             }
             let name = name.to_owned();
             self.begin(&name);
@@ -197,7 +197,11 @@ impl Elements<'_> {
         self.push(">");
         // The schema has them by their kind.
         for (kind, _) in <InventoryKind as super::CodeList>::CODES {
-            for document in transaction.inventory.iter().filter(|document| document.kind == *kind) {
+            for document in transaction
+                .inventory
+                .iter()
+                .filter(|document| document.kind == *kind)
+            {
                 self.document(document)?;
             }
         }
@@ -236,171 +240,6 @@ impl Elements<'_> {
         self.optional_number("LineItemSequenceNumber", link.line);
         self.end("TransactionLink");
         Ok(())
-    }
-
-    fn refuse(&self, element: &'static str, what: &'static str) -> Written {
-        Err(WriteError {
-            number: self.number,
-            element,
-            what,
-        })
-    }
-
-    fn push(&mut self, text: &str) {
-        self.out.extend_from_slice(text.as_bytes());
-    }
-
-    /// Without the `>`: attributes follow.
-    fn begin(&mut self, name: &str) {
-        self.push("<");
-        self.push(name);
-    }
-
-    fn end(&mut self, name: &str) {
-        self.push("</");
-        self.push(name);
-        self.push(">");
-    }
-
-    fn attribute(&mut self, name: &'static str, value: &str) -> Written {
-        self.push(" ");
-        self.push(name);
-        self.push("=\"");
-        self.escaped(name, value)?;
-        self.push("\"");
-        Ok(())
-    }
-
-    /// Only where it is set: the schema's default is false.
-    fn flag(&mut self, name: &'static str, set: bool) -> Written {
-        if set { self.attribute(name, "true") } else { Ok(()) }
-    }
-
-    fn code<T: super::CodeList>(&mut self, name: &'static str, code: Option<&Coded<'_, T>>) -> Written {
-        code.map_or(Ok(()), |code| self.attribute(name, code.code()))
-    }
-
-    fn text(&mut self, name: &'static str, text: &str) -> Written {
-        self.begin(name);
-        self.push(">");
-        self.escaped(name, text)?;
-        self.end(name);
-        Ok(())
-    }
-
-    fn optional_text(&mut self, name: &'static str, text: Option<&str>) -> Written {
-        text.map_or(Ok(()), |text| self.text(name, text))
-    }
-
-    fn escaped(&mut self, element: &'static str, text: &str) -> Written {
-        let is_blank = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n');
-        if text.is_empty() || text.len() > TEXT_BYTES_MAX {
-            return self.refuse(element, "is empty or too long");
-        }
-        if text.starts_with(is_blank) || text.ends_with(is_blank) {
-            return self.refuse(element, "has blanks around it, which are not read");
-        }
-        for c in text.chars() {
-            match c {
-                '&' => self.push("&amp;"),
-                '<' => self.push("&lt;"),
-                '>' => self.push("&gt;"),
-                '"' => self.push("&quot;"),
-                // Readers turn line ends into one kind, and into blanks in attributes.
-                '\r' => self.push("&#13;"),
-                '\n' => self.push("&#10;"),
-                '\t' => self.push("&#9;"),
-                _ if is_xml_char(c) => self.push(c.encode_utf8(&mut [0; 4])),
-                _ => return self.refuse(element, "has a character that no document can have"),
-            }
-        }
-        Ok(())
-    }
-
-    fn number(&mut self, name: &str, number: u64) {
-        self.begin(name);
-        self.push(">");
-        self.digits(number);
-        self.end(name);
-    }
-
-    fn optional_number(&mut self, name: &str, number: Option<impl Into<u64>>) {
-        if let Some(number) = number {
-            self.number(name, number.into());
-        }
-    }
-
-    fn digits(&mut self, number: u64) {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        let mut rest = number;
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.out.extend_from_slice(&digits[at..]);
-    }
-
-    /// With zeros in front, to four digits for instance.
-    fn padded(&mut self, number: u32, digits: u32) {
-        let needed = number.checked_ilog10().unwrap_or(0) + 1;
-        stamp::push_digits(self.out, number, digits.max(needed));
-    }
-
-    fn stamp(&mut self, name: &'static str, stamp: Option<Stamp>) -> Written {
-        let Some(stamp) = stamp else { return Ok(()) };
-        if !stamp::is_writable(stamp.at) {
-            return self.refuse(name, "is outside of the years 0 to 9999");
-        }
-        self.begin(name);
-        self.push(">");
-        stamp.push(self.out);
-        self.end(name);
-        Ok(())
-    }
-
-    fn day(&mut self, name: &str, day: Option<BusinessDay>) {
-        if let Some(day) = day {
-            self.begin(name);
-            self.push(">");
-            stamp::push_day(self.out, day);
-            self.end(name);
-        }
-    }
-
-    /// An amount of a line.
-    fn amount(&mut self, name: &'static str, amount: Option<Money>) -> Written {
-        let Some(amount) = amount else { return Ok(()) };
-        if !(0..=LINE_AMOUNT_MAX).contains(&amount.0) {
-            return self.refuse(name, "is negative or too large: the schema has 0 to 99,999,999.99");
-        }
-        self.begin(name);
-        self.push(">");
-        self.decimal(amount.0, 2);
-        self.end(name);
-        Ok(())
-    }
-
-    /// An integer of so many decimal places. Zeros at the end are left out of three places.
-    fn decimal(&mut self, value: i64, places: u32) {
-        let unit = 10_u64.pow(places);
-        if value < 0 {
-            self.push("-");
-        }
-        self.digits(value.unsigned_abs() / unit);
-        let fraction = (value.unsigned_abs() % unit) as u32;
-        if places == 2 || fraction != 0 {
-            self.push(".");
-            stamp::push_digits(self.out, fraction, places);
-        }
-    }
-
-    fn quantity_text(&mut self, quantity: Quantity) {
-        self.decimal(quantity.0, 3);
     }
 }
 

@@ -5,7 +5,7 @@ use super::super::{
     model::Dialect,
     retail::{Item, ItemCode, Line, LineKind, Measured, Retail, Tender, Total, Voids},
 };
-use super::{Elements, Written};
+use super::{Elements, Written, elements::AMOUNT_MAX};
 use crate::ids::{Money, Quantity, Sku};
 use crate::wire::QUANTITY_MAX;
 
@@ -77,7 +77,7 @@ impl Elements<'_> {
             LineKind::Tender(tender) => self.tender(tender),
             LineKind::Discount(amount) => self.amount_inside("Discount", *amount),
             LineKind::Tax(amount) => self.amount_inside("Tax", *amount),
-            LineKind::Change(amount) => self.amount_inside("TenderChange", *amount),
+            LineKind::Change(amount) => self.change(*amount),
             LineKind::Deposit(amount) => self.amount_inside("Deposit", *amount),
             LineKind::Coupon(amount) => self.amount_inside("Coupon", *amount),
             LineKind::Loyalty { promotion } => {
@@ -96,6 +96,17 @@ impl Elements<'_> {
         self.push(">");
         self.amount("Amount", amount)?;
         self.end(name);
+        Ok(())
+    }
+
+    /// Change is given in cash.
+    fn change(&mut self, amount: Option<Money>) -> Written {
+        if self.dialect == Dialect::V2 {
+            return self.amount_inside("TenderChange", amount);
+        }
+        self.push("<TenderChange TypeCode=\"Refund\"><TenderChange TenderType=\"Cash\">");
+        self.amount("Amount", amount)?;
+        self.push("</TenderChange></TenderChange>");
         Ok(())
     }
 
@@ -213,13 +224,13 @@ impl Elements<'_> {
         if tender.change.is_some() {
             self.amount_inside("TenderChange", tender.change)?;
         }
-        self.signed_amount("Rounding", tender.rounding)?;
+        self.amount("Rounding", tender.rounding)?;
         self.end("Tender");
         Ok(())
     }
 
     fn amount_in(&mut self, currency: &Text<'_>, amount: Money) -> Written {
-        if !(0..=super::LINE_AMOUNT_MAX).contains(&amount.0) {
+        if !(0..=AMOUNT_MAX).contains(&amount.0) {
             return self.refuse("Amount", "is negative or too large: a refund has TypeCode Refund");
         }
         self.begin("Amount");
@@ -230,24 +241,12 @@ impl Elements<'_> {
         Ok(())
     }
 
-    /// Totals and roundings have a sign.
-    fn signed_amount(&mut self, name: &'static str, amount: Option<Money>) -> Written {
-        let Some(amount) = amount else { return Ok(()) };
-        if amount.0.abs() > super::LINE_AMOUNT_MAX {
-            return self.refuse(name, "is too large");
-        }
-        self.begin(name);
-        self.push(">");
-        self.decimal(amount.0, 2);
-        self.end(name);
-        Ok(())
-    }
-
+    /// The only amount that has a sign.
     fn total(&mut self, total: &Total<'_>) -> Written {
         let Some(amount) = total.amount else {
             return self.refuse("Total", "has no amount");
         };
-        if amount.0.abs() > super::LINE_AMOUNT_MAX {
+        if amount.0.abs() > AMOUNT_MAX {
             return self.refuse("Total", "is too large");
         }
         self.begin("Total");
