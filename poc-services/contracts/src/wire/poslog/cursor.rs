@@ -17,7 +17,14 @@ use super::{
 const ATTRIBUTES_BYTES_SAFE: usize = ATTRIBUTES_MAX * 4;
 
 /// On the heap, because it is rare and every result of this module would be as large.
-pub(super) type Refusal = Box<ParseError>;
+#[derive(Debug)]
+pub(super) struct Refusal(pub(super) Box<ParseError>);
+
+impl From<ParseError> for Refusal {
+    fn from(error: ParseError) -> Self {
+        Self(Box::new(error))
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tag<'a> {
@@ -47,18 +54,18 @@ pub(super) struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Result<Self, Refusal> {
         if bytes.len() > DOCUMENT_BYTES_MAX {
-            return Err(Box::new(ParseError::TooLong { bytes: bytes.len() }));
+            return Err(Refusal::from(ParseError::TooLong { bytes: bytes.len() }));
         }
         let document = std::str::from_utf8(bytes).map_err(|error| ParseError::Encoding {
             found: "a byte that is no UTF-8".to_owned(),
             offset: error.valid_up_to(),
         });
-        let document = document.map_err(Box::new)?;
+        let document = document.map_err(Refusal::from)?;
         let is_control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
         // Without an early end, so that it is a few instructions for many bytes.
         if bytes.iter().fold(false, |found, byte| found | is_control(byte)) {
             let offset = bytes.iter().position(is_control).unwrap_or_default();
-            return Err(Box::new(ParseError::Xml {
+            return Err(Refusal::from(ParseError::Xml {
                 reason: "a control character".to_owned(),
                 offset,
             }));
@@ -107,7 +114,7 @@ impl<'a> Cursor<'a> {
                 .iter()
                 .any(|known| encoding.eq_ignore_ascii_case(known));
             if name == "encoding" && !is_known {
-                return Err(Box::new(ParseError::Encoding {
+                return Err(Refusal::from(ParseError::Encoding {
                     found: encoding.chars().take(32).collect(),
                     offset: self.offset(),
                 }));
@@ -280,7 +287,7 @@ impl<'a> Cursor<'a> {
     #[cold]
     pub(super) fn unreadable(&self, field: &'static str) -> Refusal {
         let (index, offset) = (self.transaction, self.offset());
-        Box::new(if self.line == 0 {
+        Refusal::from(if self.line == 0 {
             ParseError::Header { index, field, offset }
         } else {
             ParseError::Line {
@@ -294,7 +301,7 @@ impl<'a> Cursor<'a> {
 
     #[cold]
     pub(super) fn bound(&self, what: &'static str) -> Refusal {
-        Box::new(ParseError::Bound {
+        Refusal::from(ParseError::Bound {
             what,
             offset: self.offset(),
         })
@@ -302,7 +309,7 @@ impl<'a> Cursor<'a> {
 
     #[cold]
     fn ill_formed(&self, reason: &str) -> Refusal {
-        Box::new(ParseError::Xml {
+        Refusal::from(ParseError::Xml {
             reason: reason.to_owned(),
             offset: self.offset(),
         })
@@ -310,7 +317,7 @@ impl<'a> Cursor<'a> {
 
     #[cold]
     fn doctype(&self) -> Refusal {
-        Box::new(ParseError::Forbidden {
+        Refusal::from(ParseError::Forbidden {
             what: "a DOCTYPE",
             offset: self.offset(),
         })
@@ -356,7 +363,7 @@ impl<'a> Cursor<'a> {
 
     fn reference(&self, name: &str) -> Result<char, Refusal> {
         resolve(name).ok_or_else(|| {
-            Box::new(ParseError::Forbidden {
+            Refusal::from(ParseError::Forbidden {
                 what: "a reference that is none of the five nor of a character",
                 offset: self.offset(),
             })

@@ -277,7 +277,8 @@ mod tests {
                     let mut attributes = String::new();
                     for attribute in start.attributes().with_checks(false) {
                         let attribute = attribute.ok()?;
-                        attributes += &format!(" {}={}", attribute.key.into_inner(), attribute.value);
+                        let name = attribute.key.into_inner();
+                        attributes.extend([" ", name, "=", &attribute.value]);
                     }
                     format!("{kind} {}{attributes}", start.name().into_inner())
                 }

@@ -16,14 +16,14 @@ use super::{
 
 /// Reads a document as a whole. What it says is borrowed from its bytes.
 pub fn parse(document: &[u8]) -> Result<Document<'_>, ParseError> {
-    read(document).map_err(|refusal| *refusal)
+    read(document).map_err(|refusal| *refusal.0)
 }
 
 fn read(document: &[u8]) -> Result<Document<'_>, Refusal> {
     let mut cursor = Cursor::new(document)?;
     let root = cursor.root()?;
     let not_poslog = |found: &str| {
-        Box::new(ParseError::NotPosLog {
+        Refusal::from(ParseError::NotPosLog {
             found: found.chars().take(40).collect(),
         })
     };
