@@ -96,7 +96,8 @@ fn floods_are_refused_at_their_bound() {
     let inside = |text: &str| format!("<POSLog>{text}</POSLog>").into_bytes();
     let transaction = "<Transaction><BusinessUnit>1</BusinessUnit><WorkstationID>1</WorkstationID>\
                        <SequenceNumber>1</SequenceNumber>";
-    let names: String = (0..20).map(|name| format!(" xmlns:n{name}='u'")).collect();
+    let names: Vec<String> = (0..20).map(|name| format!(" xmlns:n{name}='u'")).collect();
+    let names = names.concat();
     let namespaces = ["Transaction", "RetailTransaction", "LineItem", "Sale"]
         .map(|element| format!("<{element}{names}>"))
         .concat();
