@@ -65,7 +65,11 @@ fn movements(transaction: &Transaction<'_>, out: &mut Vec<StockLine>) -> Result<
         return Ok(());
     }
     let post_void = transaction.post_void();
-    if transaction.retail.is_none() && post_void.is_some() {
+    let has_items = transaction.retail.as_ref().is_some_and(|retail| {
+        let is_item = |line: &Line<'_>| matches!(line.kind, LineKind::Sale(_) | LineKind::Return(_));
+        retail.lines.iter().any(is_item)
+    });
+    if post_void.is_some() && !has_items {
         return Err((None, StockFault::PostVoid));
     }
     if let Some(retail) = &transaction.retail
