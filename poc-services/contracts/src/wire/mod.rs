@@ -3,14 +3,24 @@
 pub mod civil;
 pub mod copybook;
 pub mod epcis;
+pub mod poslog;
 pub mod source_mark;
 pub mod tlog4690;
 
 use crate::ids::Quantity;
 
 /// Values of the `format` header.
-pub const FORMATS: [&str; 4] = [FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_SOURCE_MARK];
+pub const FORMATS: [&str; 6] = [
+    FORMAT_4690,
+    FORMAT_POSLOG_6,
+    FORMAT_POSLOG_2,
+    FORMAT_COPYBOOK_037,
+    FORMAT_EPCIS,
+    FORMAT_SOURCE_MARK,
+];
 pub const FORMAT_4690: &str = "ibm-4690";
+pub const FORMAT_POSLOG_6: &str = "poslog-6.0";
+pub const FORMAT_POSLOG_2: &str = "poslog-2.2.1";
 pub const FORMAT_COPYBOOK_037: &str = "copybook-037";
 pub const FORMAT_EPCIS: &str = "epcis-2.0";
 pub const FORMAT_SOURCE_MARK: &str = "source-mark";
