@@ -3,6 +3,8 @@
 pub mod civil;
 pub mod copybook;
 pub mod epcis;
+pub mod gs1;
+mod json;
 pub mod tlog4690;
 
 use crate::ids::Quantity;

@@ -1,12 +1,12 @@
 //! The writing half: appends a document to a buffer of the caller, without allocating but for its growth.
 
+use super::canonical::push_instant;
 use super::number::{push_decimal, push_padded, push_quantity};
 use super::{
     BizStep, CONTEXT, DESPATCH_ADVICE_URI, EXTENSION_NAMESPACE, GLN_PREFIX, GTIN_URI, LOCATION_URI,
     ScanEvent, SubLocation,
 };
 use crate::ids::{LocationId, Quantity, TimeMs, check_digit};
-use crate::wire::civil::CivilTime;
 
 /// Writes one document. Order of calls: [`DocumentWriter::begin`], events, [`DocumentWriter::finish`].
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl<'a> DocumentWriter<'a> {
             out.extend_from_slice(part.as_bytes());
         }
         out.extend_from_slice(br#""}],"type":"EPCISDocument","schemaVersion":"2.0","creationDate":""#);
-        push_time(out, created);
+        push_instant(out, created);
         out.extend_from_slice(br#"","epcisBody":{"eventList":["#);
         Self { out, empty: true }
     }
@@ -38,7 +38,7 @@ impl<'a> DocumentWriter<'a> {
         }
         self.empty = false;
         self.text(r#"{"type":"ObjectEvent","eventTime":""#);
-        push_time(self.out, event.at);
+        push_instant(self.out, event.at);
         self.text(r#"","eventTimeZoneOffset":"+00:00","action":"OBSERVE","bizStep":""#);
         self.text(event.step.word());
         self.text(r#"","disposition":""#);
@@ -133,23 +133,4 @@ fn push_gln(out: &mut Vec<u8>, location: LocationId) {
     let body = GLN_PREFIX + u64::from(location.copybook_number());
     push_padded(out, body, 12);
     out.push(b'0' + check_digit(body));
-}
-
-/// RFC 3339 with milliseconds, UTC.
-fn push_time(out: &mut Vec<u8>, at: TimeMs) {
-    let at = CivilTime::from_ms(at);
-    push_padded(out, at.year.rem_euclid(10_000) as u64, 4);
-    for (sign, value) in [
-        (b'-', at.month),
-        (b'-', at.day),
-        (b'T', at.hour),
-        (b':', at.minute),
-        (b':', at.second),
-    ] {
-        out.push(sign);
-        push_padded(out, u64::from(value), 2);
-    }
-    out.push(b'.');
-    push_padded(out, u64::from(at.millisecond), 3);
-    out.push(b'Z');
 }
