@@ -15,6 +15,7 @@ mod canonical;
 mod canonical_uri;
 mod capture;
 mod content_id;
+mod draft;
 mod effect;
 mod error;
 mod event;
@@ -32,6 +33,9 @@ mod write;
 pub use beep::{DOUBLE_BEEP_MS, DoubleBeep, double_beeps};
 pub use capture::{
     Capture, CaptureEvent, Correction, Declaration, EventId, Line, Movement, Side, Site, Thing,
+};
+pub use draft::{
+    DeclarationDraft, DraftContent, DraftLine, DraftThings, EventDraft, IdDraft, Spelling,
 };
 pub use effect::{Effect, Flow};
 pub use error::{Fault, ParseError};
@@ -131,7 +135,7 @@ pub enum SubLocation {
 impl SubLocation {
     pub const ALL: [Self; 3] = [Self::Floor, Self::BackRoom, Self::Door];
 
-    const fn extension(self) -> u8 {
+    pub(crate) const fn extension(self) -> u8 {
         match self {
             Self::Floor => 1,
             Self::BackRoom => 2,

@@ -63,7 +63,8 @@ impl<'a> Elements<'a> {
         }
         Some(Key::Place {
             gln: Gln::new(decimal(self.get("414")?)?)?,
-            extension: self.get("254").map(Into::into),
+            // 0 is how a URN writes that there is none.
+            extension: self.get("254").filter(|part| *part != "0").map(Into::into),
         })
     }
 

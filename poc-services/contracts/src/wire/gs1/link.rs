@@ -41,6 +41,8 @@ fn qualified<'a>(mut key: Key<'a>, mut steps: impl Iterator<Item = &'a str>) -> 
         let slot: &mut Option<Cow<'a, str>> = match (&mut key, name) {
             (Key::Article { lot, .. }, "10" | "lot") => lot,
             (Key::Article { serial, .. }, "21" | "ser") => serial,
+            // 0 is how a URN writes that there is none.
+            (Key::Place { .. }, "254") if value == "0" => continue,
             (Key::Place { extension, .. }, "254") => extension,
             // The consumer product variant: it does not tell another article.
             (Key::Article { .. }, "22" | "cpv") => continue,
