@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use contracts::wire::epcis::{self, Capture, CaptureEvent, Side, Thing};
+use proptest::prelude::*;
 
 fn cases() -> Vec<(String, PathBuf)> {
     let mut cases: Vec<_> = std::fs::read_dir(support::path("epcis"))
@@ -81,7 +82,12 @@ fn tell_event(out: &mut String, index: usize, capture: &Capture<'_>, event: &Cap
             Side::Output => " out",
         };
         let mark = if line.mark == 0 { "" } else { " marked" };
-        writeln!(out, "  line {thing} {} {:?}{side}{mark}", line.quantity, line.unit).unwrap();
+        writeln!(
+            out,
+            "  line {thing} {} {:?}{side}{mark}",
+            line.quantity, line.unit
+        )
+        .unwrap();
     }
     for movement in capture.movements(event) {
         writeln!(
@@ -128,7 +134,10 @@ fn each_event_has_the_content_hash_that_the_public_generator_prints() {
     let mut compared = 0;
     for (name, path) in cases() {
         let bytes = std::fs::read(&path).unwrap();
-        let Some(capture) = epcis::read(&bytes).ok().filter(|capture| !capture.events.is_empty()) else {
+        let Some(capture) = epcis::read(&bytes)
+            .ok()
+            .filter(|capture| !capture.events.is_empty())
+        else {
             continue;
         };
         let hashes: Vec<String> = capture
@@ -142,4 +151,45 @@ fn each_event_has_the_content_hash_that_the_public_generator_prints() {
         compared += hashes.len();
     }
     assert!(compared > 40, "only {compared} hashes were compared");
+}
+
+/// Everything that a reader may ask of what it was given.
+fn exhaust(bytes: &[u8]) {
+    if let Ok(capture) = epcis::read(bytes) {
+        for event in &capture.events {
+            assert!(capture.movements(event).count() <= capture.lines(event).len());
+            let _ = (capture.id(event), capture.correction(event));
+        }
+        let _ = epcis::double_beeps(&capture);
+    }
+    let _ = (epcis::parse(bytes), epcis::location_of(bytes));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        case in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+        moved in prop::option::of((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 1_usize..200)),
+    ) {
+        exhaust(&bytes);
+        let cases = cases();
+        let mut damaged = std::fs::read(&cases[case.index(cases.len())].1).unwrap();
+        for (index, byte) in changes {
+            let at = index.index(damaged.len());
+            damaged[at] = byte;
+        }
+        if let Some((from, to, length)) = moved {
+            let from = from.index(damaged.len());
+            let piece: Vec<u8> = damaged[from..damaged.len().min(from + length)].to_vec();
+            let to = to.index(damaged.len());
+            damaged.splice(to..to, piece);
+        }
+        if let Some(cut) = cut {
+            damaged.truncate(cut.index(damaged.len()));
+        }
+        exhaust(&damaged);
+    }
 }

@@ -6,8 +6,9 @@ mod support;
 
 use contracts::ids::{Gtin, LocationId, Quantity, TimeMs};
 use contracts::wire::epcis::{
-    self, Action, Capture, CaptureEvent, DeclarationDraft, Disposition, DocumentWriter, DraftContent, DraftLine,
-    DraftThings, Effect, EventDraft, EventId, Flow, IdDraft, Reason, Side, Site, Spelling, Step, SubLocation, Thing,
+    self, Action, Capture, CaptureEvent, DeclarationDraft, Disposition, DocumentWriter, DraftContent,
+    DraftLine, DraftThings, Effect, EventDraft, EventId, Flow, IdDraft, Reason, Side, Site, Spelling, Step,
+    SubLocation, Thing,
 };
 use contracts::wire::gs1::{Key, Measure, PrefixLength, Sscc, Unit};
 use proptest::prelude::*;
@@ -100,7 +101,11 @@ fn every_kind_of_event_is_written_as_the_golden_document() {
     let (_, ids) = written(&[receiving]);
     let corrective = [ids[0].clone().unwrap(), EventId::Named("urn:uuid:0".into())];
     let drafts = [
-        draft(pack(pallet, things(&cartons, &[])), Step::Packing, Disposition::InProgress),
+        draft(
+            pack(pallet, things(&cartons, &[])),
+            Step::Packing,
+            Disposition::InProgress,
+        ),
         draft(
             pack(carton, things(&[], &packed)),
             Step::Packing,
@@ -172,12 +177,14 @@ fn any_site() -> impl Strategy<Value = Site> {
         any::<u16>().prop_map(LocationId::store),
         (0_u16..10_000).prop_map(LocationId::warehouse)
     ];
-    (location, prop::sample::select(vec![SubLocation::Floor, SubLocation::BackRoom])).prop_map(
-        |(location, sub_location)| Site {
+    (
+        location,
+        prop::sample::select(vec![SubLocation::Floor, SubLocation::BackRoom]),
+    )
+        .prop_map(|(location, sub_location)| Site {
             location,
             sub_location: Some(sub_location),
-        },
-    )
+        })
 }
 
 fn any_line() -> impl Strategy<Value = DraftLine<'static>> {
@@ -212,11 +219,31 @@ fn any_piece() -> impl Strategy<Value = Key<'static>> {
 /// Steps whose effect is known with any of these dispositions.
 fn any_step() -> impl Strategy<Value = (Step, Disposition, Effect)> {
     prop::sample::select(vec![
-        (Step::Receiving, Disposition::InProgress, Effect::Moves(Flow::Received)),
-        (Step::Stocking, Disposition::SellableAccessible, Effect::Moves(Flow::Stocked)),
-        (Step::Storing, Disposition::SellableNotAccessible, Effect::Moves(Flow::Stored)),
-        (Step::Shipping, Disposition::InTransit, Effect::Confirms(Flow::Shipped)),
-        (Step::RetailSelling, Disposition::RetailSold, Effect::Confirms(Flow::Sold)),
+        (
+            Step::Receiving,
+            Disposition::InProgress,
+            Effect::Moves(Flow::Received),
+        ),
+        (
+            Step::Stocking,
+            Disposition::SellableAccessible,
+            Effect::Moves(Flow::Stocked),
+        ),
+        (
+            Step::Storing,
+            Disposition::SellableNotAccessible,
+            Effect::Moves(Flow::Stored),
+        ),
+        (
+            Step::Shipping,
+            Disposition::InTransit,
+            Effect::Confirms(Flow::Shipped),
+        ),
+        (
+            Step::RetailSelling,
+            Disposition::RetailSold,
+            Effect::Confirms(Flow::Sold),
+        ),
         (Step::Removing, Disposition::Stolen, Effect::Moves(Flow::Lost)),
         (Step::Picking, Disposition::Reserved, Effect::Reserves),
         (Step::Arriving, Disposition::InTransit, Effect::None),
@@ -228,16 +255,25 @@ fn assert_reads(capture: &Capture<'_>, event: &CaptureEvent<'_>, draft: &EventDr
         (event.at, event.offset_minutes, event.effect),
         (draft.at, draft.offset_minutes, effect)
     );
-    assert_eq!((event.site, event.step, event.disposition), (draft.biz_location, draft.step, draft.disposition));
+    assert_eq!(
+        (event.site, event.step, event.disposition),
+        (draft.biz_location, draft.step, draft.disposition)
+    );
     assert_eq!(event.reader.zip(event.running_number), draft.reader);
-    assert_eq!(event.despatch_advice, draft.despatch_advice.map(|(_, number)| number));
+    assert_eq!(
+        event.despatch_advice,
+        draft.despatch_advice.map(|(_, number)| number)
+    );
     let DraftContent::Object { things, .. } = draft.content else {
         panic!("an object");
     };
     let mut lines = capture.lines(event).iter();
     for epc in things.epcs {
         let line = lines.next().unwrap();
-        assert_eq!((Some(line.thing), line.quantity), (epc.gtin().map(Thing::Article), Quantity::ONE));
+        assert_eq!(
+            (Some(line.thing), line.quantity),
+            (epc.gtin().map(Thing::Article), Quantity::ONE)
+        );
     }
     for class in things.classes {
         let line = lines.next().unwrap();

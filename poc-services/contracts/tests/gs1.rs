@@ -10,9 +10,7 @@ use contracts::ids::{Gtin, Money, Quantity, check_digit};
 use contracts::wire::gs1::barcode::{self, BarcodeError, Symbology};
 use contracts::wire::gs1::element::{ElementError, Elements};
 use contracts::wire::gs1::in_store::{self, Holds, Rule, Rules, Value, label, resolve};
-use contracts::wire::gs1::{
-    Gln, Key, Measure, PrefixLength, Sscc, Unit, gtin_of_digits, value_check_digit,
-};
+use contracts::wire::gs1::{Gln, Key, Measure, PrefixLength, Sscc, Unit, gtin_of_digits, value_check_digit};
 use proptest::prelude::*;
 
 fn gtin(value: u64) -> Gtin {
@@ -55,7 +53,14 @@ fn articles_of_eight_to_fourteen_digits_are_one_number_space() {
     assert_eq!(gtin_of_digits("0614141999996"), Some(oats()));
     assert_eq!(gtin_of_digits("614141999996"), Some(oats()));
     assert_eq!(gtin_of_digits("96385074"), Some(gtin(96_385_074)));
-    for text in ["", "9638507", "96385075", "61414199999", "6141419999é", "000614141999996"] {
+    for text in [
+        "",
+        "9638507",
+        "96385075",
+        "61414199999",
+        "6141419999é",
+        "000614141999996",
+    ] {
         assert_eq!(gtin_of_digits(text), None, "{text}");
     }
 }
@@ -159,7 +164,10 @@ fn other_hosts_short_words_variants_and_queries_are_read() {
 #[test]
 fn keys_are_those_of_an_outside_implementation() {
     let mut compared = 0;
-    for row in support::text("gs1-keys.tsv").lines().filter(|row| !row.starts_with('#')) {
+    for row in support::text("gs1-keys.tsv")
+        .lines()
+        .filter(|row| !row.starts_with('#'))
+    {
         let [prefix, urn, key_digits, elements] = *row.split('\t').collect::<Vec<_>>() else {
             panic!("{row}");
         };
@@ -204,7 +212,10 @@ fn element_strings_end_where_the_table_or_fnc1_says() {
     );
     let pallet = format!("00106141412345678908020061414199999637{}", "48");
     let elements = Elements::read(&pallet).unwrap();
-    assert_eq!(elements.key(), Some(Key::LogisticUnit(Sscc::new(106_141_412_345_678_908).unwrap())));
+    assert_eq!(
+        elements.key(),
+        Some(Key::LogisticUnit(Sscc::new(106_141_412_345_678_908).unwrap()))
+    );
     assert_eq!(
         elements.contents(),
         Some((
@@ -280,7 +291,11 @@ fn scans_of_every_symbology_name_their_article() {
         ("(01)00614141999996", None),
     ] {
         let scan = barcode::read(raw.as_bytes(), &rules).unwrap_or_else(|error| panic!("{raw}: {error}"));
-        assert_eq!((scan.symbology, scan.key.gtin()), (symbology, Some(oats())), "{raw}");
+        assert_eq!(
+            (scan.symbology, scan.key.gtin()),
+            (symbology, Some(oats())),
+            "{raw}"
+        );
     }
     let eight = barcode::read(b"]E496385074", &rules).unwrap();
     assert_eq!(eight.key, Key::class(gtin(96_385_074)));
@@ -318,17 +333,11 @@ fn in_store_labels_resolve_to_article_and_quantity() {
     let scan = barcode::read(label.as_bytes(), &rules).unwrap();
     let found = scan.in_store.unwrap();
     assert_eq!(found.article, Gtin::from_body(281_234_500_000).unwrap());
-    assert_eq!(
-        (found.item, found.value),
-        (12_345, Value::Weight(Quantity(1250)))
-    );
+    assert_eq!((found.item, found.value), (12_345, Value::Weight(Quantity(1250))));
     assert_eq!(found.quantity(Money(0)), Some(Quantity(1250)));
     // 21 1234 6 14685: 146.85 of item 1234, whose kilogram costs 9.99.
     let priced = resolve(Gtin::from_body(211_234_614_685).unwrap(), &rules).unwrap();
-    assert_eq!(
-        (priced.item, priced.value),
-        (1234, Value::Price(Money(14_685)))
-    );
+    assert_eq!((priced.item, priced.value), (1234, Value::Price(Money(14_685))));
     assert_eq!(priced.quantity(Money(999)), Some(Quantity(14_700)));
     assert_eq!(priced.quantity(Money(0)), None);
     // A wrong check digit of the price, and a prefix without a rule.
@@ -344,7 +353,9 @@ fn in_store_labels_resolve_to_article_and_quantity() {
 
 #[test]
 fn rules_of_another_country_are_a_table() {
-    let rules = Rules::NONE.with(20, Rule::plain(Holds::Count, 4)).with(99, Rule::plain(Holds::Count, 4));
+    let rules = Rules::NONE
+        .with(20, Rule::plain(Holds::Count, 4))
+        .with(99, Rule::plain(Holds::Count, 4));
     let eggs = resolve(Gtin::from_body(201_234_560_030).unwrap(), &rules).unwrap();
     assert_eq!(
         (eggs.item, eggs.value),
@@ -370,8 +381,7 @@ fn any_key() -> impl Strategy<Value = Key<'static>> {
             // In a URN, 0 is no extension.
             extension: extension.filter(|extension| extension != "0"),
         }),
-        (0_u64..100_000_000_000_000_000)
-            .prop_map(|body| Key::LogisticUnit(Sscc::from_body(body).unwrap())),
+        (0_u64..100_000_000_000_000_000).prop_map(|body| Key::LogisticUnit(Sscc::from_body(body).unwrap())),
     ]
 }
 

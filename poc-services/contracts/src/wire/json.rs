@@ -427,3 +427,121 @@ impl Located for Unlocated {
         &mut self.1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn skipped(text: &str) -> Result<&str, Fault> {
+        let mut reader = Reader::new(text);
+        let value = reader.skip()?;
+        reader.end()?;
+        Ok(value)
+    }
+
+    /// What `serde_json` says; numbers that fit no double are no matter of ours.
+    fn accepted(text: &str) -> bool {
+        match serde_json::from_str::<serde_json::Value>(text) {
+            Ok(_) => true,
+            Err(error) => error.to_string().contains("number out of range"),
+        }
+    }
+
+    #[test]
+    fn values_are_skipped_and_texts_unescaped() {
+        for text in [
+            "{}",
+            "[]",
+            "-0.5e+10",
+            "true",
+            "null",
+            r#"{"a":[1,{"b":"\u00e9\ud83d\ude00\n\/"}],"c":{}}"#,
+        ] {
+            assert_eq!(skipped(&format!(" {text}\n")), Ok(text));
+        }
+        for text in [
+            "",
+            "{",
+            "[1,]",
+            "{\"a\":}",
+            "01",
+            "1.",
+            "-",
+            "\"a",
+            "\"\\x\"",
+            "\"\\ud800\"",
+            "\"\n\"",
+            "tru",
+            "1 2",
+        ] {
+            assert!(skipped(text).is_err(), "{text}");
+            assert!(!accepted(text), "{text}");
+        }
+        let mut reader = Reader::new(r#""a\u00e9\ud83d\ude00\\""#);
+        assert_eq!(reader.string().as_deref(), Ok("aé😀\\"));
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(skipped(&nested(DEPTH_MAX as usize)).is_ok());
+        assert_eq!(
+            skipped(&nested(DEPTH_MAX as usize + 1)),
+            Err(Fault::TooDeep {
+                at: DEPTH_MAX as usize + 1
+            })
+        );
+        assert!(skipped(&"[".repeat(1_000_000)).is_err());
+    }
+
+    fn any_json() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            Just("true".to_owned()),
+            "-?(0|[1-9][0-9]{0,3})(\\.[0-9]{1,3})?([eE][+-]?[0-9]{1,2})?",
+            any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap_or_default()),
+        ];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(|all| format!("[{}]", all.join(" , "))),
+                prop::collection::vec((any::<String>(), inner), 0..5).prop_map(|all| {
+                    let members: Vec<_> = all
+                        .iter()
+                        .map(|(key, value)| {
+                            format!("{}: {value}", serde_json::to_string(key).unwrap_or_default())
+                        })
+                        .collect();
+                    format!("{{{}}}", members.join(","))
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_takes_what_serde_json_takes(
+            text in any_json(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), "[\\[\\]{}\",:\\\\u0-9eE.+\u{1}é-]{0,2}"), 0..3),
+        ) {
+            prop_assert_eq!(skipped(&text), Ok(text.as_str()));
+            let mut damaged: Vec<char> = text.chars().collect();
+            for (index, by) in changes {
+                let at = index.index(damaged.len());
+                damaged.splice(at..=at, by.chars());
+                if damaged.is_empty() {
+                    damaged.push('0');
+                }
+            }
+            let damaged: String = damaged.into_iter().collect();
+            prop_assert_eq!(skipped(&damaged).is_ok(), accepted(&damaged), "{}", damaged);
+        }
+
+        #[test]
+        fn texts_are_those_of_serde_json(text in any::<String>()) {
+            let written = serde_json::to_string(&text).unwrap_or_default();
+            prop_assert_eq!(Reader::new(&written).string().ok().map(Cow::into_owned), Some(text));
+        }
+    }
+}

@@ -69,14 +69,23 @@ fn web_vocabulary(text: &str) -> String {
         .unwrap_or_else(|| text.to_owned())
 }
 
-/// A number as Python prints the double nearest to it, whole ones without a point; `None` for another text.
+/// A number as Python reads and prints it: `_` between digits is nothing, whole ones without a point, others as the double
+/// nearest to them. `None` for another text.
 fn number(text: &str) -> Option<String> {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let well_formed = digits.starts_with(|first: char| first.is_ascii_digit() || first == '.')
-        && digits
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
-    let number: f64 = well_formed.then(|| text.parse().ok()).flatten()?;
+    let bytes = text.as_bytes();
+    let is_digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let well_formed = bytes.iter().enumerate().all(|(at, byte)| match byte {
+        b'_' => is_digit(at.checked_sub(1)) && is_digit(Some(at + 1)),
+        b'.' | b'e' | b'E' | b'+' | b'-' => true,
+        _ => byte.is_ascii_digit(),
+    });
+    if !well_formed || bytes.is_empty() {
+        return None;
+    }
+    let number: f64 = match text.contains('_') {
+        true => text.replace('_', "").parse().ok()?,
+        false => text.parse().ok()?,
+    };
     if !number.is_finite() {
         return None;
     }
@@ -109,6 +118,9 @@ mod tests {
             ("0.0001", "0.0001"),
             ("1e22", "10000000000000000000000"),
             ("12345678901234567890", "12345678901234567168"),
+            ("9_54.1", "954.1"),
+            ("9__5", "9__5"),
+            ("", ""),
             ("nan", "nan"),
             ("1.2.3", "1.2.3"),
             ("e5", "e5"),

@@ -86,8 +86,15 @@ fn of_urn(rest: &str) -> Option<String> {
         .find_map(|scheme| Some((scheme, rest.strip_prefix(scheme.name)?)))?;
     let (prefix, rest) = rest.split_once('.')?;
     let (reference, tail) = match scheme.tail {
-        Tail::None => (rest.strip_suffix('.').filter(|_| prefix.len() == 12).unwrap_or(rest), None),
-        _ => rest.split_once('.').map(|(reference, tail)| (reference, Some(tail)))?,
+        Tail::None => (
+            rest.strip_suffix('.')
+                .filter(|_| prefix.len() == 12)
+                .unwrap_or(rest),
+            None,
+        ),
+        _ => rest
+            .split_once('.')
+            .map(|(reference, tail)| (reference, Some(tail)))?,
     };
     if !is_prefix(prefix)
         || prefix.len() + reference.len() != scheme.digits
@@ -126,8 +133,12 @@ fn of_pieces(rest: &str) -> Option<String> {
     let two = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
     let article = of_urn(&format!("idpat:sgtin:{prefix}.{reference}.*"))?;
     let number = article.rsplit('/').next()?;
-    (two(piece) && two(total) && is_part(serial, 20))
-        .then(|| format!("https://id.gs1.org/8006/{number}{piece}{total}/21/{}", step(serial)))
+    (two(piece) && two(total) && is_part(serial, 20)).then(|| {
+        format!(
+            "https://id.gs1.org/8006/{number}{piece}{total}/21/{}",
+            step(serial)
+        )
+    })
 }
 
 const fn longest(ai: &str) -> usize {

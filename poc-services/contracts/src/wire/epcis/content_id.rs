@@ -33,7 +33,12 @@ fn canonical_form(event: &str, context: &str) -> String {
     let mut out = format!("eventType={kind}");
     let mut fields = corrected(fields);
     out.push_str(&ordered(&mut fields, EVENT));
-    fields.retain(|field| !matches!(&*field.name, "recordTime" | "eventID" | "type" | "errorDeclaration"));
+    fields.retain(|field| {
+        !matches!(
+            &*field.name,
+            "recordTime" | "eventID" | "type" | "errorDeclaration"
+        )
+    });
     out.push_str(&by_text(&fields));
     out
 }

@@ -124,7 +124,10 @@ impl DocumentWriter<'_> {
         push_site(out, "readPoint", draft.read_point, draft.spelling);
         push_site(out, "bizLocation", draft.biz_location, draft.spelling);
         if let Some((issuer, number)) = draft.despatch_advice {
-            text(out, r#","bizTransactionList":[{"type":"desadv","bizTransaction":""#);
+            text(
+                out,
+                r#","bizTransactionList":[{"type":"desadv","bizTransaction":""#,
+            );
             text(out, DESPATCH_ADVICE_URI);
             push_padded(out, gln_of(issuer).value(), 13);
             out.push(b':');
@@ -224,7 +227,14 @@ fn push_things(out: &mut Vec<u8>, names: [&str; 2], things: DraftThings<'_>, spe
     text(out, names[1]);
     text(out, r#"":["#);
     for (index, line) in things.classes.iter().enumerate() {
-        text(out, if index > 0 { r#",{"epcClass":"# } else { r#"{"epcClass":"# });
+        text(
+            out,
+            if index > 0 {
+                r#",{"epcClass":"#
+            } else {
+                r#"{"epcClass":"#
+            },
+        );
         push_key(out, &line.class, spelling);
         text(out, r#","quantity":"#);
         push_quantity(out, line.measure.quantity);
@@ -248,7 +258,14 @@ fn push_variances(out: &mut Vec<u8>, draft: &EventDraft<'_>) {
     let mut first = true;
     for line in things.classes {
         let Some(book) = line.book else { continue };
-        text(out, if first { r#","stockstream:variance":["# } else { "," });
+        text(
+            out,
+            if first {
+                r#","stockstream:variance":["#
+            } else {
+                ","
+            },
+        );
         first = false;
         text(out, r#"{"stockstream:class":"#);
         push_key(out, &line.class, draft.spelling);

@@ -53,7 +53,9 @@ pub enum Fault {
     Variance { gtin: Gtin },
     #[error("unit of measure `{found}` is not supported: none, or KGM, GRM, LTR, MTR, EA, C62, H87")]
     Unit { found: String },
-    #[error("the contents of the logistic unit {found} are not known: no AggregationEvent of the document packs it")]
+    #[error(
+        "the contents of the logistic unit {found} are not known: no AggregationEvent of the document packs it"
+    )]
     Contents { found: String },
 }
 
@@ -61,7 +63,9 @@ impl ParseError {
     /// For machines: metrics and dead letters.
     pub fn class(&self) -> &'static str {
         match &*self.fault {
-            Fault::TooLong { .. } | Fault::TooMany { .. } | Fault::Json(json::Fault::TooDeep { .. }) => "too-long",
+            Fault::TooLong { .. } | Fault::TooMany { .. } | Fault::Json(json::Fault::TooDeep { .. }) => {
+                "too-long"
+            }
             Fault::NotUtf8 { .. } | Fault::Json(json::Fault::Expected { .. }) => "bad-json",
             Fault::DocumentType { .. } => "not-epcis",
             Fault::Kind { .. } => "unsupported-event",

@@ -180,12 +180,7 @@ impl<'a> Draft<'a> {
             check_length(index)?;
             let (kind, value) = typed(reader, "bizTransaction")?;
             let kind = match &kind {
-                Some(kind) => vocabulary(
-                    kind,
-                    "BTT-",
-                    TransactionKind::from_word,
-                    "type",
-                )?,
+                Some(kind) => vocabulary(kind, "BTT-", TransactionKind::from_word, "type")?,
                 None => None,
             };
             if kind == Some(TransactionKind::DespatchAdvice) && self.despatch_advice.is_none() {
@@ -198,7 +193,12 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    fn parties(&mut self, reader: &mut Reader<'a>, field: Field, name: &'static str) -> Result<(), ParseError> {
+    fn parties(
+        &mut self,
+        reader: &mut Reader<'a>,
+        field: Field,
+        name: &'static str,
+    ) -> Result<(), ParseError> {
         let count = list(reader, |reader, index| {
             check_length(index)?;
             let (kind, _) = typed(reader, name)?;
@@ -252,11 +252,12 @@ impl<'a> Draft<'a> {
         let despatch_advice = match self.despatch_advice {
             Some((Ok(number), _)) => Some(number),
             Some((Err(text), index)) if matches!(effect, Effect::Moves(_) | Effect::Confirms(_)) => {
-                return Err(
-                    ParseError::at("bizTransaction", things::value("despatch advice that ends in a number", &text))
-                        .within_index(index)
-                        .within("bizTransactionList"),
-                );
+                return Err(ParseError::at(
+                    "bizTransaction",
+                    things::value("despatch advice that ends in a number", &text),
+                )
+                .within_index(index)
+                .within("bizTransactionList"));
             }
             _ => None,
         };
@@ -285,7 +286,13 @@ impl<'a> Draft<'a> {
     fn check_contents(&self, kind: EventKind) -> Result<(), ParseError> {
         let seen = |field| self.seen.has(field);
         let filled = |field| self.filled.has(field);
-        let rule = |holds: bool, rule: &'static str| if holds { Ok(()) } else { Err(Fault::Rule(rule).into()) };
+        let rule = |holds: bool, rule: &'static str| {
+            if holds {
+                Ok(())
+            } else {
+                Err(Fault::Rule(rule).into())
+            }
+        };
         let deleted = self.action == Some(Action::Delete);
         match kind {
             EventKind::Object => {

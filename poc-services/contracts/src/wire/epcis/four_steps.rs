@@ -38,16 +38,18 @@ fn narrowed(
         Effect::Moves(Flow::Stored) => BizStep::Storing,
         Effect::Moves(Flow::Counted) => BizStep::StockTaking,
         _ => {
-            return Err(match event.step.filter(|_| event.kind == super::EventKind::Object) {
-                Some(step) => ParseError::at(
-                    "bizStep",
-                    Fault::Step {
-                        found: step.word().to_owned(),
-                        expected: "receiving, stocking, storing, stock_taking or cycle_counting",
-                    },
-                ),
-                None => kind(event.kind.word()).into(),
-            });
+            return Err(
+                match event.step.filter(|_| event.kind == super::EventKind::Object) {
+                    Some(step) => ParseError::at(
+                        "bizStep",
+                        Fault::Step {
+                            found: step.word().to_owned(),
+                            expected: "receiving, stocking, storing, stock_taking or cycle_counting",
+                        },
+                    ),
+                    None => kind(event.kind.word()).into(),
+                },
+            );
         }
     };
     let missing = |field| Fault::Missing { field };

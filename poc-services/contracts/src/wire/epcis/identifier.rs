@@ -13,7 +13,10 @@ pub(super) fn word<'a>(text: &'a str, web_prefix: &str) -> &'a str {
 /// The article of `https://id.gs1.org/01/` and 14 digits: how nearly all are written, and by us all.
 pub(super) fn plain_article(text: &str) -> Option<Gtin> {
     let digits = text.strip_prefix(GTIN_URI)?;
-    (digits.len() == 14).then(|| decimal(digits)).flatten().and_then(Gtin::new)
+    (digits.len() == 14)
+        .then(|| decimal(digits))
+        .flatten()
+        .and_then(Gtin::new)
 }
 
 /// A place of ours: `https://id.gs1.org/414/GLN/254/PART` or `urn:epc:id:sgln:PREFIX.PLACE.PART`.

@@ -34,9 +34,7 @@ pub use beep::{DOUBLE_BEEP_MS, DoubleBeep, double_beeps};
 pub use capture::{
     Capture, CaptureEvent, Correction, Declaration, EventId, Line, Movement, Side, Site, Thing,
 };
-pub use draft::{
-    DeclarationDraft, DraftContent, DraftLine, DraftThings, EventDraft, IdDraft, Spelling,
-};
+pub use draft::{DeclarationDraft, DraftContent, DraftLine, DraftThings, EventDraft, IdDraft, Spelling};
 pub use effect::{Effect, Flow};
 pub use error::{Fault, ParseError};
 pub use four_steps::parse;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::LINES_MAX;
 use super::capture::{Line, Side, Thing};
 use super::error::{Fault, ParseError, shortened};
 use super::event::check_length;
@@ -10,7 +11,6 @@ use super::identifier::plain_article;
 use super::number::read_quantity;
 use super::read::{list, number, object, text, uri};
 use super::uri::is_unit;
-use super::LINES_MAX;
 use crate::hash::content_hash;
 use crate::ids::{Gtin, Quantity};
 use crate::wire::gs1::{Key, Unit};
@@ -45,8 +45,19 @@ impl Things {
             check_length(index)?;
             let text = uri(reader)?;
             match thing_of_epc(&text) {
-                Some((thing, mark)) => push(lines, Line { mark, ..Line::of(thing, side_of(field)) })?,
-                None => self.defer(field, index, None, value("EPC of a trade item or logistic unit", &text)),
+                Some((thing, mark)) => push(
+                    lines,
+                    Line {
+                        mark,
+                        ..Line::of(thing, side_of(field))
+                    },
+                )?,
+                None => self.defer(
+                    field,
+                    index,
+                    None,
+                    value("EPC of a trade item or logistic unit", &text),
+                ),
             }
             all.push(text);
             Ok(())
@@ -55,7 +66,10 @@ impl Things {
         if matches!(field, Field::EpcList | Field::InputEpcList | Field::OutputEpcList) {
             all.sort_unstable();
             if let Some(pair) = all.windows(2).find(|pair| pair[0] == pair[1]) {
-                return Err(ParseError::value("second time: a list names a thing once", &pair[0]));
+                return Err(ParseError::value(
+                    "second time: a list names a thing once",
+                    &pair[0],
+                ));
             }
         }
         Ok(count)
@@ -108,7 +122,8 @@ impl Things {
                     },
                     "stockstream:quantity" => {
                         let text = number(reader)?;
-                        quantity = Some(read_quantity(text).ok_or_else(|| ParseError::value("quantity", text))?);
+                        quantity =
+                            Some(read_quantity(text).ok_or_else(|| ParseError::value("quantity", text))?);
                     }
                     _ => return super::read::extension(reader, key),
                 }

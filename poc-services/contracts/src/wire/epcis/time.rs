@@ -21,7 +21,10 @@ pub(super) fn date_time_micros(text: &str) -> Option<(TimeMs, u16)> {
     let mut zone = 19;
     let mut micros = 0;
     if bytes[19] == b'.' {
-        let fraction = bytes[20..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let fraction = bytes[20..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         zone = 20 + fraction;
         for (byte, weight) in bytes[20..zone].iter().zip([100_000, 10_000, 1000, 100, 10, 1]) {
             micros += u32::from(byte - b'0') * weight;
@@ -62,8 +65,7 @@ pub(super) fn zone_offset(text: &str) -> Option<i16> {
 
 fn digits(bytes: &[u8]) -> Option<u32> {
     bytes.iter().try_fold(0, |value, byte| {
-        byte.is_ascii_digit()
-            .then(|| value * 10 + u32::from(byte - b'0'))
+        byte.is_ascii_digit().then(|| value * 10 + u32::from(byte - b'0'))
     })
 }
 

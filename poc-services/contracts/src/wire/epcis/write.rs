@@ -2,10 +2,7 @@
 
 use super::canonical::push_instant;
 use super::number::{push_decimal, push_padded, push_quantity};
-use super::{
-    BizStep, DESPATCH_ADVICE_URI, GLN_PREFIX, GTIN_URI, LOCATION_URI,
-    ScanEvent, SubLocation,
-};
+use super::{BizStep, DESPATCH_ADVICE_URI, GLN_PREFIX, GTIN_URI, LOCATION_URI, ScanEvent, SubLocation};
 use crate::ids::{LocationId, Quantity, TimeMs, check_digit};
 
 /// [`super::CONTEXT`], and what the prefix `stockstream` stands for ([`super::EXTENSION_NAMESPACE`]).

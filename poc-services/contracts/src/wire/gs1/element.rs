@@ -42,7 +42,10 @@ impl<'a> Elements<'a> {
     }
 
     pub fn get(&self, ai: &str) -> Option<&'a str> {
-        self.0.iter().find(|(name, _)| *name == ai).map(|(_, value)| *value)
+        self.0
+            .iter()
+            .find(|(name, _)| *name == ai)
+            .map(|(_, value)| *value)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> {

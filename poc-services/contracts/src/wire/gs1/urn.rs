@@ -90,7 +90,12 @@ pub(super) fn write(key: &Key<'_>, PrefixLength(prefix): PrefixLength) -> Option
     let width = usize::from(prefix);
     let article = |gtin: Gtin| {
         let digits = format!("{gtin}");
-        format!("{}.{}{}", &digits[1..=width], &digits[..1], &digits[1 + width..13])
+        format!(
+            "{}.{}{}",
+            &digits[1..=width],
+            &digits[..1],
+            &digits[1 + width..13]
+        )
     };
     Some(match key {
         Key::Article {
@@ -114,7 +119,11 @@ pub(super) fn write(key: &Key<'_>, PrefixLength(prefix): PrefixLength) -> Option
             let extension = extension
                 .as_ref()
                 .map_or_else(|| "0".to_owned(), |text| escaped(text, is_free));
-            format!("urn:epc:id:sgln:{}.{}.{extension}", &digits[..width], &digits[width..12])
+            format!(
+                "urn:epc:id:sgln:{}.{}.{extension}",
+                &digits[..width],
+                &digits[width..12]
+            )
         }
         Key::LogisticUnit(sscc) => {
             let digits = format!("{:018}", sscc.value());
