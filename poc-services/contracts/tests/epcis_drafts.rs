@@ -34,7 +34,7 @@ fn line(body: u64, quantity: i64, unit: Unit) -> DraftLine<'static> {
     }
 }
 
-fn draft<'a>(content: DraftContent<'a>, step: Step, disposition: Disposition) -> EventDraft<'a> {
+fn draft(content: DraftContent<'_>, step: Step, disposition: Disposition) -> EventDraft<'_> {
     let site = Some(Site {
         location: LocationId::store(42),
         sub_location: Some(SubLocation::Floor),

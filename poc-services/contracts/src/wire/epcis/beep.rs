@@ -20,6 +20,15 @@ pub struct DoubleBeep {
     pub of: usize,
 }
 
+/// In the order of time; the running number decides between scans of one instant.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Scan {
+    at: TimeMs,
+    number: Option<u64>,
+    event: usize,
+    line: usize,
+}
+
 /// The lines of the document that are the same scan as an earlier one: the same reader, step and place, one piece of the
 /// same article and serial, at most 300 ms after the scan that counts. In order of event and line.
 ///
@@ -28,7 +37,7 @@ pub struct DoubleBeep {
 /// does not matter. Not knowable here: a repeat in the reader's next document, and two pieces of one article passed
 /// over the reader faster than that.
 pub fn double_beeps(capture: &Capture<'_>) -> Vec<DoubleBeep> {
-    let mut scans: BTreeMap<_, Vec<(TimeMs, Option<u64>, usize, usize)>> = BTreeMap::new();
+    let mut scans: BTreeMap<_, Vec<Scan>> = BTreeMap::new();
     for (index, event) in capture.events.iter().enumerate() {
         let (Some(reader), Some(site), Some(step)) = (event.reader, event.site, event.step) else {
             continue;
@@ -39,12 +48,12 @@ pub fn double_beeps(capture: &Capture<'_>) -> Vec<DoubleBeep> {
         for (position, line) in capture.lines(event).iter().enumerate() {
             if let Some(beep) = beeped(line) {
                 let place = (reader, site.location, event.sub_location() as u8, step as u8);
-                scans.entry((place, beep)).or_default().push((
-                    event.at,
-                    event.running_number,
-                    index,
-                    position,
-                ));
+                scans.entry((place, beep)).or_default().push(Scan {
+                    at: event.at,
+                    number: event.running_number,
+                    event: index,
+                    line: position,
+                });
             }
         }
     }
@@ -52,7 +61,7 @@ pub fn double_beeps(capture: &Capture<'_>) -> Vec<DoubleBeep> {
     for scans in scans.values_mut() {
         scans.sort_unstable();
         let mut counts: Option<(TimeMs, usize)> = None;
-        for &(at, _, event, line) in &*scans {
+        for &Scan { at, event, line, .. } in &*scans {
             match counts {
                 // Within one event a list may name an article twice: that is a quantity, not a beep.
                 Some((first, of)) if of != event && at.0 - first.0 <= DOUBLE_BEEP_MS => {

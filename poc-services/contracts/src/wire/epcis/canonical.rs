@@ -82,10 +82,7 @@ fn number(text: &str) -> Option<String> {
     if !well_formed || bytes.is_empty() {
         return None;
     }
-    let number: f64 = match text.contains('_') {
-        true => text.replace('_', "").parse().ok()?,
-        false => text.parse().ok()?,
-    };
+    let number: f64 = text.replace('_', "").parse().ok()?;
     if !number.is_finite() {
         return None;
     }

@@ -2,6 +2,8 @@
 //!
 //! Looser than [`crate::wire::gs1`], and of more kinds: a hash is made of what stands there, right or wrong.
 
+use std::fmt::Write as _;
+
 /// A GS1 key in any spelling as the Digital Link of its finest part; `None` for every other text.
 pub(super) fn canonical_uri(text: &str) -> Option<String> {
     if let Some(rest) = text.strip_prefix("urn:epc:") {
@@ -113,9 +115,7 @@ fn of_urn(rest: &str) -> Option<String> {
     let check = crate::ids::check_digit(body.parse().ok()?);
     let key = format!("https://id.gs1.org/{}/{body}{check}", scheme.ai);
     Some(match (scheme.tail, tail) {
-        (Tail::None, _) => key,
-        (Tail::Any, Some("*")) => key,
-        (Tail::StepUnlessZero(_), Some("0")) => key,
+        (Tail::None, _) | (Tail::Any, Some("*")) | (Tail::StepUnlessZero(_), Some("0")) => key,
         (Tail::Step(ai) | Tail::StepUnlessZero(ai), Some(tail)) if is_part(tail, longest(ai)) => {
             format!("{key}/{ai}/{}", step(tail))
         }
@@ -180,7 +180,7 @@ fn step(text: &str) -> String {
     for character in text.chars() {
         match character {
             '!' | '(' | ')' | '*' | '+' | ',' | ':' => {
-                out.push_str(&format!("%{:02X}", character as u32));
+                let _ = write!(out, "%{:02X}", character as u32);
             }
             _ => out.push(character),
         }

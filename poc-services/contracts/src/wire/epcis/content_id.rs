@@ -212,11 +212,12 @@ fn corrected(children: Vec<Node>) -> Vec<Node> {
 /// The kind and the thing itself belong together: one text.
 fn pair(element: &Node) -> Node {
     let (kinds, others): (Vec<_>, Vec<_>) = element.children.iter().partition(|child| child.name == "type");
-    let name = kinds
-        .into_iter()
-        .chain(others)
-        .map(|child| format!("{}={}", child.name, canonical::value(&child.text)))
-        .collect();
+    let mut name = String::new();
+    for child in kinds.into_iter().chain(others) {
+        name.push_str(&child.name);
+        name.push('=');
+        name.push_str(&canonical::value(&child.text));
+    }
     Node {
         name,
         ..Node::default()

@@ -137,11 +137,12 @@ fn of_things(action: Option<Action>, step: Option<Step>, disposition: Option<Dis
         Step::Inspecting | Step::Removing if lossy => gone.then_some(Effect::Moves(Flow::Lost)),
         Step::Destroying if lossy || disposition.is_none() => gone.then_some(Effect::Moves(Flow::Lost)),
         Step::Accepting if lossy => None,
-        Step::Accepting | Step::Inspecting => observed.then_some(Effect::None),
         Step::Picking | Step::Reserving if disposition == Some(Disposition::Reserved) => {
             observed.then_some(Effect::Reserves)
         }
-        Step::Picking
+        Step::Accepting
+        | Step::Inspecting
+        | Step::Picking
         | Step::Reserving
         | Step::Packing
         | Step::Unpacking

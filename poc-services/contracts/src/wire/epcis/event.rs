@@ -2,16 +2,19 @@
 
 use std::borrow::Cow;
 
-use super::capture::{CaptureEvent, Declaration, EventId, Line, Side, Site, Thing};
+use super::SubLocation;
+use super::capture::{CaptureEvent, Declaration, Line, Side, Site, Thing};
 use super::effect::{Effect, Flow, judge};
 use super::error::{Fault, ParseError, shortened};
 use super::field::{Field, Fields};
-use super::identifier::{despatch_advice, place, word};
+use super::identifier::{despatch_advice, place};
+use super::parts::{
+    check_length, declaration, disposition, id, once, persistent_disposition, typed, vocabulary,
+};
 use super::read::{context, extension, instant, list, number, object, skip_kind, text, uri};
 use super::things::{self, Things};
 use super::time::zone_offset;
-use super::vocabulary::{Action, Disposition, EventKind, PartyKind, Reason, Step, TransactionKind};
-use super::{LIST_MAX, SubLocation};
+use super::vocabulary::{Action, Disposition, EventKind, PartyKind, Step, TransactionKind};
 use crate::ids::{Quantity, TimeMs};
 use crate::wire::gs1::{Key, Sscc, decimal};
 use crate::wire::json::{Kind, Reader};
@@ -370,134 +373,6 @@ impl<'a> Draft<'a> {
         }
         Ok(Some(site))
     }
-}
-
-fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), ParseError> {
-    if slot.replace(value).is_some() {
-        return Err(Fault::Twice.into());
-    }
-    Ok(())
-}
-
-pub(super) fn check_length(index: usize) -> Result<(), ParseError> {
-    if index >= LIST_MAX {
-        return Err(Fault::TooMany {
-            what: "elements of a list",
-            most: LIST_MAX,
-        }
-        .into());
-    }
-    Ok(())
-}
-
-/// A word of the standard's, in any spelling; `None` for a URI of somebody else's.
-fn vocabulary<T>(
-    text: &str,
-    prefix: &str,
-    from_word: impl Fn(&str) -> Option<T>,
-    expected: &'static str,
-) -> Result<Option<T>, ParseError> {
-    if let Some(found) = from_word(text) {
-        return Ok(Some(found));
-    }
-    let standard = ["urn:epcglobal:cbv:", "https://ref.gs1.org/cbv/", "cbv:"]
-        .iter()
-        .any(|start| text.starts_with(start));
-    if standard && let Some(found) = from_word(word(text, prefix)) {
-        return Ok(Some(found));
-    }
-    if standard || !super::uri::is_uri(text) {
-        return Err(ParseError::value(expected, text));
-    }
-    Ok(None)
-}
-
-fn disposition(reader: &mut Reader<'_>) -> Result<Option<Disposition>, ParseError> {
-    let text = text(reader)?;
-    vocabulary(&text, "Disp-", Disposition::from_word, "disposition")
-}
-
-fn persistent_disposition(reader: &mut Reader<'_>) -> Result<(), ParseError> {
-    let mut any = false;
-    object(reader, |reader, key| match key {
-        "set" | "unset" => {
-            any = true;
-            let count = list(reader, |reader, _| disposition(reader).map(|_| ()))?;
-            if count == 0 {
-                return Err(Fault::Rule("the list is empty").into());
-            }
-            Ok(())
-        }
-        _ => Err(Fault::Unknown.into()),
-    })?;
-    if any {
-        Ok(())
-    } else {
-        Err(Fault::Missing {
-            field: "set or unset",
-        }
-        .into())
-    }
-}
-
-/// Of a read point or business location.
-fn id<'a>(reader: &mut Reader<'a>) -> Result<Cow<'a, str>, ParseError> {
-    let mut found = None;
-    object(reader, |reader, key| match key {
-        "id" => once(&mut found, uri(reader)?),
-        _ => {
-            reader.skip()?;
-            Ok(())
-        }
-    })?;
-    found.ok_or_else(|| Fault::Missing { field: "id" }.into())
-}
-
-/// `{"type":…, NAME: URI}` and nothing else.
-fn typed<'a>(
-    reader: &mut Reader<'a>,
-    name: &'static str,
-) -> Result<(Option<Cow<'a, str>>, Cow<'a, str>), ParseError> {
-    let (mut kind, mut value) = (None, None);
-    object(reader, |reader, key| match key {
-        "type" => once(&mut kind, text(reader)?),
-        _ if key == name => once(&mut value, uri(reader)?),
-        _ => Err(Fault::Unknown.into()),
-    })?;
-    let value = value.ok_or(Fault::Missing { field: name })?;
-    Ok((kind, value))
-}
-
-fn declaration(reader: &mut Reader<'_>) -> Result<Declaration, ParseError> {
-    let (mut at, mut reason) = (None, None);
-    let mut corrective = Vec::new();
-    object(reader, |reader, key| match key {
-        "declarationTime" => once(&mut at, instant(reader)?),
-        "reason" => {
-            let text = text(reader)?;
-            reason = vocabulary(&text, "ER-", Reason::from_word, "reason")?;
-            Ok(())
-        }
-        "correctiveEventIDs" => {
-            list(reader, |reader, index| {
-                check_length(index)?;
-                match uri(reader)?.parse::<EventId>() {
-                    Ok(id) => corrective.push(id),
-                    Err(never) => match never {},
-                }
-                Ok(())
-            })?;
-            Ok(())
-        }
-        _ => extension(reader, key),
-    })?;
-    Ok(Declaration {
-        at: at.ok_or(Fault::Missing {
-            field: "declarationTime",
-        })?,
-        reason,
-        corrective,
-    })
 }
 
 impl Line {

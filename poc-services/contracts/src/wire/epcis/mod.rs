@@ -23,6 +23,7 @@ mod field;
 mod four_steps;
 mod identifier;
 mod number;
+mod parts;
 mod read;
 mod things;
 mod time;

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use super::LINES_MAX;
 use super::capture::{Line, Side, Thing};
 use super::error::{Fault, ParseError, shortened};
-use super::event::check_length;
 use super::field::Field;
 use super::identifier::plain_article;
 use super::number::read_quantity;
+use super::parts::check_length;
 use super::read::{list, number, object, text, uri};
 use super::uri::is_unit;
 use crate::hash::content_hash;
@@ -65,11 +65,8 @@ impl Things {
         // The schema wants it of these lists only.
         if matches!(field, Field::EpcList | Field::InputEpcList | Field::OutputEpcList) {
             all.sort_unstable();
-            if let Some(pair) = all.windows(2).find(|pair| pair[0] == pair[1]) {
-                return Err(ParseError::value(
-                    "second time: a list names a thing once",
-                    &pair[0],
-                ));
+            if let Some([again, _]) = all.array_windows().find(|[one, next]| one == next) {
+                return Err(ParseError::value("second time: a list names a thing once", again));
             }
         }
         Ok(count)

@@ -25,7 +25,7 @@ pub(super) fn is_uri(text: &str) -> bool {
     let in_place = |byte: u8| byte != b'[' && byte != b']' || rest.starts_with(b"//[");
     rest.iter()
         .all(|byte| CLASS[*byte as usize] != NEVER && in_place(*byte))
-        && rest.iter().filter(|byte| **byte == b'#').count() <= 1
+        && text.matches('#').nth(1).is_none()
         && whole_escapes()
 }
 
