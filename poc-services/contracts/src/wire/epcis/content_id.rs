@@ -168,34 +168,31 @@ fn words_of(within: &str, key: &str) -> Option<&'static str> {
 /// JSON's lists as the standard's XML has them: `epcList` holds `epc`s, `quantityList` holds `quantityElement`s.
 fn corrected(children: Vec<Node>) -> Vec<Node> {
     let mut out: Vec<Node> = Vec::with_capacity(children.len());
-    let mut lists: Vec<Node> = Vec::new();
+    let mut lists: BTreeMap<String, Vec<Node>> = BTreeMap::new();
     for child in children {
-        let (list, element) = if child.name == "childEPCs" {
-            ("childEPCs", "epc")
-        } else if let Some(element) = child.name.strip_suffix("List") {
-            (&*child.name, element)
-        } else {
-            out.push(child);
-            continue;
+        let element = match child.name.strip_suffix("List") {
+            _ if child.name == "childEPCs" => "epc".to_owned(),
+            Some(element) => element.to_owned(),
+            None => {
+                out.push(child);
+                continue;
+            }
         };
-        let element = match list {
+        let list = child.name.clone();
+        let element = match &*list {
             "bizTransactionList" | "sourceList" | "destinationList" => pair(&child),
             _ => Node {
-                name: element.to_owned(),
-                text: child.text.clone(),
-                children: child.children.clone(),
+                name: element,
+                ..child
             },
         };
-        match lists.iter_mut().find(|known| known.name == list) {
-            Some(known) => known.children.push(element),
-            None => lists.push(Node {
-                name: list.to_owned(),
-                text: String::new(),
-                children: vec![element],
-            }),
-        }
+        lists.entry(list).or_default().push(element);
     }
-    out.extend(lists);
+    out.extend(lists.into_iter().map(|(name, children)| Node {
+        name,
+        text: String::new(),
+        children,
+    }));
     for node in &mut out {
         node.children = corrected(std::mem::take(&mut node.children));
         let renamed = match &*node.name {
