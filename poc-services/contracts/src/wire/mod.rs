@@ -3,7 +3,10 @@
 pub mod civil;
 pub mod copybook;
 pub mod epcis;
+pub mod gs1;
+mod json;
 pub mod poslog;
+mod rfc3339;
 pub mod source_mark;
 pub mod tlog4690;
 

@@ -10,7 +10,8 @@ use serde::Deserialize;
 
 use crate::ids::{BusinessDay, LocationId, TILL_NUMBER_MAX, TimeMs};
 use crate::records::SourceKind;
-use crate::wire::civil::{CivilTime, push_padded, push_time, read_time};
+use crate::wire::civil::CivilTime;
+use crate::wire::rfc3339::{date_time, push_instant, push_padded};
 
 pub const DOCUMENT_BYTES_MAX: usize = 64 << 10;
 /// More tills and readers has no store.
@@ -68,7 +69,7 @@ pub fn write(mark: &StoreMark, out: &mut Vec<u8>) {
     use std::io::Write as _;
     let mut put = |text: std::fmt::Arguments<'_>| out.write_fmt(text).expect("a Vec takes all bytes");
     put(format_args!(r#"{{"store":"{}","clock":""#, mark.store));
-    push_time(out, mark.clock);
+    push_instant(out, mark.clock);
     out.extend_from_slice(br#"","sources":["#);
     for (index, standing) in mark.sources.iter().enumerate() {
         if index > 0 {
@@ -119,7 +120,7 @@ pub fn parse(document: &[u8]) -> Result<StoreMark, ParseError> {
         .ok()
         .filter(|store: &LocationId| store.is_store());
     let store = store.ok_or_else(|| invalid("store", raw.store))?;
-    let clock = read_time(raw.clock).ok_or_else(|| invalid("clock", raw.clock))?;
+    let clock = date_time(raw.clock).ok_or_else(|| invalid("clock", raw.clock))?;
     if raw.sources.is_empty() || raw.sources.len() > SOURCES_MAX {
         return Err(invalid("number of sources", &raw.sources.len().to_string()));
     }

@@ -1,21 +1,56 @@
-//! EPCIS 2.0 documents (JSON-LD) of handhelds and back doors: ObjectEvents with quantity lists, as
-//! `docs/formats/epcis.md` lays them out.
+//! EPCIS 2.0 documents (JSON-LD) of handhelds and back doors, as the standard's schema has them and
+//! `docs/formats/epcis.md` lays out.
 //!
-//! An event is one transaction. Its natural identity, reader and running number, and what the standard has no field
-//! for travel as prefixed extensions: `stockstream:reader`, `stockstream:number`, and of a count
+//! [`read`] takes every event of the standard and says what it does to stock; [`parse`] takes the four steps alone that move
+//! stock in a store. An event is one transaction. Its natural identity, reader and running number, and what the standard
+//! has no field for travel as prefixed extensions: `stockstream:reader`, `stockstream:number`, and of a count
 //! `stockstream:variance`, the counted less the book quantity of each class.
 //!
 //! Invariant: no floats (quantities are read and written as decimal text with up to three decimals), no panic on any
-//! bytes, sizes bounded. Only the four steps that move stock are read; another refuses the document, because whether
-//! it moves stock would be a guess.
+//! bytes, sizes bounded. What the schema refuses is refused, formats included; where an effect on stock would be a
+//! guess, the document is refused.
 
+mod beep;
+mod canonical;
+mod canonical_uri;
+mod capture;
+mod content_id;
+mod draft;
+mod effect;
+mod error;
+mod event;
+mod field;
+mod four_steps;
 mod identifier;
 mod number;
+mod parts;
 mod read;
+mod things;
+mod uri;
+mod vocabulary;
 mod write;
 
-pub use read::{DOCUMENT_BYTES_MAX, EVENTS_MAX, EventFault, ParseError, parse};
+pub use beep::{DOUBLE_BEEP_MS, DoubleBeep, double_beeps};
+pub use capture::{
+    Capture, CaptureEvent, Correction, Declaration, EventId, Line, Movement, Side, Site, Thing,
+};
+pub use draft::{DeclarationDraft, DraftContent, DraftLine, DraftThings, EventDraft, IdDraft, Spelling};
+pub use effect::{Effect, Flow};
+pub use error::{Fault, ParseError};
+pub use four_steps::parse;
+pub use read::read;
+pub use vocabulary::{Action, Disposition, EventKind, PartyKind, Reason, Step, TransactionKind};
 pub use write::DocumentWriter;
+
+/// As many bytes as a broker takes in one message by default, less what headers and framing need.
+pub const DOCUMENT_BYTES_MAX: usize = 1_000_000;
+pub const EVENTS_MAX: usize = 5_000;
+/// Elements of one list of an event.
+pub const LIST_MAX: usize = 20_000;
+/// Lines of a document, with what is in its pallets.
+pub const LINES_MAX: usize = 100_000;
+/// Cartons in pallets in …
+pub const CONTENTS_DEPTH_MAX: u32 = 8;
 
 /// The first place that a document names, found without reading the document: for an edge that only has to know whose it is.
 pub fn location_of(document: &[u8]) -> Option<LocationId> {
@@ -23,7 +58,7 @@ pub fn location_of(document: &[u8]) -> Option<LocationId> {
     text.split('"')
         .filter(|part| part.contains("/414/") || part.starts_with("urn:epc:id:sgln:"))
         .find_map(identifier::place)
-        .map(|place| place.location)
+        .map(|site| site.location)
 }
 
 /// The same document with more of the first thing in it: of a count, of its variance. `None` where nothing is in it.
@@ -98,7 +133,7 @@ pub enum SubLocation {
 impl SubLocation {
     pub const ALL: [Self; 3] = [Self::Floor, Self::BackRoom, Self::Door];
 
-    const fn extension(self) -> u8 {
+    pub(crate) const fn extension(self) -> u8 {
         match self {
             Self::Floor => 1,
             Self::BackRoom => 2,

@@ -1,343 +1,307 @@
-//! The reading half: typed, order of fields free, unknown fields skipped, identifiers in all their spellings.
+//! The document: its envelope, its events one after the other, the contents of pallets.
 //!
 //! A document is understood as a whole or refused as a whole: half of it applied could not be told from all of it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use super::capture::{Capture, CaptureEvent, Line, Thing};
+use super::effect::Effect;
+use super::error::{Fault, ParseError, shortened};
+use super::event;
+use super::uri::{is_uri, is_version};
+use super::vocabulary::{Action, EventKind};
+use super::{CONTENTS_DEPTH_MAX, DOCUMENT_BYTES_MAX, EVENTS_MAX, LINES_MAX};
+use crate::ids::{Quantity, TimeMs};
+use crate::wire::gs1::Sscc;
+use crate::wire::json::{Kind, Reader};
+use crate::wire::rfc3339::date_time;
 
-use super::identifier::{Place, class_gtin, despatch_advice, instance_gtin, place, word};
-use super::number::read_quantity;
-use super::{BizStep, Document, Event, ScanLine, SubLocation};
-use crate::ids::{Gtin, Quantity};
-use crate::wire::civil::read_time;
-
-/// As many bytes as a broker takes in one message by default, less what headers and framing need.
-pub const DOCUMENT_BYTES_MAX: usize = 1_000_000;
-pub const EVENTS_MAX: usize = 10_000;
-
-/// Why a document is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParseError {
-    #[error("{bytes} bytes are too many for a document, at most {DOCUMENT_BYTES_MAX}")]
-    TooLong { bytes: usize },
-    #[error("no EPCIS document in JSON: {message}")]
-    Syntax { message: String },
-    #[error("the document's type is `{found}`, not EPCISDocument")]
-    DocumentType { found: String },
-    #[error("{events} events are too many for a document, at most {EVENTS_MAX}")]
-    TooManyEvents { events: usize },
-    #[error("event {index} of the document: {fault}")]
-    Event { index: usize, fault: EventFault },
-}
-
-/// What is wrong with an event.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EventFault {
-    #[error("{message}")]
-    Syntax { message: String },
-    #[error(
-        "a {found} is not supported: only an ObjectEvent that observes or adds, without error declaration"
-    )]
-    Kind { found: String },
-    #[error("bizStep `{found}` is not supported: receiving, stocking, storing or stock_taking")]
-    Step { found: String },
-    #[error("`{found}` is no valid {field}")]
-    Value { field: &'static str, found: String },
-    #[error("{field} is missing")]
-    Missing { field: &'static str },
-    #[error(
-        "the count has no variance for {gtin}, or names it twice: without, it cannot be told what was counted on"
-    )]
-    Variance { gtin: Gtin },
-    #[error("unit of measure `{found}` is not supported: none, or KGM or LTR")]
-    Unit { found: String },
-}
-
-impl ParseError {
-    /// For machines: metrics and dead letters.
-    pub const fn class(&self) -> &'static str {
-        match self {
-            Self::TooLong { .. } | Self::TooManyEvents { .. } => "too-long",
-            Self::Syntax { .. } => "bad-json",
-            Self::DocumentType { .. } => "not-epcis",
-            Self::Event { fault, .. } => match fault {
-                EventFault::Syntax { .. } | EventFault::Value { .. } | EventFault::Missing { .. } => {
-                    "bad-event"
-                }
-                EventFault::Kind { .. } => "unsupported-event",
-                EventFault::Step { .. } => "unsupported-step",
-                EventFault::Variance { .. } => "bad-count",
-                EventFault::Unit { .. } => "unsupported-unit",
-            },
-        }
-    }
-}
-
-/// Reads a document.
-pub fn parse(document: &[u8]) -> Result<Document, ParseError> {
+/// Reads a document of the standard's JSON binding, any of its events.
+pub fn read(document: &[u8]) -> Result<Capture<'_>, ParseError> {
     if document.len() > DOCUMENT_BYTES_MAX {
-        return Err(ParseError::TooLong {
+        return Err(Fault::TooLong {
             bytes: document.len(),
-        });
+        }
+        .into());
     }
-    let syntax = |message: String| ParseError::Syntax { message };
-    let text = std::str::from_utf8(document).map_err(|error| syntax(error.to_string()))?;
-    let raw: RawDocument<'_> = serde_json::from_str(text).map_err(|error| syntax(error.to_string()))?;
-    if raw.kind != "EPCISDocument" {
-        return Err(ParseError::DocumentType {
-            found: shortened(&raw.kind),
-        });
-    }
-    let events = raw.body.events;
-    if events.len() > EVENTS_MAX {
-        return Err(ParseError::TooManyEvents { events: events.len() });
-    }
-    let mut out = Document {
-        events: Vec::with_capacity(events.len()),
-        lines: Vec::new(),
-    };
-    for (index, event) in events.iter().enumerate() {
-        let event = serde_json::from_str::<RawEvent<'_>>(event.get())
-            .map_err(|error| EventFault::Syntax {
-                message: error.to_string(),
-            })
-            .and_then(|event| read_event(&event, &mut out.lines))
-            .map_err(|fault| ParseError::Event {
-                index: index + 1,
-                fault,
-            })?;
-        out.events.push(event);
-    }
+    let text = std::str::from_utf8(document).map_err(|error| Fault::NotUtf8 {
+        at: error.valid_up_to(),
+    })?;
+    let mut reader = Reader::new(text);
+    let mut out = Capture::default();
+    envelope(&mut reader, &mut out)?;
+    reader.end()?;
+    Contents::default().resolve(&mut out)?;
     Ok(out)
 }
 
-#[derive(Deserialize)]
-struct RawDocument<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
-    #[serde(rename = "epcisBody", borrow)]
-    body: RawBody<'a>,
-}
+const REQUIRED: [&str; 5] = ["@context", "type", "schemaVersion", "creationDate", "epcisBody"];
 
-#[derive(Deserialize)]
-struct RawBody<'a> {
-    #[serde(rename = "eventList", borrow)]
-    events: Vec<&'a RawValue>,
-}
-
-/// A text that is borrowed where it has no escapes, within an `Option` or list too.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-#[derive(Deserialize)]
-struct RawId<'a> {
-    #[serde(borrow)]
-    id: Text<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawEvent<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    event_time: Option<Text<'a>>,
-    #[serde(borrow)]
-    action: Option<Text<'a>>,
-    #[serde(borrow)]
-    biz_step: Option<Text<'a>>,
-    #[serde(borrow)]
-    read_point: Option<RawId<'a>>,
-    #[serde(borrow)]
-    biz_location: Option<RawId<'a>>,
-    #[serde(borrow, default)]
-    biz_transaction_list: Vec<RawTransaction<'a>>,
-    #[serde(borrow, default)]
-    epc_list: Vec<Text<'a>>,
-    #[serde(borrow, default)]
-    quantity_list: Vec<RawQuantity<'a>>,
-    #[serde(borrow)]
-    error_declaration: Option<&'a RawValue>,
-    #[serde(rename = "stockstream:reader")]
-    reader: Option<u16>,
-    #[serde(rename = "stockstream:number")]
-    number: Option<u64>,
-    #[serde(rename = "stockstream:variance", borrow, default)]
-    variance: Vec<RawVariance<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawTransaction<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Option<Text<'a>>,
-    #[serde(borrow)]
-    biz_transaction: Text<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawQuantity<'a> {
-    #[serde(borrow)]
-    epc_class: Text<'a>,
-    #[serde(borrow)]
-    quantity: Option<&'a RawValue>,
-    #[serde(borrow)]
-    uom: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct RawVariance<'a> {
-    #[serde(rename = "stockstream:class", borrow)]
-    class: Text<'a>,
-    #[serde(rename = "stockstream:quantity", borrow)]
-    quantity: &'a RawValue,
-}
-
-fn read_event(raw: &RawEvent<'_>, lines: &mut Vec<ScanLine>) -> Result<Event, EventFault> {
-    let action = raw.action.as_ref().map_or("", |action| &action.0);
-    if raw.kind.0 != "ObjectEvent" {
-        return Err(EventFault::Kind {
-            found: shortened(&raw.kind.0),
-        });
-    }
-    if raw.error_declaration.is_some() || !matches!(action, "OBSERVE" | "ADD") {
-        return Err(EventFault::Kind {
-            found: format!("ObjectEvent of action `{}`", shortened(action)),
-        });
-    }
-    let step_text = &required("bizStep", raw.biz_step.as_ref())?.0;
-    let step = BizStep::ALL
-        .into_iter()
-        .find(|step| step.word() == word(step_text, "BizStep-"))
-        .ok_or_else(|| EventFault::Step {
-            found: shortened(step_text),
-        })?;
-    let time = &required("eventTime", raw.event_time.as_ref())?.0;
-    let at = read_time(time).ok_or_else(|| invalid("eventTime", time))?;
-    let place_text = &required(
-        "bizLocation",
-        raw.biz_location.as_ref().or(raw.read_point.as_ref()),
-    )?
-    .id
-    .0;
-    let Place { location, extension } = place(place_text).ok_or_else(|| invalid("location", place_text))?;
-    let sub_location = match (extension.and_then(SubLocation::from_extension), step) {
-        (Some(sub_location), _) => sub_location,
-        (None, BizStep::Receiving) => SubLocation::Door,
-        (None, BizStep::Stocking) => SubLocation::Floor,
-        (None, BizStep::Storing) => SubLocation::BackRoom,
-        (None, BizStep::StockTaking) => {
-            return Err(invalid(
-                "location: a count needs floor (1) or back room (2)",
-                place_text,
-            ));
-        }
-    };
-    if step == BizStep::StockTaking && sub_location == SubLocation::Door {
-        return Err(invalid(
-            "location: a count needs floor (1) or back room (2)",
-            place_text,
-        ));
-    }
-    let despatch_advice = match raw.biz_transaction_list.iter().find(|transaction| {
-        transaction
-            .kind
-            .as_ref()
-            .is_some_and(|kind| word(&kind.0, "BTT-") == "desadv")
-    }) {
-        Some(transaction) => {
-            let text = &transaction.biz_transaction.0;
-            Some(despatch_advice(text).ok_or_else(|| invalid("despatch advice", text))?)
-        }
-        None => None,
-    };
-    let first_line = lines.len();
-    read_lines(raw, lines)?;
-    if step == BizStep::StockTaking {
-        read_books(&raw.variance, &mut lines[first_line..])?;
-    }
-    Ok(Event {
-        reader: *required("stockstream:reader", raw.reader.as_ref())?,
-        running_number: *required("stockstream:number", raw.number.as_ref())?,
-        location,
-        at,
-        step,
-        despatch_advice,
-        sub_location,
-        first_line: first_line as u32,
-        end_line: lines.len() as u32,
-    })
-}
-
-/// Single pieces are a line of one each.
-fn read_lines(raw: &RawEvent<'_>, lines: &mut Vec<ScanLine>) -> Result<(), EventFault> {
-    for element in &raw.quantity_list {
-        let class = &element.epc_class.0;
-        let gtin = class_gtin(class).ok_or_else(|| invalid("epcClass", class))?;
-        let text = required("quantity", element.quantity.as_ref())?.get();
-        let quantity = read_quantity(text)
-            .filter(|quantity| quantity.0 >= 0)
-            .ok_or_else(|| invalid("quantity", text))?;
-        if let Some(Text(unit)) = &element.uom
-            && !matches!(&**unit, "KGM" | "LTR")
+fn envelope<'a>(reader: &mut Reader<'a>, out: &mut Capture<'a>) -> Result<(), ParseError> {
+    let mut seen = [false; REQUIRED.len()];
+    object(reader, |reader, key| {
+        if let Some(index) = REQUIRED.iter().position(|name| *name == key)
+            && std::mem::replace(&mut seen[index], true)
         {
-            return Err(EventFault::Unit {
-                found: shortened(unit),
-            });
+            return Err(Fault::Twice.into());
         }
-        lines.push(ScanLine::moved(gtin, quantity));
-    }
-    for Text(epc) in &raw.epc_list {
-        let gtin = instance_gtin(epc).ok_or_else(|| invalid("EPC of a trade item", epc))?;
-        lines.push(ScanLine::moved(gtin, Quantity::ONE));
-    }
-    Ok(())
-}
-
-/// Joins the variances by their class: the lists of JSON-LD have no order.
-fn read_books(variances: &[RawVariance<'_>], lines: &mut [ScanLine]) -> Result<(), EventFault> {
-    let mut by_class = Vec::with_capacity(variances.len());
-    for RawVariance { class, quantity } in variances {
-        let gtin = class_gtin(&class.0).ok_or_else(|| invalid("stockstream:class", &class.0))?;
-        let quantity =
-            read_quantity(quantity.get()).ok_or_else(|| invalid("stockstream:quantity", quantity.get()))?;
-        by_class.push((gtin, quantity));
-    }
-    by_class.sort_unstable();
-    let mut used = vec![false; by_class.len()];
-    for line in &mut *lines {
-        let found = by_class.binary_search_by_key(&line.gtin, |(gtin, _)| *gtin);
-        match found {
-            Ok(index) if !used[index] => {
-                used[index] = true;
-                line.book = Quantity(line.quantity.0 - by_class[index].1.0);
+        match key {
+            "@context" => out.context = context(reader)?,
+            "type" => {
+                let kind = text(reader)?;
+                if kind != "EPCISDocument" {
+                    return Err(Fault::DocumentType {
+                        found: shortened(&kind),
+                    }
+                    .into());
+                }
             }
-            _ => return Err(EventFault::Variance { gtin: line.gtin }),
+            "schemaVersion" => {
+                let version = text(reader)?;
+                if !is_version(&version) {
+                    return Err(ParseError::value("version", &version));
+                }
+            }
+            "creationDate" => {
+                instant(reader)?;
+            }
+            "epcisBody" => body(reader, out)?,
+            "id" => {
+                uri(reader)?;
+            }
+            "instanceIdentifier" | "sender" | "receiver" => {
+                text(reader)?;
+            }
+            "epcisHeader" => object(reader, |reader, key| match key {
+                "epcisMasterData" => skip_kind(reader, Kind::Object, "an object"),
+                _ => extension(reader, key),
+            })?,
+            _ => extension(reader, key)?,
         }
-    }
-    match used.iter().position(|used| !used) {
-        Some(index) => Err(EventFault::Variance {
-            gtin: by_class[index].0,
-        }),
+        Ok(())
+    })?;
+    match seen.iter().position(|seen| !seen) {
+        Some(index) => Err(Fault::Missing {
+            field: REQUIRED[index],
+        }
+        .into()),
         None => Ok(()),
     }
 }
 
-fn required<'a, T>(field: &'static str, value: Option<&'a T>) -> Result<&'a T, EventFault> {
-    value.ok_or(EventFault::Missing { field })
-}
-
-fn invalid(field: &'static str, found: &str) -> EventFault {
-    EventFault::Value {
-        field,
-        found: shortened(found),
+fn body<'a>(reader: &mut Reader<'a>, out: &mut Capture<'a>) -> Result<(), ParseError> {
+    let mut seen = false;
+    object(reader, |reader, key| {
+        if key != "eventList" {
+            reader.skip()?;
+            return Ok(());
+        }
+        if std::mem::replace(&mut seen, true) {
+            return Err(Fault::Twice.into());
+        }
+        list(reader, |reader, index| {
+            if index >= EVENTS_MAX {
+                return Err(ParseError::too_many_events());
+            }
+            let event = event::read(reader, &mut out.lines)?;
+            out.events.push(event);
+            Ok(())
+        })?;
+        Ok(())
+    })?;
+    if seen {
+        Ok(())
+    } else {
+        Err(Fault::Missing { field: "eventList" }.into())
     }
 }
 
-/// Text of a stranger, as much of it as a message should repeat.
-fn shortened(text: &str) -> String {
-    text.chars().take(80).collect()
+/// A URI, an object, or a list of both.
+pub(super) fn context<'a>(reader: &mut Reader<'a>) -> Result<&'a str, ParseError> {
+    let start = reader.offset();
+    let one = |reader: &mut Reader<'a>| match reader.kind()? {
+        Kind::Object => {
+            reader.skip()?;
+            Ok(())
+        }
+        _ => uri(reader).map(|_| ()),
+    };
+    if reader.kind()? == Kind::List {
+        list(reader, |reader, _| one(reader))?;
+    } else {
+        one(reader)?;
+    }
+    Ok(reader.since(start))
+}
+
+/// A field that the standard does not have: with a prefix it is somebody's own and skipped.
+pub(super) fn extension(reader: &mut Reader<'_>, key: &str) -> Result<(), ParseError> {
+    if !is_uri(key) {
+        return Err(Fault::Unknown.into());
+    }
+    reader.skip()?;
+    Ok(())
+}
+
+pub(super) fn object<'a>(
+    reader: &mut Reader<'a>,
+    member: impl FnMut(&mut Reader<'a>, &str) -> Result<(), ParseError>,
+) -> Result<(), ParseError> {
+    of_kind(reader, Kind::Object, "an object")?;
+    reader.object(member)
+}
+
+pub(super) fn list<'a>(
+    reader: &mut Reader<'a>,
+    element: impl FnMut(&mut Reader<'a>, usize) -> Result<(), ParseError>,
+) -> Result<usize, ParseError> {
+    of_kind(reader, Kind::List, "a list")?;
+    reader.list(element)
+}
+
+pub(super) fn text<'a>(reader: &mut Reader<'a>) -> Result<Cow<'a, str>, ParseError> {
+    of_kind(reader, Kind::Text, "a text")?;
+    Ok(reader.string()?)
+}
+
+pub(super) fn uri<'a>(reader: &mut Reader<'a>) -> Result<Cow<'a, str>, ParseError> {
+    let text = text(reader)?;
+    if is_uri(&text) {
+        Ok(text)
+    } else {
+        Err(ParseError::value("URI", &text))
+    }
+}
+
+pub(super) fn number<'a>(reader: &mut Reader<'a>) -> Result<&'a str, ParseError> {
+    of_kind(reader, Kind::Number, "a number")?;
+    Ok(reader.number()?)
+}
+
+pub(super) fn instant(reader: &mut Reader<'_>) -> Result<TimeMs, ParseError> {
+    let text = text(reader)?;
+    date_time(&text)
+        .ok_or_else(|| ParseError::value("time of RFC 3339 (2025-03-14T09:26:53.250+01:00)", &text))
+}
+
+pub(super) fn skip_kind(
+    reader: &mut Reader<'_>,
+    kind: Kind,
+    expected: &'static str,
+) -> Result<(), ParseError> {
+    of_kind(reader, kind, expected)?;
+    reader.skip()?;
+    Ok(())
+}
+
+fn of_kind(reader: &mut Reader<'_>, kind: Kind, expected: &'static str) -> Result<(), ParseError> {
+    let found = reader.kind()?;
+    if found == kind {
+        return Ok(());
+    }
+    Err(Fault::Type {
+        expected,
+        found: match found {
+            Kind::Object => "an object",
+            Kind::List => "a list",
+            Kind::Text => "a text",
+            Kind::Number => "a number",
+            Kind::True | Kind::False => "a truth value",
+            Kind::Null => "null",
+        },
+    }
+    .into())
+}
+
+/// What is in pallets and cartons, as the document's own AggregationEvents say.
+#[derive(Default)]
+struct Contents {
+    /// The lines of each unit, and whether they are all.
+    packed: BTreeMap<Sscc, (Vec<Line>, bool)>,
+}
+
+impl Contents {
+    /// Puts the articles of a unit in its place, where stock moves.
+    fn resolve(mut self, out: &mut Capture<'_>) -> Result<(), ParseError> {
+        let moves = |event: &CaptureEvent<'_>| matches!(event.effect, Effect::Moves(_) | Effect::Confirms(_));
+        let has_unit = |out: &Capture<'_>, event: &CaptureEvent<'_>| {
+            moves(event)
+                && out
+                    .lines(event)
+                    .iter()
+                    .any(|line| matches!(line.thing, Thing::LogisticUnit(_)))
+        };
+        if !out.events.iter().any(|event| has_unit(out, event)) {
+            return Ok(());
+        }
+        for event in &out.events {
+            self.pack(event, out.lines(event));
+        }
+        let mut lines = Vec::with_capacity(out.lines.len());
+        let mut ranges = Vec::with_capacity(out.events.len());
+        for (index, event) in out.events.iter().enumerate() {
+            let start = lines.len() as u32;
+            if has_unit(out, event) {
+                for line in out.lines(event) {
+                    self.unpack(line, 0, &mut lines).map_err(|error| {
+                        error
+                            .within("epcList")
+                            .within_index(index)
+                            .within("eventList")
+                            .within("epcisBody")
+                    })?;
+                }
+            } else {
+                lines.extend_from_slice(out.lines(event));
+            }
+            ranges.push(start..lines.len() as u32);
+        }
+        out.lines = lines;
+        for (event, range) in out.events.iter_mut().zip(ranges) {
+            event.lines = range;
+        }
+        Ok(())
+    }
+
+    fn pack(&mut self, event: &CaptureEvent<'_>, lines: &[Line]) {
+        let packs = event.kind == EventKind::Aggregation
+            && event.action == Some(Action::Add)
+            && event.declaration.is_none();
+        let Some(parent) = event.parent.filter(|_| packs) else {
+            return;
+        };
+        let (contents, whole) = self.packed.entry(parent).or_insert((Vec::new(), true));
+        contents.extend_from_slice(lines);
+        *whole &= event.understood;
+    }
+
+    fn unpack(&self, line: &Line, depth: u32, lines: &mut Vec<Line>) -> Result<(), ParseError> {
+        if lines.len() >= LINES_MAX {
+            return Err(ParseError::too_many_lines());
+        }
+        let Thing::LogisticUnit(sscc) = line.thing else {
+            lines.push(*line);
+            return Ok(());
+        };
+        let contents = self
+            .packed
+            .get(&sscc)
+            .filter(|(contents, whole)| *whole && !contents.is_empty() && depth < CONTENTS_DEPTH_MAX);
+        let Some((contents, _)) = contents else {
+            return Err(Fault::Contents {
+                found: format!("{:018}", sscc.value()),
+            }
+            .into());
+        };
+        for inner in contents {
+            let inner = Line {
+                side: line.side,
+                book: Quantity(0),
+                ..*inner
+            };
+            self.unpack(&inner, depth + 1, lines)?;
+        }
+        Ok(())
+    }
 }

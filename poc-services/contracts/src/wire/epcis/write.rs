@@ -1,12 +1,15 @@
 //! The writing half: appends a document to a buffer of the caller, without allocating but for its growth.
 
 use super::number::{push_decimal, push_quantity};
-use super::{
-    BizStep, CONTEXT, DESPATCH_ADVICE_URI, EXTENSION_NAMESPACE, GLN_PREFIX, GTIN_URI, LOCATION_URI,
-    ScanEvent, SubLocation,
-};
+use super::{BizStep, DESPATCH_ADVICE_URI, GLN_PREFIX, GTIN_URI, LOCATION_URI, ScanEvent, SubLocation};
 use crate::ids::{LocationId, Quantity, TimeMs, check_digit};
-use crate::wire::civil::{push_padded, push_time};
+use crate::wire::rfc3339::{push_instant, push_padded};
+
+/// [`super::CONTEXT`], and what the prefix `stockstream` stands for ([`super::EXTENSION_NAMESPACE`]).
+pub(super) const CONTEXT_LIST: &str = concat!(
+    r#"["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld","#,
+    r#"{"stockstream":"https://stockstream.example/epcis/"}]"#
+);
 
 /// Writes one document. Order of calls: [`DocumentWriter::begin`], events, [`DocumentWriter::finish`].
 #[derive(Debug)]
@@ -18,27 +21,18 @@ pub struct DocumentWriter<'a> {
 
 impl<'a> DocumentWriter<'a> {
     pub fn begin(out: &'a mut Vec<u8>, created: TimeMs) -> Self {
-        for part in [
-            r#"{"@context":[""#,
-            CONTEXT,
-            r#"",{"stockstream":""#,
-            EXTENSION_NAMESPACE,
-        ] {
-            out.extend_from_slice(part.as_bytes());
-        }
-        out.extend_from_slice(br#""}],"type":"EPCISDocument","schemaVersion":"2.0","creationDate":""#);
-        push_time(out, created);
+        out.extend_from_slice(br#"{"@context":"#);
+        out.extend_from_slice(CONTEXT_LIST.as_bytes());
+        out.extend_from_slice(br#","type":"EPCISDocument","schemaVersion":"2.0","creationDate":""#);
+        push_instant(out, created);
         out.extend_from_slice(br#"","epcisBody":{"eventList":["#);
         Self { out, empty: true }
     }
 
     pub fn event(&mut self, event: &ScanEvent<'_>) {
-        if !self.empty {
-            self.out.push(b',');
-        }
-        self.empty = false;
+        self.next_event();
         self.text(r#"{"type":"ObjectEvent","eventTime":""#);
-        push_time(self.out, event.at);
+        push_instant(self.out, event.at);
         self.text(r#"","eventTimeZoneOffset":"+00:00","action":"OBSERVE","bizStep":""#);
         self.text(event.step.word());
         self.text(r#"","disposition":""#);
@@ -88,6 +82,15 @@ impl<'a> DocumentWriter<'a> {
 
     pub fn finish(self) {
         self.out.extend_from_slice(b"]}}");
+    }
+
+    /// Where the next event is to be appended.
+    pub(super) fn next_event(&mut self) -> &mut Vec<u8> {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        self.out
     }
 
     fn text(&mut self, text: &str) {
