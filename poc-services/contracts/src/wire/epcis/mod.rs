@@ -49,7 +49,7 @@ pub const EVENTS_MAX: usize = 5_000;
 pub const LIST_MAX: usize = 20_000;
 /// Lines of a document, with what is in its pallets.
 pub const LINES_MAX: usize = 100_000;
-/// Cartons in pallets in …
+/// Logistic units within one another.
 pub const CONTENTS_DEPTH_MAX: u32 = 8;
 
 /// The first place that a document names, found without reading the document: for an edge that only has to know whose it is.
