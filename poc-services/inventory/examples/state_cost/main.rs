@@ -61,7 +61,7 @@ impl Side {
         match self {
             Self::Safe { owned, counters } => {
                 let applied = owned[partition as usize].state.apply(transaction, offset, None);
-                counters.digested(partition, offset, Some(transaction), applied);
+                counters.digested(partition, offset, transaction, applied);
                 assert!(matches!(applied, Applied::New { .. }), "{applied:?}");
             }
             Self::Bare(bare) => bare[partition as usize].apply(transaction, offset),
