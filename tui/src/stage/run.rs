@@ -616,11 +616,11 @@ impl Run<'_> {
             if now != last {
                 (last, moved) = (now, Instant::now());
             }
+            if self.is_stuck(moved) && !self.paused {
+                self.send_no_more();
+                return false;
+            }
             if self.load.snapshot().phase == load::Phase::Opening {
-                if self.is_stuck(moved) && !self.paused {
-                    self.send_no_more();
-                    return false;
-                }
                 continue;
             }
             let mark = mark.get_or_insert_with(|| self.audit.mark());
