@@ -407,7 +407,7 @@ fn what_cannot_be_understood_is_told_by_class() {
     let scan = document(&[SCAN]);
     let unsupported = String::from_utf8(scan.clone())
         .unwrap()
-        .replace("receiving", "destroying")
+        .replace("receiving", "dispensing")
         .into_bytes();
     let half_unknown = document(&[
         SCAN,
