@@ -5,8 +5,10 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 const FULL: &str = "/dev/full";
@@ -22,6 +24,9 @@ pub struct Faults {
     /// Only this seed.
     #[arg(long)]
     seed: Option<u32>,
+    /// Runs at a time: a run waits more than it works.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    jobs: u32,
 }
 
 /// What the runs of one fault gave.
@@ -73,10 +78,7 @@ impl Faults {
         );
         let mut wrong = Vec::new();
         for name in wanted {
-            let mut sum = Sum::default();
-            for seed in &seeds {
-                case(name, *seed, &mut sum)?;
-            }
+            let mut sum = self.examine(name, &seeds)?;
             println!("{}", sum.line(name));
             wrong.append(&mut sum.wrong);
         }
@@ -87,6 +89,28 @@ impl Faults {
             wrong.join("\n")
         );
         Ok(())
+    }
+}
+
+impl Faults {
+    fn examine(&self, name: &str, seeds: &[u32]) -> Result<Sum> {
+        let next = AtomicUsize::new(0);
+        let work = || -> Result<Sum> {
+            let mut sum = Sum::default();
+            while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                case(name, *seed, &mut sum)?;
+            }
+            Ok(sum)
+        };
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..self.jobs).map(|_| scope.spawn(work)).collect();
+            let mut whole = Sum::default();
+            for worker in workers {
+                let sum = worker.join().map_err(|_| anyhow!("a run's thread panicked"))??;
+                whole.add(sum);
+            }
+            Ok(whole)
+        })
     }
 }
 
@@ -110,6 +134,18 @@ fn case(name: &str, seed: u32, sum: &mut Sum) -> Result<()> {
 }
 
 impl Sum {
+    fn add(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.hit += other.hit;
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.diverging += other.diverging;
+        self.repaired += other.repaired;
+        self.rebuilt += other.rebuilt;
+        self.converged_s.extend(other.converged_s);
+        self.wrong.extend(other.wrong);
+    }
+
     fn line(&mut self, name: &str) -> String {
         self.converged_s.sort_by(f64::total_cmp);
         let seconds = |value: Option<&f64>| value.map_or_else(|| "–".into(), |value| format!("{value:.1}"));

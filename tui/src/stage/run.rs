@@ -604,7 +604,7 @@ impl Run<'_> {
     async fn opening(&mut self) -> bool {
         let (mut last, mut moved) = ([0; 4], Instant::now());
         let mut mark = None;
-        let mut still = 0;
+        let (mut still, mut behind) = (0, 0);
         let still_max = if self.services.outside() { 600 } else { 20 };
         loop {
             let audit = self.tick(Phase::Opening).await;
@@ -624,9 +624,15 @@ impl Run<'_> {
                 continue;
             }
             let mark = mark.get_or_insert_with(|| self.audit.mark());
-            // A sabotaged service never gets there: what waits nowhere is as far as it comes.
-            still = if self.waits_nowhere() { still + 1 } else { 0 };
-            if self.audit.behind(mark) == 0 || still > still_max {
+            let left = self.audit.behind(mark);
+            // A sabotaged service never gets there: where nothing but marks is on its way, it is as far as it comes.
+            still = if self.waits_little() && left == behind {
+                still + 1
+            } else {
+                0
+            };
+            behind = left;
+            if left == 0 || still > still_max {
                 break;
             }
         }
@@ -649,6 +655,15 @@ impl Run<'_> {
         self.lags.normaliser() == Some(0)
             && self.lags.inventory() == Some(0)
             && self.servers.queue_depth().unwrap_or_default() == 0
+    }
+
+    /// No more than a mark of each place: these go on as long as the sources live.
+    fn waits_little(&self) -> bool {
+        let marks = self.places.len() as u64;
+        let few = |lag: Option<u64>| lag.is_some_and(|lag| lag <= marks);
+        few(self.lags.normaliser())
+            && few(self.lags.inventory())
+            && self.servers.queue_depth().unwrap_or_default() <= marks
     }
 
     async fn trading(&mut self) {
