@@ -263,6 +263,7 @@ impl Stage {
         };
         let pace = pace_of(scenario.load);
         let first = world.now();
+        let mark_interval = scenario.services.mark_interval.as_duration();
         let config = load::Config {
             gateway,
             amqp: servers.amqp.clone(),
@@ -277,13 +278,13 @@ impl Stage {
             threads: 1,
             connections: CONNECTIONS,
             upload_interval: scenario.services.upload_interval.as_duration(),
-            mark_interval: scenario.services.mark_interval.as_duration(),
+            mark_interval,
         };
         let load = Load::start(config, world, Arc::clone(&ledger), &CancellationToken::new())?;
         let started = Instant::now();
         let run = Run {
             watch: Watch::new(started),
-            view: View::new(base, &places),
+            view: View::new(base, &places, mark_interval),
             director: Director::new(scenario),
             marks: Marks::default(),
             faults: Faults::default(),

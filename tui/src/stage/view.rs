@@ -40,6 +40,8 @@ const fn counts(part: usize) -> Counts {
     }
 }
 
+/// The normaliser and the inventory: marks of places are among what they read.
+const READS_MARKS: [usize; 2] = [5, 6];
 const SECOND: Duration = Duration::from_secs(1);
 const CORES_SAMPLES_MAX: usize = 3_600;
 
@@ -76,13 +78,15 @@ pub struct View {
     handled_history: History,
     sampled: Option<Instant>,
     /// Largest lag seen by part.
+    marks_per_s: f64,
     pub lag_max: [u64; 8],
     /// Of each second of trading, the first hour of it.
     cores_used: Vec<f64>,
 }
 
 impl View {
-    pub fn new(base: Snapshot, places: &[Place]) -> Self {
+    /// `mark_interval`: how often a place says how far its sources are.
+    pub fn new(base: Snapshot, places: &[Place], mark_interval: Duration) -> Self {
         let stores = || places.iter().filter(|place| place.location.is_store());
         Self {
             base,
@@ -99,6 +103,7 @@ impl View {
             diverging: History::default(),
             handled_history: History::default(),
             sampled: None,
+            marks_per_s: places.len() as f64 / mark_interval.as_secs_f64(),
             lag_max: [0; 8],
             cores_used: Vec::new(),
         }
@@ -265,9 +270,15 @@ impl View {
             .map(|(index, (((name, (state, transactions, lines)), lag), note))| {
                 self.lag_max[index] = self.lag_max[index].max(lag.unwrap_or_default());
                 let flow = self.rates[index].sample(now, transactions, lines);
+                // Marks wait among the transactions, and are no transactions.
+                let marks_per_s = if READS_MARKS.contains(&index) {
+                    self.marks_per_s
+                } else {
+                    0.0
+                };
                 let lag_seconds = lag
                     .filter(|_| flow.transactions_per_s > 0.5)
-                    .map(|lag| lag as f64 / flow.transactions_per_s);
+                    .map(|lag| lag as f64 / (flow.transactions_per_s + marks_per_s));
                 StageView {
                     name,
                     state,
