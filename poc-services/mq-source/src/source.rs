@@ -1,5 +1,7 @@
 //! One queue: a connection, what comes over it to Kafka, and what Kafka says back to the queue.
 
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -63,6 +65,29 @@ impl From<Result<(), BackboneError>> for Outcome {
     }
 }
 
+/// How often messages were refused in this life of the service, by the hash of their bytes.
+///
+/// Not every queue manager counts deliveries dependably: Artemis leaves the count of a large message at 0, and would in
+/// the end put it away itself without our dead letter. Beyond its bound it starts anew; a message is then tried more often.
+#[derive(Default)]
+struct Refusals(BTreeMap<u64, u32>);
+
+impl Refusals {
+    const MAX: usize = 1_000;
+
+    /// Counts one more, and tells how many there were, by us or by the manager.
+    fn add(&mut self, message: &Received) -> u32 {
+        let mut hasher = DefaultHasher::new();
+        message.body.hash(&mut hasher);
+        if self.0.len() >= Self::MAX {
+            self.0.clear();
+        }
+        let ours = self.0.entry(hasher.finish()).or_default();
+        *ours += 1;
+        (*ours).max(message.delivery_count + 1)
+    }
+}
+
 pub struct Source {
     pub warehouse: LocationId,
     pub queue: String,
@@ -75,8 +100,9 @@ pub struct Source {
 impl Source {
     pub async fn run(self, cancel: CancellationToken) {
         let mut backoff = BACKOFF_MIN;
+        let mut refusals = Refusals::default();
         loop {
-            match self.session(&mut backoff, &cancel).await {
+            match self.session(&mut backoff, &mut refusals, &cancel).await {
                 Ok(()) => return,
                 Err(fault) => tracing::warn!(queue = self.queue, %fault, "connecting again"),
             }
@@ -91,7 +117,12 @@ impl Source {
 
     /// One life of the connection. It ends well when it is cancelled: what was settled is told to the queue before the
     /// line is closed, so it does not come again.
-    async fn session(&self, backoff: &mut Duration, cancel: &CancellationToken) -> Result<(), Fault> {
+    async fn session(
+        &self,
+        backoff: &mut Duration,
+        refusals: &mut Refusals,
+        cancel: &CancellationToken,
+    ) -> Result<(), Fault> {
         let mut receiver = tokio::select! {
             receiver = QueueReceiver::connect(&self.amqp, &self.queue, CREDIT) => receiver?,
             () = cancel.cancelled() => return Ok(()),
@@ -112,7 +143,7 @@ impl Source {
                 // Whether Kafka has them is not known: they will come again.
                 () = cancel.cancelled() => break,
             };
-            self.settle(&mut receiver, &batch, outcomes).await?;
+            self.settle(&mut receiver, &batch, outcomes, refusals).await?;
             *backoff = BACKOFF_MIN;
         }
         receiver.close().await;
@@ -125,6 +156,7 @@ impl Source {
         receiver: &mut QueueReceiver,
         batch: &[Received],
         outcomes: Vec<Outcome>,
+        refusals: &mut Refusals,
     ) -> Result<(), Fault> {
         let (mut stored, mut back, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         let mut failure = None;
@@ -145,7 +177,8 @@ impl Source {
             self.counters.messages.fetch_add(count, Ordering::Relaxed);
         }
         for (message, class, reason) in refused {
-            self.refuse(receiver, message, class, &reason).await?;
+            let times = refusals.add(message);
+            self.refuse(receiver, message, class, &reason, times).await?;
         }
         if let Some(failure) = failure {
             self.counters
@@ -164,9 +197,10 @@ impl Source {
         message: &Received,
         class: &'static str,
         reason: &str,
+        times: u32,
     ) -> Result<(), Fault> {
         // What is no message at all does not become one.
-        if message.unreadable.is_none() && message.delivery_count + 1 < DELIVERIES_MAX {
+        if message.unreadable.is_none() && times < DELIVERIES_MAX {
             tracing::warn!(
                 queue = self.queue,
                 reason,

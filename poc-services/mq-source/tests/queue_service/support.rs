@@ -106,6 +106,19 @@ impl Stage {
         }
     }
 
+    /// Waits until all of these are in `mq.raw`.
+    pub async fn until_there(&self, sent: &[Vec<u8>]) {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let raw = self.raw().await;
+            let lacking = sent.iter().filter(|body| !raw.contains_key(*body)).count();
+            if lacking == 0 {
+                return;
+            }
+            assert!(Instant::now() < until, "{lacking} are not there");
+        }
+    }
+
     pub async fn put(&self, bodies: Vec<Vec<u8>>) {
         put(&self.amqp, &self.queue(), bodies).await;
     }

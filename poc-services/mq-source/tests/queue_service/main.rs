@@ -145,9 +145,8 @@ async fn a_line_that_breaks_at_any_byte_loses_nothing() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
-    service
-        .until("all are accepted", |counters| get(&counters.messages) >= 400)
-        .await;
+    // What came twice is accepted twice, so their number says nothing.
+    stage.until_there(&sent).await;
     stage.until_empty().await;
     let counters = service.stop().await;
     surplus(&stage.raw().await, &sent);
