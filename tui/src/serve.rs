@@ -230,26 +230,6 @@ impl Observed for Inventory {
                 get(&counters.images_sealed),
             ),
             (
-                "places",
-                "Places of the partitions owned, of which the view says what it knows.",
-                get(&counters.places),
-            ),
-            (
-                "places_uncertain",
-                "Of them, those of which it does not know all.",
-                get(&counters.places_uncertain),
-            ),
-            (
-                "places_offline",
-                "Of them, those that have fallen silent.",
-                get(&counters.places_offline),
-            ),
-            (
-                "numbers_missing",
-                "Numbers of their sources that are known to be missing.",
-                get(&counters.numbers_missing),
-            ),
-            (
                 "stale_records_total",
                 "Records of former owners found when state was read.",
                 get(&counters.stale_records),
@@ -345,4 +325,26 @@ pub async fn run(args: ServeArgs, cancel: CancellationToken) -> Result<()> {
     cancel.cancel();
     serving.await.context("the metrics' task")?;
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_has_one_name_and_a_name_one_metric() {
+        let services: [&dyn Observed; 4] = [
+            &Gateway(Arc::default()),
+            &MqSource(Arc::default()),
+            &Normaliser(Arc::default()),
+            &Inventory(Arc::default()),
+        ];
+        for service in services {
+            let mut names: Vec<_> = service.metrics().into_iter().map(|(name, ..)| name).collect();
+            let all = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), all, "{names:?}");
+        }
+    }
 }
