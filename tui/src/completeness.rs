@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use audit::SourceKnown;
 use contracts::ids::TimeMs;
 use serde::Serialize;
 
@@ -138,17 +139,6 @@ impl KnownView {
         };
         format!("{as_of} · {why}")
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SourceKnown {
-    /// Master data says that it is there, and nothing came of it.
-    NeverSeen,
-    Complete,
-    Missing,
-    /// Numbers came, and no mark says whether they are all.
-    Unknown,
 }
 
 /// Of one source.

@@ -1,5 +1,6 @@
 //! What lies over a view, centred: help, a store, the faults, the verdict.
 
+use audit::SourceKnown;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
@@ -11,7 +12,6 @@ use super::keys::BINDINGS;
 use super::model::{Model, Overlay};
 use super::stores;
 use super::theme::Role;
-use crate::completeness::SourceKnown;
 use crate::format::{count, duration, time_of_day};
 use crate::snapshot::Outcome;
 use crate::stage::{OutageView, anomalies_line};

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use audit::SourceKnown;
 use contracts::ids::{LocationId, TimeMs};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -11,7 +12,7 @@ use ratatui::style::Color;
 use super::model::{Model, Msg, Overlay, View, update};
 use super::theme::Theme;
 use super::view;
-use crate::completeness::{CompletenessView, KnownView, PlaceDetails, SourceKnown, SourceView};
+use crate::completeness::{CompletenessView, KnownView, PlaceDetails, SourceView};
 use crate::snapshot::{
     Command, Counts, ExpectationView, FaultView, Flow, FreshnessView, LocationIdView, Outcome, PaceView,
     Phase, PlaceState, PlaceView, ProofView, ResourcesView, ServiceState, Snapshot, StageView, VerdictView,

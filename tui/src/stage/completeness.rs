@@ -10,7 +10,7 @@ use audit::{Audit, AuditSnapshot, PlaceCompleteness};
 use contracts::ids::{LocationId, SourceId, TimeMs};
 use contracts::records::SourceKind;
 
-use crate::completeness::{CompletenessView, KnownView, PlaceDetails, SourceKnown, SourceView, ranges};
+use crate::completeness::{CompletenessView, KnownView, PlaceDetails, SourceView, ranges};
 use crate::format::{count, time_of_day};
 
 const ASK_EVERY: Duration = Duration::from_millis(500);
@@ -163,12 +163,7 @@ fn details(place: &PlaceCompleteness) -> PlaceDetails {
             .iter()
             .map(|source| SourceView {
                 name: name(source.source),
-                state: match source.state {
-                    audit::SourceKnown::NeverSeen => SourceKnown::NeverSeen,
-                    audit::SourceKnown::Complete => SourceKnown::Complete,
-                    audit::SourceKnown::Missing => SourceKnown::Missing,
-                    audit::SourceKnown::Unknown => SourceKnown::Unknown,
-                },
+                state: source.state,
                 complete_up_to: source.complete_up_to,
                 complete_until: instant(source.complete_until_ms),
                 missing: source.missing,
