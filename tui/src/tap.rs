@@ -104,7 +104,7 @@ fn value(topic: &str, key: &[u8], payload: &[u8]) -> Value {
             Ok(receipt) => json!({ "receipt": format!("{receipt:?}"), "hex": hex(payload) }),
             Err(error) => json!({ "undecodable": error.to_string(), "hex": hex(payload) }),
         },
-        topics::MQ_RAW => match wire::copybook::parse(payload) {
+        topics::MQ_RAW => match wire::copybook::read(wire::queue_message::record(payload)) {
             Ok(movement) => json!({ "record": format!("{movement:?}"), "hex": hex(payload) }),
             Err(error) => json!({ "undecodable": error.to_string(), "hex": hex(payload) }),
         },

@@ -2,7 +2,9 @@
 
 use anyhow::{Context as _, Result, bail};
 use contracts::ids::TimeMs;
-use scenario::{Load, Scenario, ScriptedKind, Stop};
+use contracts::wire::ebcdic::Ccsid;
+use scenario::{Load, QueueSpec, Scenario, ScriptedKind, Stop};
+use world::queue::{DescriptorPlace, QueueConfig};
 use world::{STEP_MS, World, WorldConfig};
 
 /// A scenario as read, with what the command line changes in it.
@@ -72,6 +74,22 @@ pub fn config(scenario: &Scenario) -> WorldConfig {
         transactions_per_day: u64::from(world.transactions_per_day).max(1),
         start: TimeMs(day_ms),
         start_of_trading_ms: u32::from(world.start.minute_of_day / step_minutes * step_minutes) * 60_000,
+        queues: queues(&world.queues),
+    }
+}
+
+fn queues(spec: &QueueSpec) -> QueueConfig {
+    let ccsids = spec.ccsids.iter();
+    QueueConfig {
+        ccsids: ccsids
+            .filter_map(|page| Ccsid::from_number(page.0.into()))
+            .collect(),
+        descriptor: match spec.descriptor {
+            scenario::DescriptorPlace::Properties => DescriptorPlace::Properties,
+            scenario::DescriptorPlace::InFront => DescriptorPlace::InFront,
+            scenario::DescriptorPlace::EveryOther => DescriptorPlace::EveryOther,
+        },
+        handover_ms: i64::try_from(spec.handover_every.ms).unwrap_or(i64::MAX),
     }
 }
 

@@ -4,6 +4,10 @@
 //! connection that breaks leaves both to be done again, so a message may come twice and is never lost. Every wait has
 //! an end: after a cut the library's own futures may never resolve, so each has the connection's end beside it.
 
+mod properties;
+
+pub use properties::{MessageProperties, PropertyValue};
+
 use std::fmt;
 use std::time::Duration;
 
@@ -17,10 +21,8 @@ use fe2o3_amqp::sasl_profile::SaslProfile;
 use fe2o3_amqp::session::SessionHandle;
 use fe2o3_amqp::{Connection, Receiver, Sendable, Sender, Session};
 use fe2o3_amqp_types::definitions::{self, AmqpError as AmqpErrorCondition};
-use fe2o3_amqp_types::messaging::{
-    Body, Data, Header, Message, Modified, Outcome, Properties, Source, Target,
-};
-use fe2o3_amqp_types::primitives::{Binary, Symbol, Timestamp, Value};
+use fe2o3_amqp_types::messaging::{Body, Data, Message, Modified, Outcome, Source, Target};
+use fe2o3_amqp_types::primitives::{Binary, Symbol, Value};
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 
@@ -88,6 +90,7 @@ pub struct QueueMessage {
     pub body: Bytes,
     /// Wall clock milliseconds: when it was due to be sent; travels as the creation time.
     pub due_ms: i64,
+    pub properties: MessageProperties,
 }
 
 struct Line {
@@ -261,14 +264,9 @@ impl QueueSender {
 
 fn sendable(message: &QueueMessage) -> Sendable<Data> {
     let message = Message::builder()
-        .header(Header {
-            durable: true,
-            ..Header::default()
-        })
-        .properties(Properties {
-            creation_time: (message.due_ms > 0).then(|| Timestamp::from_milliseconds(message.due_ms)),
-            ..Properties::default()
-        })
+        .header(message.properties.header())
+        .properties(message.properties.properties(message.due_ms))
+        .application_properties(message.properties.application())
         .data(Binary::from(message.body.to_vec()))
         .build();
     Sendable::builder().message(message).build()
@@ -281,6 +279,8 @@ pub struct Received {
     pub due_ms: i64,
     /// Deliveries before this one.
     pub delivery_count: u32,
+    /// What its sender and its queue manager say of it, as names and text.
+    pub headers: Vec<(String, Vec<u8>)>,
     /// Why its bytes are no AMQP message; there is no body then.
     pub unreadable: Option<String>,
     info: DeliveryInfo,
@@ -339,6 +339,7 @@ impl QueueReceiver {
                     body: Vec::new(),
                     due_ms: 0,
                     delivery_count: 0,
+                    headers: Vec::new(),
                     unreadable: Some(error.source.to_string()),
                     info: error.info,
                 });
@@ -352,7 +353,13 @@ impl QueueReceiver {
             .and_then(|properties| properties.creation_time.as_ref())
             .map_or(0, fe2o3_amqp_types::primitives::Timestamp::milliseconds);
         let delivery_count = message.header.as_ref().map_or(0, |header| header.delivery_count);
+        let headers = properties::headers_of(
+            message.header.as_ref(),
+            message.properties.as_ref(),
+            message.application_properties.as_ref(),
+        );
         Ok(Received {
+            headers,
             body: bytes_of(message.body),
             due_ms,
             delivery_count,

@@ -117,6 +117,7 @@ fn every_kind_of_event_is_written_as_the_golden_document() {
                 at: TimeMs(AT.0 + 60_000),
                 reason: Some(Reason::IncorrectData),
                 corrective: &corrective,
+                reader: Some((9, 44)),
             }),
             ..receiving
         },
@@ -318,7 +319,7 @@ proptest! {
         };
         let urn = EventDraft { spelling: Spelling::Urn(PrefixLength::new(prefix).unwrap()), ..link };
         let declared = EventDraft {
-            declaration: Some(DeclarationDraft { at: AT, reason: None, corrective: &[] }),
+            declaration: Some(DeclarationDraft { at: AT, reason: None, corrective: &[], reader: None }),
             ..urn
         };
         let (text, ids) = written(&[link, urn, declared]);

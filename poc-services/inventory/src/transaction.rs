@@ -107,12 +107,8 @@ impl Transaction {
             if line.kind == MovementKind::Unspecified {
                 return Err(Invalid("a line has no known kind"));
             }
-            let least = if line.kind.is_signed() {
-                -LINE_QUANTITY_MAX
-            } else {
-                0
-            };
-            if !(least..=LINE_QUANTITY_MAX).contains(&line.quantity) {
+            // What takes back an earlier transaction is negative, whatever its kind.
+            if !(-LINE_QUANTITY_MAX..=LINE_QUANTITY_MAX).contains(&line.quantity) {
                 return Err(Invalid("the quantity of a line is out of bounds"));
             }
         }
@@ -452,7 +448,10 @@ mod tests {
         for (movement, said) in [
             (Movement::default(), "location"),
             (movement(line(MovementKind::Unspecified, 1)), "kind"),
-            (movement(line(MovementKind::Sold, -1)), "quantity"),
+            (
+                movement(line(MovementKind::Sold, -LINE_QUANTITY_MAX - 1)),
+                "quantity",
+            ),
             (movement(line(MovementKind::CountedFloor, i64::MIN)), "quantity"),
         ] {
             let error = quickly(&movement.encode_to_vec()).expect_err("invalid");

@@ -285,10 +285,16 @@ impl Source {
             Damage::Altered(altered) => &[(place, altered)],
             Damage::Elsewhere(other) => &[(*other, body)],
         };
-        let format: [(&str, &[u8]); 1] = [(headers::FORMAT, FORMAT_COPYBOOK_037.as_bytes())];
+        let mut all: Vec<(&str, &[u8])> = vec![(headers::FORMAT, FORMAT_COPYBOOK_037.as_bytes())];
+        all.extend(
+            message
+                .headers
+                .iter()
+                .map(|(name, value)| (name.as_str(), &value[..])),
+        );
         let due = (message.due_ms > 0).then_some(message.due_ms);
         for (place, body) in copies {
-            self.send(&ack, MQ_RAW, *place, body, due, &format)
+            self.send(&ack, MQ_RAW, *place, body, due, &all)
                 .await
                 .map_err(|error| Outcome::from(Err(error)))?;
         }

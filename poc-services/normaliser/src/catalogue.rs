@@ -2,8 +2,9 @@
 //!
 //! Invariant: follows the topic `catalogue`, last record of a key wins; knows nothing of Kafka.
 
-use contracts::ids::Sku;
+use contracts::ids::{Gtin, Money, Sku};
 use contracts::records::Article;
+use contracts::wire::gs1::in_store::is_restricted;
 use hashbrown::HashMap;
 use prost::Message as _;
 
@@ -12,6 +13,8 @@ use prost::Message as _;
 pub struct Catalogue {
     by_gtin: HashMap<u64, Sku>,
     by_sku: HashMap<Sku, u64>,
+    /// Of articles that scales put a price on.
+    prices: HashMap<Sku, Money>,
 }
 
 impl Catalogue {
@@ -23,6 +26,7 @@ impl Catalogue {
     }
 
     pub fn remove(&mut self, sku: Sku) {
+        self.prices.remove(&sku);
         if let Some(gtin) = self.by_sku.remove(&sku)
             && self.by_gtin.get(&gtin) == Some(&sku)
         {
@@ -36,6 +40,9 @@ impl Catalogue {
             Some(value) => match Article::decode(value) {
                 Ok(article) if article.gtin > 0 => {
                     self.insert(Sku(article.sku), article.gtin);
+                    if Gtin::new(article.gtin).is_some_and(is_restricted) {
+                        self.prices.insert(Sku(article.sku), Money(article.price));
+                    }
                     true
                 }
                 _ => false,
@@ -52,6 +59,11 @@ impl Catalogue {
 
     pub fn sku_of(&self, gtin: u64) -> Option<Sku> {
         self.by_gtin.get(&gtin).copied()
+    }
+
+    /// Of a unit, for labels that say what a piece costs; 0: it is not known.
+    pub fn price_of(&self, sku: Sku) -> Money {
+        self.prices.get(&sku).copied().unwrap_or(Money(0))
     }
 
     pub fn len(&self) -> usize {

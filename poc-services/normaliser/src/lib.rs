@@ -14,6 +14,7 @@ mod encode;
 mod feed;
 mod normalise;
 mod sabotage;
+mod scan;
 mod service;
 mod statement;
 

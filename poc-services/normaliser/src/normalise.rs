@@ -8,16 +8,18 @@
 
 use std::ops::Range;
 
-use contracts::hash::{ContentHash, content_hash};
+use contracts::hash::content_hash;
 use contracts::ids::{BusinessDay, LocationId, Quantity, SourceId, TimeMs, TransactionId};
 use contracts::records::{MovementKind, MovementLine};
 use contracts::topics;
 use contracts::wire::copybook::{self, MoveRecord, MoveType};
-use contracts::wire::epcis::{self, BizStep, ScanLine, SubLocation};
+use contracts::wire::gs1::in_store::Rules;
+use contracts::wire::queue_message;
 use contracts::wire::tlog4690::{ItemKind, Receipt};
 use contracts::wire::{FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_SOURCE_MARK};
 
 use crate::Catalogue;
+use crate::scan;
 use crate::statement::{self, Statement};
 
 /// A `Place` record; it comes from nobody's wire.
@@ -85,7 +87,8 @@ impl RawMessage<'_> {
         let format = self.format();
         self.topic == RawTopic::Place
             || format == FORMAT_SOURCE_MARK.as_bytes()
-            || (format == FORMAT_COPYBOOK_037.as_bytes() && copybook::is_status(self.payload))
+            || (format == FORMAT_COPYBOOK_037.as_bytes()
+                && copybook::is_status(queue_message::record(self.payload)))
     }
 
     /// Whose it is, by its key.
@@ -170,6 +173,8 @@ impl BusinessClock {
 pub struct Normaliser {
     clock: BusinessClock,
     receipt: Receipt,
+    /// What the digits of a scale's label mean.
+    label_rules: Rules,
 }
 
 impl Normaliser {
@@ -177,6 +182,7 @@ impl Normaliser {
         Self {
             clock,
             receipt: Receipt::default(),
+            label_rules: Rules::default(),
         }
     }
 
@@ -216,7 +222,7 @@ impl Normaliser {
         } else if format == FORMAT_COPYBOOK_037.as_bytes() {
             read_queue_record(location, raw.payload, catalogue, out)
         } else if format == FORMAT_EPCIS.as_bytes() {
-            read_document(location, raw.payload, catalogue, out)
+            scan::read_document(location, raw.payload, catalogue, &self.label_rules, out)
         } else if format == FORMAT_SOURCE_MARK.as_bytes() {
             out.statement = Some(statement::of_mark(location, raw.payload)?);
             Ok(())
@@ -272,12 +278,17 @@ fn read_queue_record(
     catalogue: &Catalogue,
     out: &mut Normalised,
 ) -> Result<(), Rejection> {
-    let record = copybook::read(payload).map_err(|error| Rejection {
+    let opened = queue_message::open(payload).map_err(|error| Rejection {
+        class: error.class(),
+        message: error.to_string(),
+    })?;
+    let record = copybook::read(opened.record).map_err(|error| Rejection {
         class: error.class(),
         message: error.to_string(),
     })?;
     match record {
-        copybook::Record::Move(record) => move_of(location, &record, payload, catalogue, out),
+        // Of the record alone: two queue managers send the same one behind descriptors of their own.
+        copybook::Record::Move(record) => move_of(location, &record, opened.record, catalogue, out),
         copybook::Record::Status(status) => {
             out.statement = Some(statement::of_status(location, &status)?);
             Ok(())
@@ -308,7 +319,7 @@ fn move_of(
     let (kind, quantity) = match record.move_type {
         MoveType::Supplied => (MovementKind::Supplied, record.quantity),
         MoveType::Shipped => (MovementKind::Shipped, Quantity(-record.quantity.0)),
-        MoveType::Adjusted => (MovementKind::AdjustedBackRoom, record.quantity),
+        MoveType::Adjusted | MoveType::Returned => (MovementKind::AdjustedBackRoom, record.quantity),
         MoveType::CountVariance => (MovementKind::CountedBackRoom, record.quantity),
         MoveType::Sold => {
             return Err(Rejection {
@@ -333,71 +344,7 @@ fn move_of(
     Ok(())
 }
 
-fn read_document(
-    location: LocationId,
-    payload: &[u8],
-    catalogue: &Catalogue,
-    out: &mut Normalised,
-) -> Result<(), Rejection> {
-    let document = epcis::parse(payload).map_err(|error| Rejection {
-        class: error.class(),
-        message: error.to_string(),
-    })?;
-    for event in &document.events {
-        check_location(location, event.location)?;
-        let first = out.lines.len();
-        let lines = document.lines(event);
-        for line in lines {
-            let gtin = line.gtin.value();
-            let sku = catalogue.sku_of(gtin).ok_or_else(|| unknown_item(gtin))?;
-            let (kind, quantity) = match (event.step, event.sub_location) {
-                (BizStep::Receiving, _) => (MovementKind::Received, line.quantity),
-                (BizStep::Stocking, _) => (MovementKind::Stocked, line.quantity),
-                (BizStep::Storing, _) => (MovementKind::Stored, line.quantity),
-                (BizStep::StockTaking, SubLocation::Floor) => (MovementKind::CountedFloor, line.variance()),
-                (BizStep::StockTaking, _) => (MovementKind::CountedBackRoom, line.variance()),
-            };
-            out.lines.push(movement_line(sku.0, kind, quantity));
-        }
-        out.transactions.push(Transaction {
-            id: TransactionId {
-                source: SourceId::reader(location, event.reader),
-                business_day: BusinessDay(0),
-                number: event.running_number,
-            },
-            occurred: event.at,
-            content_hash: event_hash(event, lines),
-            despatch_advice: event.despatch_advice.unwrap_or(0),
-            lines: first..out.lines.len(),
-        });
-    }
-    Ok(())
-}
-
-/// Over what the event says, not its text: an edge may write the same event again with other spaces or field order.
-fn event_hash(event: &epcis::Event, lines: &[ScanLine]) -> u64 {
-    let mut hash = ContentHash::default();
-    for word in [
-        u64::from(event.location.copybook_number()),
-        u64::from(event.reader),
-        event.running_number,
-        event.at.0 as u64,
-        event.step as u64,
-        event.sub_location as u64,
-        event.despatch_advice.unwrap_or(0),
-        lines.len() as u64,
-    ] {
-        hash.word(word);
-    }
-    for line in lines {
-        hash.word(line.gtin.value());
-        hash.word(line.quantity.0 as u64);
-        hash.word(line.book.0 as u64);
-    }
-    hash.finish()
-}
-
-const fn movement_line(sku: u32, kind: MovementKind, quantity: Quantity) -> MovementLine {
+pub(crate) const fn movement_line(sku: u32, kind: MovementKind, quantity: Quantity) -> MovementLine {
     MovementLine {
         sku,
         kind: kind as i32,
@@ -405,7 +352,7 @@ const fn movement_line(sku: u32, kind: MovementKind, quantity: Quantity) -> Move
     }
 }
 
-fn unknown_item(gtin: u64) -> Rejection {
+pub(crate) fn unknown_item(gtin: u64) -> Rejection {
     Rejection {
         class: Rejection::UNKNOWN_ITEM,
         message: format!("GTIN {gtin:014} is not in the catalogue: add the article, then send this again"),

@@ -19,7 +19,7 @@ pub struct Line {
     /// Index of the SKU in the assortment of the place, as [`Assortment`] has it.
     pub slot: u16,
     pub kind: MovementKind,
-    /// Thousandths. Not negative, but for counts and adjustments.
+    /// Thousandths. Not negative, but for counts and adjustments, and where an earlier transaction is taken back.
     pub quantity: i64,
 }
 

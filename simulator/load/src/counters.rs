@@ -97,6 +97,8 @@ pub struct Counters {
     pub(crate) held_back_bytes: AtomicU64,
     /// Marks of warehouses, not acknowledged.
     pub(crate) queue_marks: AtomicU64,
+    /// Records that came from a second queue manager at a hand-over.
+    pub(crate) handed_over: AtomicU64,
     pub(crate) faults: Faults,
     pub(crate) offline: AtomicU64,
     pub(crate) journal_full: AtomicBool,
@@ -128,6 +130,7 @@ impl Default for Counters {
             waiting_bytes: AtomicU64::new(0),
             held_back_bytes: AtomicU64::new(0),
             queue_marks: AtomicU64::new(0),
+            handed_over: AtomicU64::new(0),
             faults: Faults::default(),
             offline: AtomicU64::new(0),
             journal_full: AtomicBool::new(false),

@@ -11,7 +11,7 @@ use contracts::ids::TransactionId;
 use world::events::{Message, PlaceEvents};
 
 use crate::journal::{Content, Pending};
-use crate::release::{Going, Release};
+use crate::release::{Going, Release, manager_copy};
 use crate::source_fault::SourceFault;
 use crate::sources::{self, Change};
 
@@ -68,7 +68,12 @@ impl Release {
             transactions: 0,
             ..message.clone()
         };
-        let copy = draw_of(SourceFault::Duplicate).map(|draw| (draw, extra(message.bytes.clone())));
+        let copy = draw_of(SourceFault::Duplicate).map(|draw| {
+            // A record comes twice from the two managers that replicate it.
+            let manager = self.marks.managers[place].as_ref();
+            let copy = manager.and_then(|manager| manager_copy(manager, &message));
+            (draw, copy.unwrap_or_else(|| extra(message.bytes.clone())))
+        });
         let poison = match message.content {
             Content::Message(channel) => draw_of(SourceFault::Poison)
                 .and_then(|_| Some((channel, extra(sources::poison(channel, &message.bytes)?.into())))),

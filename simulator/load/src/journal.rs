@@ -5,9 +5,11 @@
 //! server that is restarted has it still.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use contracts::wire::mqmd::Descriptor;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +39,8 @@ pub struct Pending {
     pub due_ms: i64,
     pub content: Content,
     pub transactions: u32,
+    /// What a queue manager says of it.
+    pub descriptor: Option<Arc<Descriptor>>,
 }
 
 impl Pending {
@@ -315,6 +319,7 @@ mod tests {
             due_ms: 1,
             content: Content::Message(channel),
             transactions: 1,
+            descriptor: None,
         }
     }
 

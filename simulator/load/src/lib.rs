@@ -5,6 +5,7 @@
 //! of the edges, nothing of what lies behind them.
 
 mod counters;
+mod descriptor;
 mod faults;
 mod held;
 mod journal;
@@ -132,6 +133,9 @@ impl Load {
             sources: Arc::clone(&sources),
             journals: Arc::clone(&journals),
             counters: Arc::clone(&counters),
+            managers: (0..places.len())
+                .map(|place| world.queue_manager(place))
+                .collect(),
             silent_ms: AtomicI64::new(0),
         });
         let uploader = Arc::new(Uploader {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use contracts::ids::TimeMs;
 use contracts::wire::copybook::{self, StatusRecord};
 use contracts::wire::source_mark::{self, StoreMark};
+use world::queue::QueueManager;
 
 use crate::counters::{Counters, Phase};
 use crate::journal::{Content, Journals, Pending, Put};
@@ -22,6 +23,8 @@ pub struct Marks {
     pub sources: Arc<Sources>,
     pub journals: Arc<Journals>,
     pub counters: Arc<Counters>,
+    /// By place; stores have none.
+    pub managers: Vec<Option<QueueManager>>,
     /// How far clocks have gone on since the sources fell silent.
     pub silent_ms: AtomicI64,
 }
@@ -64,7 +67,13 @@ impl Marks {
         };
         let mut bytes = Vec::with_capacity(copybook::RECORD_BYTES);
         copybook::write_status(&status, &mut bytes).expect("numbers and years of the world fit their fields");
-        Some(pending(bytes))
+        let manager = self.managers[place].as_ref()?;
+        let descriptor = manager.of_status(&status);
+        Some(Pending {
+            bytes: manager.message(&descriptor, &bytes).into(),
+            descriptor: Some(Arc::new(descriptor)),
+            ..pending(bytes)
+        })
     }
 }
 
@@ -122,5 +131,6 @@ fn pending(bytes: Vec<u8>) -> Pending {
         due_ms: wall_ms(),
         content: Content::Mark,
         transactions: 0,
+        descriptor: None,
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::counters::Counters;
+use crate::descriptor::properties_of;
 use crate::journal::{Content, Pending};
 
 const BATCH: usize = 500;
@@ -89,6 +90,11 @@ async fn send(
         .map(|record| QueueMessage {
             body: record.bytes.clone(),
             due_ms: record.due_ms,
+            properties: record
+                .descriptor
+                .as_deref()
+                .map(properties_of)
+                .unwrap_or_default(),
         })
         .collect();
     open.send_all(messages)

@@ -12,11 +12,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use contracts::digest::Digest;
+use contracts::ids::TimeMs;
+use contracts::wire::queue_message;
 use ledger::Ledger;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use world::World;
 use world::events::{Channel, Message, PlaceEvents, Step};
+use world::queue::QueueManager;
 
 use crate::counters::{Counters, Phase};
 use crate::held::HeldBack;
@@ -191,7 +194,7 @@ impl Release {
                         .opening_queue
                         .fetch_add(transactions.into(), Ordering::Relaxed);
                 }
-                let pending = pending(&bytes, message, now, transactions);
+                let pending = pending(&bytes, (&events, index), now, transactions);
                 self.send(going, place, pending);
             }
             self.wait_for_room(going);
@@ -340,7 +343,7 @@ impl Release {
         let (transactions, lines) = self.apply(place, events, message);
         self.counters
             .released(message.channel, transactions.into(), lines);
-        let mut pending = pending(bytes, message, due_ms, transactions);
+        let mut pending = pending(bytes, (events, index), due_ms, transactions);
         if let Some(clock) = clock {
             let mut own = pending.bytes.to_vec();
             sources::set_receipt_clock(&mut own, clock);
@@ -351,7 +354,19 @@ impl Release {
         if self.config.send_twice {
             going.again.push((place, pending.clone()));
         }
+        let at = message.at;
+        let copy = self.replicated(place, at, &pending);
         self.send_badly(going, place, &known_as, may_wait, pending);
+        if let Some(copy) = copy {
+            self.counters.handed_over.fetch_add(1, Ordering::Relaxed);
+            self.send(going, place, copy);
+        }
+    }
+
+    /// What the other queue manager of the data centre sends while they hand over: the same record.
+    fn replicated(&self, place: usize, at: TimeMs, message: &Pending) -> Option<Pending> {
+        let manager = self.marks.managers[place].as_ref()?;
+        manager.hands_over(at).then(|| manager_copy(manager, message))?
     }
 
     /// The truth takes the facts before anybody can see the bytes.
@@ -451,11 +466,27 @@ impl Release {
     }
 }
 
-fn pending(bytes: &Bytes, message: &Message, due_ms: i64, transactions: u32) -> Pending {
+/// A record as the other manager sends it: under another message id. It stands for nothing that was not sent.
+pub fn manager_copy(manager: &QueueManager, message: &Pending) -> Option<Pending> {
+    let descriptor = manager.replicated(message.descriptor.as_deref()?);
+    let record = queue_message::record(&message.bytes);
+    Some(Pending {
+        bytes: manager.message(&descriptor, record).into(),
+        descriptor: Some(Arc::new(descriptor)),
+        transactions: 0,
+        ..message.clone()
+    })
+}
+
+/// A message of a place by its index.
+fn pending(bytes: &Bytes, (events, index): (&PlaceEvents, usize), due_ms: i64, transactions: u32) -> Pending {
+    let message = &events.messages[index];
     Pending {
         bytes: bytes.slice(message.bytes.start as usize..message.bytes.end as usize),
         due_ms,
         content: Content::Message(message.channel),
         transactions,
+        // A warehouse has one for each of its messages, a store none.
+        descriptor: events.descriptors.get(index).cloned().map(Arc::new),
     }
 }

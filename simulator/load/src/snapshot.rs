@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub retries: u64,
     pub rejected: u64,
     pub stores_offline: u64,
+    /// Records that came from a second queue manager at a hand-over, and count once.
+    pub handed_over: u64,
     pub journal_full: bool,
     /// Milliseconds from due to released.
     pub late_ms_p50: u64,
@@ -79,6 +81,7 @@ impl Snapshot {
             retries: counters.retries.load(Ordering::Relaxed),
             rejected: counters.rejected.load(Ordering::Relaxed),
             stores_offline: counters.offline.load(Ordering::Relaxed),
+            handed_over: counters.handed_over.load(Ordering::Relaxed),
             journal_full: counters.journal_full.load(Ordering::Relaxed),
             late_ms_p50: p50,
             late_ms_p99: p99,

@@ -7,6 +7,7 @@ use contracts::hash::ContentHash;
 use contracts::ids::{BusinessDay, LocationId, SourceId, TimeMs, TransactionId};
 use contracts::records::SourceKind;
 use contracts::wire::civil::CivilTime;
+use contracts::wire::queue_message;
 use contracts::wire::source_mark::Standing;
 use parking_lot::{Mutex, MutexGuard};
 use world::events::{Channel, Place, PlaceEvents};
@@ -358,7 +359,10 @@ pub fn poison(channel: Channel, bytes: &[u8]) -> Option<Vec<u8>> {
             (code..code + 1, &[0xaa][..])
         }
         // INV-QTY is blank.
-        Channel::Queue => (33..39, &[0x40; 6][..]),
+        Channel::Queue => {
+            let record = queue_message::record_at(bytes);
+            (record + 33..record + 39, &[0x40; 6][..])
+        }
         Channel::Scan => {
             let kind = behind(br#""type":""#)?;
             (kind..kind + 5, &b"Bills"[..])

@@ -7,6 +7,7 @@ use std::time::Duration;
 use contracts::ids::LocationId;
 use contracts::records::SourceKind;
 use contracts::wire::copybook::{self, Record};
+use contracts::wire::queue_message;
 use contracts::wire::source_mark::StoreMark;
 use load::{Pace, SourceFault};
 use support::{HALF_A_DAY, Run, SALES, STORES, living};
@@ -108,7 +109,7 @@ async fn a_warehouse_says_it_in_a_record_of_its_queue() {
     let mut statuses = 0;
     let mut said = std::collections::BTreeMap::new();
     for record in &records {
-        match copybook::read(record).expect("a record") {
+        match copybook::read(queue_message::record(record)).expect("a record") {
             Record::Move(record) => {
                 moves += 1;
                 last.insert(record.place, record.sequence);
@@ -123,7 +124,7 @@ async fn a_warehouse_says_it_in_a_record_of_its_queue() {
     }
     assert!(statuses >= 2, "{statuses}");
     assert!(matches!(
-        copybook::read(&records[records.len() - 1]),
+        copybook::read(queue_message::record(&records[records.len() - 1])),
         Ok(Record::Status(_))
     ));
     for said in said.values() {

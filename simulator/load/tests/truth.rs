@@ -34,14 +34,15 @@ fn digest_of(run: &Run) -> Minutes {
         add(receipt.header.at, id, lines);
     }
     for document in &run.gateway.taken.lock().documents {
-        let document = epcis::parse(document).expect("a document");
-        for event in &document.events {
+        let capture = epcis::read(document).expect("a document");
+        for event in &capture.events {
+            let place = event.site.expect("a place").location;
             let id = TransactionId {
-                source: SourceId::reader(event.location, event.reader),
+                source: SourceId::reader(place, event.reader.expect("a reader")),
                 business_day: BusinessDay(0),
-                number: event.running_number,
+                number: event.running_number.expect("a number"),
             };
-            let lines = document.lines(event).iter().map(|line| line.variance().0);
+            let lines = capture.movements(event).map(|line| line.quantity.0);
             add(event.at, id, lines.collect());
         }
     }

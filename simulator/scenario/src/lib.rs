@@ -24,6 +24,7 @@ mod fault_case;
 mod load;
 mod locate;
 mod names;
+mod queues;
 mod scale;
 mod scenario;
 mod schema;
@@ -42,6 +43,7 @@ pub use fault::{ALWAYS, Area, FAULT_NAMES, FAULTS, Fault, FaultInfo, Need, Param
 pub use fault_case::fault_case;
 pub use load::{Load, Rate, Speed};
 pub use names::{ItemNumber, ServiceName, StoreNumber};
+pub use queues::{CodePage, DescriptorPlace, QueueSpec};
 pub use scenario::{Scenario, Script, ScriptedEvent, ScriptedKind, Sending, Services, Stop};
 pub use schema::schema;
 pub use shipped::{DEFAULT, SHIPPED, Shipped, nearest, shipped};

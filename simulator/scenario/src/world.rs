@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
+use crate::queues::QueueSpec;
 use crate::time::TextVisitor;
 
 /// How big the world is. What is left out is Acme's.
@@ -29,6 +30,7 @@ pub struct WorldSpec {
     pub transactions_per_day: u32,
     /// Local date and time of the first sale: `2026-03-13`, which means 06:00, or `2026-03-13 10:00`. In steps of 5 minutes.
     pub start: Start,
+    pub queues: QueueSpec,
 }
 
 impl Default for WorldSpec {
@@ -42,6 +44,7 @@ impl Default for WorldSpec {
             assortment: 500,
             transactions_per_day: 5_000_000,
             start: Start::DEFAULT,
+            queues: QueueSpec::default(),
         }
     }
 }

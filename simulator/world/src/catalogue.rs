@@ -17,6 +17,9 @@ const SKU_BASE: u32 = 100_000;
 /// GS1 company prefix 0614141 (GS1's own sample), in front of a five-digit item reference.
 const GTIN_BODY_BASE: u64 = 61_414_100_000;
 
+/// Prefix 28, labels with a weight, in front of an item of five digits and five digits of weight.
+const SCALE_BODY_BASE: u64 = 280_000_000_000;
+
 struct Department {
     number: u32,
     name: &'static str,
@@ -337,7 +340,7 @@ fn article(index: u32, department: &Department, stream: &mut Stream) -> (Item, A
         [4, 6, 8, 12][stream.below(4) as usize]
     };
     let item = Item {
-        gtin: gtin(index),
+        gtin: if weighed { scale_gtin(index) } else { gtin(index) },
         sku: SKU_BASE + 1 + index,
         price: (price as u32).clamp(19, 9_999),
         pack,
@@ -367,6 +370,12 @@ fn named(item: &Item, name: String, department: &Department) -> Article {
     }
 }
 
+/// What is weighed has a number for scales: behind it stands the weight, where a label is scanned.
+fn scale_gtin(index: u32) -> Gtin {
+    Gtin::from_body(SCALE_BODY_BASE + u64::from(index) * 100_000)
+        .expect("twelve digits are fewer than thirteen")
+}
+
 fn gtin(index: u32) -> Gtin {
     Gtin::from_body(GTIN_BODY_BASE + u64::from(index)).expect("eleven digits are fewer than thirteen")
 }
@@ -381,11 +390,18 @@ mod tests {
         for article in &catalogue.articles {
             assert!(Gtin::new(article.gtin).is_some());
         }
-        assert!(
-            catalogue
-                .articles
-                .is_sorted_by(|a, b| a.sku < b.sku && a.gtin < b.gtin)
-        );
+        assert!(catalogue.articles.is_sorted_by(|a, b| a.sku < b.sku));
+        let gtins: std::collections::BTreeSet<u64> =
+            catalogue.articles.iter().map(|article| article.gtin).collect();
+        assert_eq!(gtins.len(), catalogue.articles.len());
+        let rules = contracts::wire::gs1::in_store::Rules::default();
+        for item in &catalogue.items {
+            let label = contracts::wire::gs1::in_store::resolve(item.gtin, &rules);
+            assert_eq!(
+                label.map(|label| label.article),
+                item.weighed.then_some(item.gtin)
+            );
+        }
     }
 
     #[test]

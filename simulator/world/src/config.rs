@@ -3,6 +3,7 @@
 use contracts::ids::{TILL_NUMBER_MAX, TimeMs};
 
 use crate::calendar::DAY_MS;
+use crate::queue::QueueConfig;
 use crate::shape;
 
 /// Length of a step of simulated time. A lorry takes many of them, so within one no place feels another.
@@ -28,6 +29,7 @@ pub struct WorldConfig {
     pub start: TimeMs,
     /// Time of that day at which the simulation starts; a multiple of [`STEP_MS`].
     pub start_of_trading_ms: u32,
+    pub queues: QueueConfig,
 }
 
 impl Default for WorldConfig {
@@ -43,6 +45,7 @@ impl Default for WorldConfig {
             // Monday, 2026-03-16.
             start: TimeMs(20_528 * DAY_MS),
             start_of_trading_ms: 0,
+            queues: QueueConfig::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use contracts::ids::{LocationId, TimeMs, TransactionId};
+use contracts::wire::mqmd::Descriptor;
 use ledger::Line;
 
 /// The way that a message takes into the enterprise.
@@ -12,7 +13,8 @@ use ledger::Line;
 pub enum Channel {
     /// A till receipt: 4690 TLOG, one transaction a message.
     Till,
-    /// A warehouse's queue record: copybook, one transaction a message.
+    /// A warehouse's queue record: copybook, one transaction a message; behind its message descriptor, where it is
+    /// configured so.
     Queue,
     /// An EPCIS document: one or more events, each a transaction.
     Scan,
@@ -44,6 +46,8 @@ pub struct PlaceEvents {
     pub transactions: Vec<Transaction>,
     pub lines: Vec<Line>,
     pub bytes: Vec<u8>,
+    /// Of a warehouse: what its queue manager says of each message.
+    pub descriptors: Vec<Descriptor>,
 }
 
 impl PlaceEvents {
@@ -106,6 +110,7 @@ impl PlaceEvents {
         self.transactions.clear();
         self.lines.clear();
         self.bytes.clear();
+        self.descriptors.clear();
     }
 
     pub(crate) fn mark(&self) -> Mark {

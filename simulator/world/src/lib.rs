@@ -13,6 +13,7 @@ mod chain;
 mod config;
 mod digest;
 pub mod events;
+pub mod queue;
 mod random;
 mod receipt;
 mod scan;

@@ -1,25 +1,51 @@
 //! What handhelds and back doors write: EPCIS documents, an event for each transaction.
+//!
+//! Invariant: every event of a reader has a number of its own and is one transaction; beside it stand the lines that it
+//! moved, which are none for a beep that repeats another, and negative ones for a declaration that takes back.
+
+mod delivery;
+mod slip;
 
 use contracts::ids::{BusinessDay, LocationId, Quantity, Sku, SourceId, TimeMs, TransactionId};
 use contracts::records::MovementKind;
-use contracts::wire::epcis::{self, BizStep, DocumentWriter, ScanEvent, SubLocation};
+use contracts::wire::epcis::{
+    Action, Disposition, DocumentWriter, DraftContent, DraftLine, DraftThings, EventDraft, IdDraft, Site,
+    Spelling, Step, SubLocation,
+};
+use contracts::wire::gs1::in_store::{self, Rules};
+use contracts::wire::gs1::{Key, Measure, PrefixLength, Unit};
 use ledger::Line;
 
 use crate::catalogue::Item;
 use crate::events::{Channel, PlaceEvents};
+use crate::random::Stream;
 use crate::tally::Counts;
 
 /// Documents stay far below what a broker takes in one message.
 const EVENTS_A_DOCUMENT: usize = 4;
+/// What a scale weighs at once, in thousandths of a kilogram: so much goes on one label.
+const LABEL_MAX: i32 = 15_000;
+/// Local time less UTC, in minutes, by region.
+const OFFSETS: [i16; 4] = [0, 60, -60, -210];
+/// Stores whose scanners write URNs: one in so many; the others write Digital Links.
+const URN_ONE_IN: u16 = 4;
+/// Digits of Acme's company prefix.
+const PREFIX_DIGITS: u8 = 7;
 
 /// What is done with the things that are scanned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Handling {
-    Receiving { despatch_advice: u64 },
+    Receiving {
+        despatch_advice: u64,
+    },
     Stocking,
     Storing,
     CountFloor,
     CountBackRoom,
+    /// Some shelves only.
+    CycleCount,
+    /// From the back room to the warehouse: lost to the store.
+    SendingBack,
 }
 
 impl Handling {
@@ -28,35 +54,39 @@ impl Handling {
             Self::Receiving { .. } => MovementKind::Received,
             Self::Stocking => MovementKind::Stocked,
             Self::Storing => MovementKind::Stored,
-            Self::CountFloor => MovementKind::CountedFloor,
+            Self::CountFloor | Self::CycleCount => MovementKind::CountedFloor,
             Self::CountBackRoom => MovementKind::CountedBackRoom,
+            Self::SendingBack => MovementKind::AdjustedBackRoom,
         }
     }
 
-    const fn step(self) -> BizStep {
+    const fn sign(self) -> i64 {
+        if matches!(self, Self::SendingBack) { -1 } else { 1 }
+    }
+
+    const fn is_count(self) -> bool {
+        matches!(self, Self::CountFloor | Self::CountBackRoom | Self::CycleCount)
+    }
+
+    const fn step(self) -> (Step, Disposition) {
         match self {
-            Self::Receiving { .. } => BizStep::Receiving,
-            Self::Stocking => BizStep::Stocking,
-            Self::Storing => BizStep::Storing,
-            Self::CountFloor | Self::CountBackRoom => BizStep::StockTaking,
+            Self::Receiving { .. } => (Step::Receiving, Disposition::InProgress),
+            Self::Stocking => (Step::Stocking, Disposition::SellableAccessible),
+            Self::Storing => (Step::Storing, Disposition::SellableNotAccessible),
+            Self::CountFloor | Self::CountBackRoom => (Step::StockTaking, Disposition::SellableAccessible),
+            Self::CycleCount => (Step::CycleCounting, Disposition::SellableAccessible),
+            Self::SendingBack => (Step::Removing, Disposition::Damaged),
         }
     }
 
-    const fn sub_location(self) -> SubLocation {
+    /// Where it is read, and where it is then.
+    const fn sites(self) -> (SubLocation, SubLocation) {
         match self {
-            Self::Receiving { .. } => SubLocation::Door,
-            Self::Stocking | Self::CountFloor => SubLocation::Floor,
-            Self::Storing | Self::CountBackRoom => SubLocation::BackRoom,
-        }
-    }
-
-    fn class(self, item: &Item, line: &ScanLine) -> epcis::ScanLine {
-        let (quantity, book) = (i64::from(line.quantity), i64::from(line.book));
-        match self.step() {
-            BizStep::StockTaking => {
-                epcis::ScanLine::counted(item.gtin, Quantity(book + quantity), Quantity(book))
+            Self::Receiving { .. } => (SubLocation::Door, SubLocation::BackRoom),
+            Self::Stocking | Self::CountFloor | Self::CycleCount => (SubLocation::Floor, SubLocation::Floor),
+            Self::Storing | Self::CountBackRoom | Self::SendingBack => {
+                (SubLocation::BackRoom, SubLocation::BackRoom)
             }
-            _ => epcis::ScanLine::moved(item.gtin, Quantity(quantity)),
         }
     }
 }
@@ -75,7 +105,8 @@ pub(crate) struct ScanLine {
 #[derive(Debug, Default)]
 pub(crate) struct ScanLines {
     pub lines: Vec<ScanLine>,
-    classes: Vec<epcis::ScanLine>,
+    classes: Vec<DraftLine<'static>>,
+    rules: Rules,
 }
 
 impl ScanLines {
@@ -102,6 +133,23 @@ impl ScanLines {
     }
 }
 
+/// How a store writes: its clock, and how its scanners spell GS1 keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    offset_minutes: i16,
+    spelling: Spelling,
+}
+
+impl Manner {
+    pub fn of(store: LocationId, region: u16) -> Self {
+        let urns = PrefixLength::new(PREFIX_DIGITS).filter(|_| store.number().is_multiple_of(URN_ONE_IN));
+        Self {
+            offset_minutes: OFFSETS[usize::from(region) % OFFSETS.len()],
+            spelling: urns.map_or(Spelling::DigitalLink, Spelling::Urn),
+        }
+    }
+}
+
 /// A scanner of a place.
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
@@ -109,9 +157,12 @@ pub(crate) struct Reader<'a> {
     pub unit: u16,
     /// Its last running number.
     pub number: &'a mut u64,
+    pub manner: Manner,
+    /// Draws what goes wrong in somebody's hand; `None`: nothing does.
+    pub slips: Option<&'a mut Stream>,
 }
 
-/// Writes the lines as events of so many lines at most, four events a document. `item` is what lies in a slot.
+/// Writes the lines as events of so many lines at most, four of them a document. `item` is what lies in a slot.
 pub(crate) fn write<'a>(
     reader: &mut Reader<'_>,
     at: TimeMs,
@@ -121,50 +172,173 @@ pub(crate) fn write<'a>(
     item: impl Fn(u16) -> &'a Item,
     out: &mut PlaceEvents,
 ) -> Counts {
-    let mut counts = Counts::default();
+    let mut scribe = Scribe {
+        reader,
+        at,
+        handling,
+        classes: &mut scan.classes,
+        rules: &scan.rules,
+        item,
+        out,
+        counts: Counts::default(),
+    };
     for of_document in scan.lines.chunks(lines_max * EVENTS_A_DOCUMENT) {
-        let mark = out.mark();
-        // The writer holds the bytes, while lines and transactions grow beside them.
-        let mut bytes = std::mem::take(&mut out.bytes);
-        let mut document = DocumentWriter::begin(&mut bytes, at);
-        for lines in of_document.chunks(lines_max) {
-            *reader.number += 1;
-            scan.classes.clear();
-            for line in lines {
-                let item = item(line.slot);
-                scan.classes.push(handling.class(item, line));
-                let (kind, quantity) = (handling.movement(), i64::from(line.quantity));
-                out.lines.push(Line {
-                    sku: Sku(item.sku),
-                    slot: line.slot,
-                    kind,
-                    quantity,
-                });
+        let slip = scribe.slip(of_document, lines_max);
+        scribe.document(|scribe, document| {
+            for (index, lines) in of_document.chunks(lines_max).enumerate() {
+                match handling {
+                    Handling::Receiving { despatch_advice } => {
+                        scribe.delivery(document, lines, despatch_advice, index as u64);
+                    }
+                    _ => scribe.event_with_slip(document, lines, slip.filter(|slip| slip.event == index)),
+                }
             }
-            document.event(&ScanEvent {
-                reader: reader.unit,
-                running_number: *reader.number,
-                location: reader.location,
-                at,
-                step: handling.step(),
-                despatch_advice: match handling {
-                    Handling::Receiving { despatch_advice } => Some(despatch_advice),
-                    _ => None,
-                },
-                sub_location: handling.sub_location(),
-                lines: &scan.classes,
-            });
-            let source = SourceId::reader(reader.location, reader.unit);
-            let id = TransactionId {
-                source,
-                business_day: BusinessDay(0),
-                number: *reader.number,
-            };
-            counts.add(out.transaction(id));
+        });
+        if let Some(miscount) = slip.and_then(slip::Slip::miscount) {
+            scribe.correct(of_document, lines_max, miscount);
         }
-        document.finish();
-        out.bytes = bytes;
-        out.close(mark, at, Channel::Scan);
     }
-    counts
+    scribe.counts
+}
+
+/// Writes documents of one reader's work.
+struct Scribe<'s, 'r, F> {
+    reader: &'s mut Reader<'r>,
+    at: TimeMs,
+    handling: Handling,
+    classes: &'s mut Vec<DraftLine<'static>>,
+    rules: &'s Rules,
+    item: F,
+    out: &'s mut PlaceEvents,
+    counts: Counts,
+}
+
+impl<'a, F: Fn(u16) -> &'a Item> Scribe<'_, '_, F> {
+    /// One message.
+    fn document(&mut self, events: impl FnOnce(&mut Self, &mut DocumentWriter<'_>)) {
+        let mark = self.out.mark();
+        // The writer holds the bytes, while lines and transactions grow beside them.
+        let mut bytes = std::mem::take(&mut self.out.bytes);
+        let mut document = DocumentWriter::begin(&mut bytes, self.at);
+        events(self, &mut document);
+        document.finish();
+        self.out.bytes = bytes;
+        self.out.close(mark, self.at, Channel::Scan);
+    }
+
+    fn next_number(&mut self) -> u64 {
+        *self.reader.number += 1;
+        *self.reader.number
+    }
+
+    /// The event of these lines, and its facts.
+    fn event(&mut self, document: &mut DocumentWriter<'_>, lines: &[ScanLine]) -> u64 {
+        let number = self.next_number();
+        self.list(lines);
+        document.draft(&self.draft(self.things(), number));
+        self.fact(lines, 1, number);
+        number
+    }
+
+    /// The classes of these lines.
+    fn list(&mut self, lines: &[ScanLine]) {
+        self.classes.clear();
+        for line in lines {
+            let item = (self.item)(line.slot);
+            self.classes.push(class(self.handling, item, line, self.rules));
+        }
+    }
+
+    fn things(&self) -> DraftThings<'_> {
+        DraftThings {
+            epcs: &[],
+            classes: self.classes,
+        }
+    }
+
+    fn draft<'d>(&'d self, things: DraftThings<'d>, number: u64) -> EventDraft<'d> {
+        let (step, disposition) = self.handling.step();
+        let (read_point, biz_location) = self.handling.sites();
+        let site = |part| {
+            Some(Site {
+                location: self.reader.location,
+                sub_location: Some(part),
+            })
+        };
+        EventDraft {
+            content: DraftContent::Object {
+                action: Action::Observe,
+                things,
+            },
+            step: Some(step),
+            disposition: Some(disposition),
+            at: self.at,
+            offset_minutes: self.reader.manner.offset_minutes,
+            read_point: site(read_point),
+            biz_location: site(biz_location),
+            despatch_advice: None,
+            reader: Some((self.reader.unit, number)),
+            declaration: None,
+            spelling: self.reader.manner.spelling,
+            id: IdDraft::Content,
+        }
+    }
+
+    /// What the number did to stock: these lines, as they are or taken back.
+    fn fact(&mut self, lines: &[ScanLine], sign: i64, number: u64) {
+        let kind = self.handling.movement();
+        for line in lines {
+            self.out.lines.push(Line {
+                sku: Sku((self.item)(line.slot).sku),
+                slot: line.slot,
+                kind,
+                quantity: i64::from(line.quantity) * self.handling.sign() * sign,
+            });
+        }
+        let source = SourceId::reader(self.reader.location, self.reader.unit);
+        let id = TransactionId {
+            source,
+            business_day: BusinessDay(0),
+            number,
+        };
+        self.counts.add(self.out.transaction(id));
+    }
+}
+
+/// A class with its quantity: what a scale has weighed bears a label, which says how much it is.
+fn class(handling: Handling, item: &Item, line: &ScanLine, rules: &Rules) -> DraftLine<'static> {
+    let quantity = Quantity(i64::from(line.quantity));
+    let unit = if item.weighed { Unit::Kilogram } else { Unit::Piece };
+    if handling.is_count() {
+        let book = Quantity(i64::from(line.book));
+        return DraftLine {
+            class: Key::class(item.gtin),
+            measure: Measure {
+                quantity: Quantity(quantity.0 + book.0),
+                unit,
+            },
+            book: Some(book),
+        };
+    }
+    let labelled = item.weighed
+        && line.quantity <= LABEL_MAX
+        && matches!(handling, Handling::Stocking | Handling::Storing);
+    let label = labelled
+        .then(|| in_store::label(item.gtin, in_store::Value::Weight(quantity), rules))
+        .flatten();
+    let (gtin, measure) = match label {
+        Some(label) => (
+            label,
+            Measure {
+                quantity: Quantity::ONE,
+                unit: Unit::Piece,
+            },
+        ),
+        None => (item.gtin, Measure { quantity, unit }),
+    };
+    DraftLine {
+        class: Key::class(gtin),
+        measure,
+        book: None,
+    }
 }

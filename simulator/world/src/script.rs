@@ -10,7 +10,7 @@ use crate::catalogue::Catalogue;
 use crate::config::{ConfigError, STEP_MS, WorldConfig};
 use crate::events::PlaceEvents;
 use crate::receipt::{self, BasketLine, LineKind, Till};
-use crate::scan::{self, Handling, Reader, ScanLines};
+use crate::scan::{self, Handling, Manner, Reader, ScanLines};
 use crate::tally::Counts;
 
 /// The most that a script may move at once, or leave in a cell, either sign.
@@ -197,6 +197,8 @@ impl ScriptedStore {
             location: self.location,
             unit: 1,
             number: &mut self.scans,
+            manner: Manner::of(self.location, 0),
+            slips: None,
         };
         let item = |slot: u16| &catalogue.items[usize::from(slot)];
         scan::write(&mut reader, at, Handling::CountFloor, 1, scan, item, out)

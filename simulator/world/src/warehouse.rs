@@ -6,11 +6,13 @@
 use contracts::ids::{BusinessDay, LocationId, Money, Quantity, Sku, SourceId, TimeMs, TransactionId};
 use contracts::records::MovementKind;
 use contracts::wire::copybook::{self, MoveRecord, MoveType, QUANTITY_FIELD_MAX};
+use contracts::wire::mqmd::{self, LAST_IN_GROUP};
 use ledger::Line;
 
 use crate::calendar::{DAY_MS, HOUR_MS, next_slot};
 use crate::config::STEP_MS;
 use crate::events::{Channel, PlaceEvents};
+use crate::queue::QueueManager;
 use crate::random::Stream;
 use crate::store::{OrderLine, Scene};
 use crate::tally::Counts;
@@ -49,6 +51,22 @@ struct Supply {
     quantity: i64,
 }
 
+/// Where a line of a shipment goes.
+#[derive(Clone, Copy, Debug)]
+struct Destination {
+    store: LocationId,
+    despatch_advice: u64,
+    /// Index of its group.
+    group: usize,
+}
+
+/// The records of a shipment: how many there are, and the message of the last one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Group {
+    lines: u32,
+    last: u32,
+}
+
 /// What left for a store in a step, and what it ordered in vain.
 #[derive(Debug)]
 pub(crate) struct Shipment {
@@ -71,6 +89,11 @@ pub(crate) struct Warehouse {
     slots: Vec<u16>,
     picks: Vec<Pick>,
     supplies: Vec<Supply>,
+    /// What stores send back.
+    returns: Vec<Supply>,
+    /// Of this step's shipments.
+    groups: Vec<Group>,
+    pub manager: QueueManager,
     pub shipments: Vec<Shipment>,
     sequence: u32,
     advices: u64,
@@ -83,6 +106,7 @@ pub(crate) struct Warehouse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Task {
     Supply(Supply),
+    Return(Supply),
     Ship { pick: u32, line: u32 },
     Scrap,
     Count,
@@ -91,8 +115,9 @@ enum Task {
 
 impl Warehouse {
     /// `demand` is what its stores sell of each article a day, in units, 0 for those that none of them lists.
-    pub fn new(seed: u64, number: u16, demand: &[f64], scene: &Scene) -> Self {
-        let id = u64::from(number);
+    pub fn new(seed: u64, manager: QueueManager, demand: &[f64], scene: &Scene) -> Self {
+        let location = manager.warehouse();
+        let id = u64::from(location.number());
         let mut opening = Stream::new(seed, "warehouse opening stock", id);
         let mut cells = Vec::new();
         let mut articles = Vec::new();
@@ -108,12 +133,15 @@ impl Warehouse {
         }
         let mut staff = Stream::new(seed, "warehouse staff", id);
         Self {
-            location: LocationId::warehouse(number),
+            location,
             cells,
             articles,
             slots,
             picks: Vec::new(),
             supplies: Vec::new(),
+            returns: Vec::new(),
+            groups: Vec::new(),
+            manager,
             shipments: Vec::new(),
             sequence: 0,
             advices: 0,
@@ -135,6 +163,15 @@ impl Warehouse {
     pub fn take_order(&mut self, store: u16, now: TimeMs, lines: Vec<OrderLine>) {
         let begins = now.0 + i64::from(self.staff.below(PICK_STEPS)) * i64::from(STEP_MS);
         self.picks.push(Pick { store, begins, lines });
+    }
+
+    /// A store sends something back; called in the order of stores. It is there in a day.
+    pub fn take_back(&mut self, now: TimeMs, article: u16, quantity: i32) {
+        self.returns.push(Supply {
+            arrives: now.0 + DAY_MS + i64::from(self.staff.below(HOUR_MS as u32)),
+            slot: self.slots[usize::from(article)],
+            quantity: i64::from(quantity),
+        });
     }
 
     /// The whole stock as count records.
@@ -159,6 +196,8 @@ impl Warehouse {
                 missing: Vec::new(),
             }
         }));
+        self.groups.clear();
+        self.groups.resize(picks.len(), Group::default());
         for (at, task) in self.schedule(from, &picks) {
             let at = TimeMs(at);
             match task {
@@ -171,9 +210,29 @@ impl Warehouse {
                     self.cells[slot].on_order -= supply.quantity;
                     self.write(scene, at, slot, MoveType::Supplied, supply.quantity, None, out);
                 }
+                Task::Return(back) => {
+                    let slot = usize::from(back.slot);
+                    self.write(scene, at, slot, MoveType::Returned, back.quantity, None, out);
+                }
                 Task::Scrap => self.scrap(scene, at, out),
                 Task::Count => self.count(scene, at, out),
                 Task::Review => self.review(scene, at),
+            }
+        }
+        self.close_groups(out);
+    }
+
+    /// The last record of each shipment says so: only now it is known which one it is.
+    fn close_groups(&self, out: &mut PlaceEvents) {
+        for group in self.groups.iter().filter(|group| group.lines > 0) {
+            let last = group.last as usize;
+            out.descriptors[last].flags |= LAST_IN_GROUP;
+            if self.manager.is_in_front() {
+                let bytes = &out.messages[last].bytes;
+                mqmd::add_flags(
+                    &mut out.bytes[bytes.start as usize..bytes.end as usize],
+                    LAST_IN_GROUP,
+                );
             }
         }
     }
@@ -186,6 +245,8 @@ impl Warehouse {
             .extract_if(.., |supply| supply.arrives < until)
             .map(|supply| (supply.arrives, Task::Supply(supply)))
             .collect();
+        let back = self.returns.extract_if(.., |back| back.arrives < until);
+        tasks.extend(back.map(|back| (back.arrives, Task::Return(back))));
         for (pick, order) in picks.iter().enumerate() {
             for line in 0..order.lines.len() as u32 {
                 let at = from.0 + i64::from(self.staff.below(STEP_MS));
@@ -224,7 +285,11 @@ impl Warehouse {
         }
         if quantity > 0 {
             target.lines.push((line.slot, quantity as i32));
-            let destination = (LocationId::store(target.store + 1), target.despatch_advice);
+            let destination = Destination {
+                store: LocationId::store(target.store + 1),
+                despatch_advice: target.despatch_advice,
+                group: shipment,
+            };
             self.write(
                 scene,
                 at,
@@ -287,7 +352,7 @@ impl Warehouse {
         slot: usize,
         move_type: MoveType,
         quantity: i64,
-        destination: Option<(LocationId, u64)>,
+        destination: Option<Destination>,
         out: &mut PlaceEvents,
     ) {
         let item = &scene.catalogue.items[usize::from(self.articles[slot])];
@@ -312,15 +377,24 @@ impl Warehouse {
                 unit_cost: Money(i64::from(item.price) * 7 / 10),
                 at,
                 adjusted_units: 0,
-                destination: destination.map(|(store, _)| store),
-                despatch_advice: destination.map(|(_, advice)| advice),
+                destination: destination.map(|to| to.store),
+                despatch_advice: destination.map(|to| to.despatch_advice),
             };
+            let group = destination.map(|to| {
+                let group = &mut self.groups[to.group];
+                group.lines += 1;
+                group.last = out.messages.len() as u32;
+                group.lines
+            });
+            let descriptor = self.manager.of_move(&record, group);
+            self.manager.begin(&descriptor, &mut out.bytes);
+            out.descriptors.push(descriptor);
             copybook::write(&record, &mut out.bytes)
                 .expect("quantities are split to fit, all else is in range");
             let (kind, quantity) = match move_type {
                 MoveType::Supplied => (MovementKind::Supplied, part),
                 MoveType::Shipped => (MovementKind::Shipped, -part),
-                MoveType::Adjusted => (MovementKind::AdjustedBackRoom, part),
+                MoveType::Adjusted | MoveType::Returned => (MovementKind::AdjustedBackRoom, part),
                 MoveType::CountVariance => (MovementKind::CountedBackRoom, part),
                 MoveType::Sold => (MovementKind::Sold, -part),
             };

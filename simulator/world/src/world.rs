@@ -10,6 +10,7 @@ use crate::catalogue::Catalogue;
 use crate::chain::{self, Listing};
 use crate::config::{self, ConfigError, STEP_MS, WorldConfig};
 use crate::events::{Place, PlaceEvents, Step};
+use crate::queue::QueueManager;
 use crate::random::Stream;
 use crate::script::{Script, ScriptedEvent};
 use crate::shape::Shape;
@@ -95,8 +96,11 @@ impl World {
             .collect();
         let warehouses = demand
             .iter()
-            .enumerate()
-            .map(|(index, demand)| Warehouse::new(config.seed, index as u16 + 1, demand, &scene))
+            .zip(&places[plans.len()..])
+            .map(|(demand, place)| {
+                let manager = QueueManager::new(&config.queues, place.location, place.data_centre);
+                Warehouse::new(config.seed, manager, demand, &scene)
+            })
             .collect();
         let living = Living {
             scene,
@@ -183,6 +187,13 @@ impl World {
             Life::Living(living) => &living.scene.catalogue,
             Life::Scripted(script) => &script.catalogue,
         }
+    }
+
+    /// Who takes the records of a place; `None` for a store.
+    pub fn queue_manager(&self, place: usize) -> Option<QueueManager> {
+        let place = &self.places[place];
+        (!place.location.is_store())
+            .then(|| QueueManager::new(&self.config.queues, place.location, place.data_centre))
     }
 
     pub fn articles(&self) -> &[Article] {
@@ -412,6 +423,9 @@ impl Living {
             if !store.orders.is_empty() {
                 let orders = std::mem::take(&mut store.orders);
                 self.warehouses[usize::from(store.warehouse)].take_order(index as u16, until, orders);
+            }
+            for (article, quantity) in store.returns.drain(..) {
+                self.warehouses[usize::from(store.warehouse)].take_back(until, article, quantity);
             }
         }
     }

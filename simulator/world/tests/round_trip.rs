@@ -2,17 +2,20 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{STEPS_A_DAY, small, walk};
 use contracts::ids::{LocationId, Sku, TransactionId};
 use contracts::records::MovementKind;
 use contracts::wire::copybook::{self, MoveType};
-use contracts::wire::epcis::{self, BizStep, SubLocation};
+use contracts::wire::epcis::{self, Capture, CaptureEvent, Effect, EventKind};
+use contracts::wire::gs1::Unit;
+use contracts::wire::gs1::in_store::{self, Rules};
+use contracts::wire::queue_message;
 use contracts::wire::tlog4690::{self, ItemKind, Measure};
 use ledger::Line;
 use world::World;
-use world::events::Channel;
+use world::events::{Channel, Message, PlaceEvents};
 
 /// What a reader understood of a line.
 type Read = (Sku, MovementKind, i64);
@@ -67,13 +70,14 @@ impl Articles {
     }
 
     fn record(&self, bytes: &[u8], id: &TransactionId, location: LocationId) -> Vec<Read> {
-        let record = copybook::parse(bytes).expect("a record of ours");
+        let opened = queue_message::open(bytes).expect("a message of ours");
+        let record = copybook::parse(opened.record).expect("a record of ours");
         assert_eq!((u64::from(record.sequence), record.place), (id.number, location));
         assert_eq!(self.0[&record.gtin.value()].0, record.sku);
         let (kind, sign) = match record.move_type {
             MoveType::Supplied => (MovementKind::Supplied, 1),
             MoveType::Shipped => (MovementKind::Shipped, -1),
-            MoveType::Adjusted => (MovementKind::AdjustedBackRoom, 1),
+            MoveType::Adjusted | MoveType::Returned => (MovementKind::AdjustedBackRoom, 1),
             MoveType::CountVariance => (MovementKind::CountedBackRoom, 1),
             MoveType::Sold => panic!("a warehouse sells nothing"),
         };
@@ -81,27 +85,99 @@ impl Articles {
         vec![(record.sku, kind, record.quantity.0 * sign)]
     }
 
-    fn event(&self, document: &epcis::Document, event: &epcis::Event, id: &TransactionId) -> Vec<Read> {
-        assert_eq!((event.reader, event.running_number), (id.source.unit, id.number));
-        assert_eq!(event.location, id.source.location);
-        let counted = event.step == BizStep::StockTaking;
-        let kind = match (event.step, event.sub_location) {
-            (BizStep::Receiving, _) => MovementKind::Received,
-            (BizStep::Stocking, _) => MovementKind::Stocked,
-            (BizStep::Storing, _) => MovementKind::Stored,
-            (BizStep::StockTaking, SubLocation::Floor) => MovementKind::CountedFloor,
-            (BizStep::StockTaking, _) => MovementKind::CountedBackRoom,
-        };
-        let lines = document.lines(event);
-        assert!(lines.len() <= 50);
-        lines
-            .iter()
-            .map(|line| {
-                let quantity = if counted { line.variance() } else { line.quantity };
-                (self.0[&line.gtin.value()].0, kind, quantity.0)
-            })
-            .collect()
+    /// The lines of an event that moves something, but for those that repeat a scan.
+    fn event(&self, capture: &Capture<'_>, index: usize, seen: &mut Seen) -> Vec<Read> {
+        let event = &capture.events[index];
+        let beeps = epcis::double_beeps(capture);
+        let mut read = Vec::new();
+        for (line, movement) in capture.movements(event).enumerate() {
+            if beeps.iter().any(|beep| (beep.event, beep.line) == (index, line)) {
+                seen.beeps += 1;
+                continue;
+            }
+            let (gtin, quantity) = match in_store::resolve(movement.gtin, &Rules::default()) {
+                Some(label) if label.article != movement.gtin => {
+                    seen.labels += 1;
+                    assert_eq!(movement.quantity.0.abs(), 1000);
+                    let in_store::Value::Weight(weight) = label.value else {
+                        panic!("{label:?}")
+                    };
+                    (label.article, weight.0 * movement.quantity.0 / 1000)
+                }
+                _ => (movement.gtin, movement.quantity.0),
+            };
+            read.push((self.0[&gtin.value()].0, movement.kind, quantity));
+        }
+        read
     }
+}
+
+/// What was seen in documents.
+#[derive(Debug, Default)]
+struct Seen {
+    beeps: u32,
+    labels: u32,
+    corrections: u32,
+    pallets: u32,
+    urns: u32,
+    offsets: BTreeSet<i16>,
+}
+
+/// Who numbered an event, if anybody did.
+fn numbered(event: &CaptureEvent<'_>) -> Option<(u16, u64)> {
+    match &event.declaration {
+        Some(declaration) => declaration.reader.zip(declaration.running_number),
+        None => event.reader.zip(event.running_number),
+    }
+}
+
+/// A document of ours, in which each numbered event is one of the transactions.
+fn document(
+    articles: &Articles,
+    bytes: &[u8],
+    message: &Message,
+    events: &PlaceEvents,
+    (seen, ids): (&mut Seen, &mut BTreeMap<String, u64>),
+) {
+    let capture = epcis::read(bytes).expect("a document of ours");
+    let mut transactions = events.transactions_of(message).iter();
+    for (index, event) in capture.events.iter().enumerate() {
+        assert_eq!(
+            capture.id(event),
+            capture.content_id(event),
+            "the id is the content hash"
+        );
+        let Some((reader, number)) = numbered(event) else {
+            assert_eq!((event.kind, event.effect), (EventKind::Aggregation, Effect::None));
+            seen.pallets += u32::from(capture.lines(event)[0].unit == Unit::Piece);
+            continue;
+        };
+        let transaction = transactions.next().expect("one a numbered event");
+        let id = transaction.id;
+        assert_eq!((reader, number), (id.source.unit, id.number));
+        assert_eq!(event.site.expect("a place").location, id.source.location);
+        assert_eq!(
+            articles.event(&capture, index, seen),
+            facts(events.lines_of(transaction)),
+            "{id}"
+        );
+        assert!((0..300).contains(&(event.at.0 - message.at.0)), "{id}");
+        seen.offsets.insert(event.offset_minutes);
+        if let Some(correction) = capture.correction(event) {
+            seen.corrections += 1;
+            assert!(
+                ids.contains_key(&correction.corrected.to_string()),
+                "{id}: it takes back what was"
+            );
+            assert_eq!(correction.corrective.len(), 1);
+            assert_eq!(capture.id(&capture.events[index + 1]), correction.corrective[0]);
+        } else {
+            ids.insert(capture.id(event).to_string(), number);
+        }
+    }
+    assert_eq!(transactions.next(), None);
+    let text = std::str::from_utf8(bytes).expect("text");
+    seen.urns += u32::from(text.contains("urn:epc:idpat:sgtin:"));
 }
 
 #[test]
@@ -110,6 +186,7 @@ fn every_written_message_reads_as_the_facts_beside_it() {
     let articles = Articles::of(&world);
     let locations: Vec<LocationId> = world.places().iter().map(|place| place.location).collect();
     let (mut voids, mut receipts) = (0, 0_u32);
+    let (mut seen, mut ids) = (Seen::default(), BTreeMap::new());
     walk(&mut world, 2 * STEPS_A_DAY, |_, place, events| {
         for message in &events.messages {
             let bytes = events.bytes_of(message);
@@ -128,13 +205,7 @@ fn every_written_message_reads_as_the_facts_beside_it() {
                     assert_eq!(read, facts(events.lines_of(transaction)), "{}", transaction.id);
                 }
                 Channel::Scan => {
-                    let document = epcis::parse(bytes).expect("a document of ours");
-                    assert_eq!(document.events.len(), transactions.len());
-                    for (event, transaction) in document.events.iter().zip(transactions) {
-                        let read = articles.event(&document, event, &transaction.id);
-                        assert_eq!(read, facts(events.lines_of(transaction)), "{}", transaction.id);
-                        assert_eq!(event.at, message.at);
-                    }
+                    document(&articles, bytes, message, events, (&mut seen, &mut ids));
                 }
             }
         }
@@ -143,6 +214,9 @@ fn every_written_message_reads_as_the_facts_beside_it() {
         receipts > 15_000 && voids > receipts / 40,
         "{voids} voids in {receipts} receipts"
     );
+    let rare = [seen.beeps, seen.labels, seen.corrections, seen.pallets, seen.urns];
+    assert!(rare.iter().all(|times| *times > 0), "{seen:?}");
+    assert!(seen.offsets.len() > 1, "{seen:?}");
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub fn world(seed: u64) -> World {
         transactions_per_day: 40_000,
         start: TimeMs(20_528 * 86_400_000),
         start_of_trading_ms: 10 * 3_600_000,
+        ..WorldConfig::default()
     })
     .expect("a small world")
 }

@@ -7,7 +7,8 @@
 use super::{Sabotage, SabotageClass, neighbour};
 use crate::ids::{LocationId, Quantity};
 use crate::wire::{
-    FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_SOURCE_MARK, copybook, epcis, tlog4690,
+    FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_SOURCE_MARK, copybook, epcis, queue_message,
+    tlog4690,
 };
 
 /// What becomes of a message.
@@ -27,7 +28,7 @@ pub fn damage(sabotage: Option<&Sabotage>, format: &str, location: LocationId, p
     let Some(sabotage) = sabotage.filter(|sabotage| sabotage.hits_message(location, payload)) else {
         return Damage::None;
     };
-    if format == FORMAT_SOURCE_MARK || (format == FORMAT_COPYBOOK_037 && copybook::is_status(payload)) {
+    if format == FORMAT_SOURCE_MARK || is_status(format, payload) {
         return Damage::None;
     }
     match sabotage.class {
@@ -37,6 +38,10 @@ pub fn damage(sabotage: Option<&Sabotage>, format: &str, location: LocationId, p
         SabotageClass::Misroute => Damage::Elsewhere(neighbour(location)),
         SabotageClass::Stale | SabotageClass::Lie => Damage::None,
     }
+}
+
+fn is_status(format: &str, payload: &[u8]) -> bool {
+    format == FORMAT_COPYBOOK_037 && copybook::is_status(queue_message::record(payload))
 }
 
 /// The same message with one unit more in its first line that moves stock; `None` where it has none.
@@ -64,13 +69,14 @@ fn altered_receipt(payload: &[u8]) -> Option<Vec<u8>> {
 
 /// Away from nothing, because what is shipped stays negative.
 fn altered_record(payload: &[u8]) -> Option<Vec<u8>> {
-    let mut record = copybook::parse(payload).ok()?;
+    let (headers, record) = payload.split_at(queue_message::record_at(payload));
+    let mut record = copybook::parse(record).ok()?;
     record.quantity.0 += if record.quantity.0 < 0 {
         -Quantity::ONE.0
     } else {
         Quantity::ONE.0
     };
-    let mut out = Vec::with_capacity(payload.len());
+    let mut out = headers.to_vec();
     copybook::write(&record, &mut out).ok()?;
     Some(out)
 }
@@ -197,7 +203,8 @@ mod tests {
     fn an_altered_document_differs_in_the_first_line_alone() {
         let moved = ScanLine::moved(gtin(), Quantity(4_500));
         let before = document(BizStep::Receiving, moved);
-        let after = epcis::parse(&altered(FORMAT_EPCIS, &before).expect("lines")).expect("valid");
+        let after = altered(FORMAT_EPCIS, &before).expect("lines");
+        let after = epcis::read(&after).expect("valid");
         let quantities: Vec<_> = after
             .events
             .iter()
@@ -207,11 +214,12 @@ mod tests {
 
         let counted = ScanLine::counted(gtin(), Quantity(3_000), Quantity(5_000));
         let before = document(BizStep::StockTaking, counted);
-        let after = epcis::parse(&altered(FORMAT_EPCIS, &before).expect("lines")).expect("valid");
+        let after = altered(FORMAT_EPCIS, &before).expect("lines");
+        let after = epcis::read(&after).expect("valid");
         let variances: Vec<_> = after
             .events
             .iter()
-            .map(|event| after.lines(event)[0].variance())
+            .map(|event| after.movements(event).next().expect("a line").quantity)
             .collect();
         assert_eq!(variances, [Quantity(-1_000), Quantity(-2_000)]);
     }

@@ -32,6 +32,8 @@ pub enum MoveType {
     Supplied,
     /// 641: shipped to another place, quantity −.
     Shipped,
+    /// 671: sent back by a store, quantity +.
+    Returned,
     /// 551 −, 552 +: scrapped, and scrapping taken back.
     Adjusted,
     /// 701 +, 702 −: the variance of a count.
@@ -46,6 +48,7 @@ impl MoveType {
         match (self, quantity.0 < 0) {
             (Self::Supplied, _) => 101,
             (Self::Shipped, _) => 641,
+            (Self::Returned, _) => 671,
             (Self::Adjusted, true) => 551,
             (Self::Adjusted, false) => 552,
             (Self::CountVariance, false) => 701,
@@ -62,6 +65,7 @@ impl MoveType {
             551 => (Self::Adjusted, true),
             552 => (Self::Adjusted, false),
             641 => (Self::Shipped, true),
+            671 => (Self::Returned, false),
             701 => (Self::CountVariance, false),
             702 => (Self::CountVariance, true),
             _ => return None,
@@ -71,7 +75,7 @@ impl MoveType {
     /// Which signs this type takes: `None` for both.
     const fn takes_out(self) -> Option<bool> {
         match self {
-            Self::Supplied => Some(false),
+            Self::Supplied | Self::Returned => Some(false),
             Self::Shipped | Self::Sold => Some(true),
             Self::Adjusted | Self::CountVariance => None,
         }

@@ -2,10 +2,13 @@
 
 pub mod civil;
 pub mod copybook;
+pub mod ebcdic;
 pub mod epcis;
 pub mod gs1;
 mod json;
+pub mod mqmd;
 pub mod poslog;
+pub mod queue_message;
 mod rfc3339;
 pub mod source_mark;
 pub mod tlog4690;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use backbone::amqp::{AmqpOptions, QueueMessage, QueueSender, Secret, queue_name};
+use backbone::amqp::{AmqpOptions, MessageProperties, QueueMessage, QueueSender, Secret, queue_name};
 use backbone::{Backbone, BackboneOptions};
 use contracts::ids::{Gtin, LocationId, Money, Quantity, Sku, TimeMs};
 use contracts::topics::{self, PARTITIONS, headers};
@@ -188,6 +188,7 @@ pub async fn put(amqp: &AmqpOptions, queue: &str, bodies: Vec<Vec<u8>>) {
         .map(|body| QueueMessage {
             body: body.into(),
             due_ms: now_ms(),
+            properties: MessageProperties::default(),
         })
         .collect();
     sender.send_all(messages).await.expect("all are accepted");

@@ -27,6 +27,8 @@ const NUMBERS_A_TILL: u64 = 9_999;
 const SHARE_OF_A_TILL: u64 = 2;
 /// The world goes on in steps of so many minutes, and starts at the border of one.
 const START_MINUTES: u16 = 5;
+/// A hand-over takes a minute, so there is much more time without one.
+const HANDOVER_MS: RangeInclusive<u64> = 600_000..=7 * 86_400_000;
 const EVENTS_MAX: u64 = 10_000;
 const FLUSH_MS: RangeInclusive<u64> = 50..=5_000;
 const UPLOAD_MS: RangeInclusive<u64> = 10..=5_000;
@@ -133,6 +135,21 @@ fn world(scenario: &Scenario) -> Check {
                 world.data_centres, world.warehouses
             ),
             format!("set `data_centres` to {} or less", world.warehouses),
+        );
+    }
+    if world.queues.ccsids.is_empty() {
+        return problem(
+            &[Key("world"), Key("queues"), Key("ccsids")],
+            "a warehouse has no code page to write in",
+            "name one at least, such as `[37]`, or leave `ccsids` out",
+        );
+    }
+    let handover = world.queues.handover_every;
+    if handover.ms != 0 && !HANDOVER_MS.contains(&handover.ms) {
+        return problem(
+            &[Key("world"), Key("queues"), Key("handover_every")],
+            format!("`handover_every` is {handover}: it must be 10m to 7d, or 0s for never"),
+            "4h is the default",
         );
     }
     if !world.start.minute_of_day.is_multiple_of(START_MINUTES) {

@@ -14,6 +14,7 @@ use crate::chain::{self, StorePlan};
 use crate::config::STEP_MS;
 use crate::events::PlaceEvents;
 use crate::random::{AliasTable, Stream};
+use crate::scan::Manner;
 use crate::shape::{self, Shape};
 use crate::tally::Counts;
 
@@ -86,6 +87,8 @@ pub(crate) struct Store {
     deliveries: Vec<Delivery>,
     /// Orders of this step, which the border takes.
     pub orders: Vec<OrderLine>,
+    /// Articles and quantities that go back to the warehouse, which the border takes.
+    pub returns: Vec<(u16, i32)>,
     round_phase: i64,
     review_phase: i64,
     delivery_phase: i64,
@@ -93,6 +96,9 @@ pub(crate) struct Store {
     arrivals: Stream,
     shoppers: Stream,
     staff: Stream,
+    /// What goes wrong in the hands of those who scan.
+    slips: Stream,
+    manner: Manner,
     pub till: Counts,
     pub scan: Counts,
     /// Wishes that the floor could not fill, in thousandths.
@@ -160,6 +166,7 @@ impl Store {
             recent_next: 0,
             deliveries: Vec::new(),
             orders: Vec::new(),
+            returns: Vec::new(),
             round_phase: phase(ROUND_MS),
             review_phase: phase(REVIEW_MS),
             delivery_phase: phase(DELIVERY_MS),
@@ -167,6 +174,8 @@ impl Store {
             arrivals: Stream::new(seed, "arrivals", id),
             shoppers: Stream::new(seed, "shoppers", id),
             staff: Stream::new(seed, "staff", id),
+            slips: Stream::new(seed, "slips", id),
+            manner: Manner::of(LocationId::store(plan.number), plan.warehouse),
             till: Counts::default(),
             scan: Counts::default(),
             lost_sales: 0,

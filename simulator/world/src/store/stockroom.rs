@@ -10,6 +10,8 @@ use crate::scan::{self, Handling, Reader};
 const LINES_A_ROUND: usize = 16;
 const LINES_A_RECEIPT: usize = 40;
 const LINES_A_COUNT: usize = 50;
+/// Rounds in which something goes back: one in so many.
+const SENT_BACK_ONE_IN: u32 = 8;
 /// Neighbouring SKUs that a cycle count looks at.
 const COUNTED: u32 = 24;
 
@@ -83,6 +85,24 @@ impl Store {
             }
             self.scan(scene, at, Handling::Storing, LINES_A_ROUND, scratch, out);
         }
+        if self.staff.chance(1, SENT_BACK_ONE_IN) {
+            self.send_back(scene, at, out, scratch);
+        }
+    }
+
+    /// Something that was delivered broken, or too late, goes back to the warehouse.
+    fn send_back(&mut self, scene: &Scene, at: TimeMs, out: &mut PlaceEvents, scratch: &mut Scratch) {
+        let slot = self.staff.below(self.cells.len() as u32) as usize;
+        let wanted = 1_000 * (1 + self.staff.below(3) as i32);
+        let cell = &mut self.cells[slot];
+        let quantity = wanted.min(cell.back_room / 1000 * 1000);
+        if quantity > 0 {
+            cell.back_room -= quantity;
+            self.returns.push((self.articles[slot], quantity));
+            scratch.scan.clear();
+            scratch.scan.moved(slot, quantity);
+            self.scan(scene, at, Handling::SendingBack, LINES_A_ROUND, scratch, out);
+        }
     }
 
     /// A cycle count of neighbouring shelves finds what was stolen, broken or misplaced since the last one.
@@ -108,7 +128,7 @@ impl Store {
                 cell.floor += variance;
             }
         }
-        self.scan(scene, at, Handling::CountFloor, LINES_A_COUNT, scratch, out);
+        self.scan(scene, at, Handling::CycleCount, LINES_A_COUNT, scratch, out);
     }
 
     /// What is low is ordered.
@@ -146,6 +166,8 @@ impl Store {
             location: self.location,
             unit: unit as u16 + 1,
             number,
+            manner: self.manner,
+            slips: Some(&mut self.slips),
         };
         let articles = &self.articles;
         let item = |slot: u16| &scene.catalogue.items[usize::from(articles[usize::from(slot)])];

@@ -422,6 +422,7 @@ async fn poison(amqp: backbone::amqp::AmqpOptions, queue: String) {
         let message = QueueMessage {
             body: vec![0x6f; POISON_BYTES].into(),
             due_ms: 0,
+            properties: backbone::amqp::MessageProperties::default(),
         };
         let sent = sender.send_all(vec![message]).await;
         sender.close().await;

@@ -71,6 +71,10 @@ pub struct Declaration {
     pub reason: Option<Reason>,
     /// What stands in its place; may be empty.
     pub corrective: Vec<EventId>,
+    /// Who declared it, and the running number that it gave the declaration: Acme's extensions, as of an event. Those
+    /// of the event itself are the wrong event's.
+    pub reader: Option<u16>,
+    pub running_number: Option<u64>,
 }
 
 /// An event that did not happen as it was told.

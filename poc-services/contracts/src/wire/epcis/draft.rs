@@ -87,6 +87,8 @@ pub struct DeclarationDraft<'a> {
     pub at: TimeMs,
     pub reason: Option<Reason>,
     pub corrective: &'a [EventId],
+    /// Who declares it, and the running number of the declaration.
+    pub reader: Option<(u16, u64)>,
 }
 
 /// What is written as `eventID`.
@@ -138,12 +140,7 @@ impl DocumentWriter<'_> {
             push_declaration(out, declaration, offset);
         }
         push_variances(out, draft);
-        if let Some((reader, number)) = draft.reader {
-            text(out, r#","stockstream:reader":"#);
-            push_decimal(out, u64::from(reader));
-            text(out, r#","stockstream:number":"#);
-            push_decimal(out, number);
-        }
+        push_reader(out, draft.reader);
         out.push(b'}');
         if draft.id == IdDraft::None {
             return None;
@@ -293,7 +290,17 @@ fn push_declaration(out: &mut Vec<u8>, declaration: &DeclarationDraft<'_>, offse
         }
         out.push(b']');
     }
+    push_reader(out, declaration.reader);
     out.push(b'}');
+}
+
+fn push_reader(out: &mut Vec<u8>, reader: Option<(u16, u64)>) {
+    if let Some((reader, number)) = reader {
+        text(out, r#","stockstream:reader":"#);
+        push_decimal(out, u64::from(reader));
+        text(out, r#","stockstream:number":"#);
+        push_decimal(out, number);
+    }
 }
 
 fn push_site(out: &mut Vec<u8>, name: &str, site: Option<Site>, spelling: Spelling) {

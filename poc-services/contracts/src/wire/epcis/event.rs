@@ -9,13 +9,14 @@ use super::error::{Fault, ParseError, shortened};
 use super::field::{Field, Fields};
 use super::identifier::{despatch_advice, place};
 use super::parts::{
-    check_length, declaration, disposition, id, once, persistent_disposition, typed, vocabulary,
+    check_length, declaration, disposition, id, once, persistent_disposition, reader_unit, running_number,
+    typed, vocabulary,
 };
-use super::read::{context, extension, instant, list, number, object, skip_kind, text, uri};
+use super::read::{context, extension, instant, list, object, skip_kind, text, uri};
 use super::things::{self, Things};
 use super::vocabulary::{Action, Disposition, EventKind, PartyKind, Step, TransactionKind};
 use crate::ids::{Quantity, TimeMs};
-use crate::wire::gs1::{Key, Sscc, decimal};
+use crate::wire::gs1::{Key, Sscc};
 use crate::wire::json::{Kind, Reader};
 use crate::wire::rfc3339::zone_offset;
 
@@ -160,19 +161,8 @@ impl<'a> Draft<'a> {
 
     fn extension(&mut self, reader: &mut Reader<'a>, key: &str) -> Result<(), ParseError> {
         match key {
-            "stockstream:reader" => {
-                let text = number(reader)?;
-                let value = decimal(text).and_then(|value| u16::try_from(value).ok());
-                let value = value.ok_or_else(|| ParseError::value("reader (0 to 65535)", text))?;
-                once(&mut self.reader, value)
-            }
-            "stockstream:number" => {
-                let text = number(reader)?;
-                let plain = text.bytes().all(|byte| byte.is_ascii_digit());
-                let value = plain.then(|| text.parse().ok()).flatten();
-                let value = value.ok_or_else(|| ParseError::value("running number", text))?;
-                once(&mut self.running_number, value)
-            }
+            "stockstream:reader" => once(&mut self.reader, reader_unit(reader)?),
+            "stockstream:number" => once(&mut self.running_number, running_number(reader)?),
             "stockstream:variance" => self.things.variances(reader),
             _ => extension(reader, key),
         }

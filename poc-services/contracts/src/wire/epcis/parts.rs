@@ -6,8 +6,9 @@ use super::LIST_MAX;
 use super::capture::{Declaration, EventId};
 use super::error::{Fault, ParseError};
 use super::identifier::word;
-use super::read::{extension, instant, list, object, text, uri};
+use super::read::{extension, instant, list, number, object, text, uri};
 use super::vocabulary::{Disposition, Reason};
+use crate::wire::gs1::decimal;
 use crate::wire::json::Reader;
 
 pub(super) fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), ParseError> {
@@ -106,8 +107,24 @@ pub(super) fn typed<'a>(
     Ok((kind, value))
 }
 
+/// Of `stockstream:reader`.
+pub(super) fn reader_unit(reader: &mut Reader<'_>) -> Result<u16, ParseError> {
+    let text = number(reader)?;
+    let value = decimal(text).and_then(|value| u16::try_from(value).ok());
+    value.ok_or_else(|| ParseError::value("reader (0 to 65535)", text))
+}
+
+/// Of `stockstream:number`.
+pub(super) fn running_number(reader: &mut Reader<'_>) -> Result<u64, ParseError> {
+    let text = number(reader)?;
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let value = plain.then(|| text.parse().ok()).flatten();
+    value.ok_or_else(|| ParseError::value("running number", text))
+}
+
 pub(super) fn declaration(reader: &mut Reader<'_>) -> Result<Declaration, ParseError> {
     let (mut at, mut reason) = (None, None);
+    let (mut declared_by, mut running_number) = (None, None);
     let mut corrective = Vec::new();
     object(reader, |reader, key| match key {
         "declarationTime" => once(&mut at, instant(reader)?),
@@ -127,6 +144,8 @@ pub(super) fn declaration(reader: &mut Reader<'_>) -> Result<Declaration, ParseE
             })?;
             Ok(())
         }
+        "stockstream:reader" => once(&mut declared_by, reader_unit(reader)?),
+        "stockstream:number" => once(&mut running_number, self::running_number(reader)?),
         _ => extension(reader, key),
     })?;
     Ok(Declaration {
@@ -135,5 +154,7 @@ pub(super) fn declaration(reader: &mut Reader<'_>) -> Result<Declaration, ParseE
         })?,
         reason,
         corrective,
+        reader: declared_by,
+        running_number,
     })
 }

@@ -1,0 +1,184 @@
+//! What goes wrong in somebody's hand: a beep too many, and a quantity keyed in wrong, which is found and corrected.
+//!
+//! Invariant: what is wrong is too little, so that no book goes below zero on the way to the truth.
+
+use contracts::ids::{Quantity, TimeMs};
+use contracts::wire::epcis::{DOUBLE_BEEP_MS, DeclarationDraft, DocumentWriter, EventDraft, Reason};
+use contracts::wire::gs1::Unit;
+
+use super::{Handling, ScanLine, Scribe, class};
+use crate::catalogue::Item;
+
+/// Of the documents that have something for it, one in so many.
+const BEEPS_ONE_IN: u32 = 12;
+const MISCOUNTS_ONE_IN: u32 = 48;
+/// Two beeps of one scan are at least so far apart.
+const BEEP_MS_MIN: u32 = 60;
+const MINUTE_MS: i64 = 60_000;
+/// Keyed in is a piece too few.
+const TOO_FEW: i32 = 1_000;
+
+/// One slip of a document.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slip {
+    /// Index of the event in its document, and of the line in the event.
+    pub event: usize,
+    line: usize,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Beep {
+        after_ms: i64,
+    },
+    /// The number of the wrong event is the first one of the document, and `declared_ms` later somebody says so.
+    Miscount {
+        first_number: u64,
+        declared_ms: i64,
+    },
+}
+
+/// What has to be corrected.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Miscount {
+    event: usize,
+    line: usize,
+    number: u64,
+    declared_ms: i64,
+}
+
+impl Slip {
+    pub(super) fn miscount(self) -> Option<Miscount> {
+        match self.kind {
+            Kind::Beep { .. } => None,
+            Kind::Miscount {
+                first_number,
+                declared_ms,
+            } => Some(Miscount {
+                event: self.event,
+                line: self.line,
+                number: first_number + self.event as u64,
+                declared_ms,
+            }),
+        }
+    }
+}
+
+impl<'a, F: Fn(u16) -> &'a Item> Scribe<'_, '_, F> {
+    /// Draws what goes wrong in a document.
+    pub(super) fn slip(&mut self, lines: &[ScanLine], lines_max: usize) -> Option<Slip> {
+        if !matches!(self.handling, Handling::Stocking | Handling::Storing) {
+            return None;
+        }
+        let beeped = lines.iter().position(|line| self.is_beep(line));
+        let keyed = lines.iter().position(|line| {
+            line.quantity > TOO_FEW && !(self.item)(line.slot).weighed && line.quantity % 1000 == 0
+        });
+        let first_number = *self.reader.number + 1;
+        let slips = self.reader.slips.as_deref_mut()?;
+        let at = |position: usize, kind| Slip {
+            event: position / lines_max,
+            line: position % lines_max,
+            kind,
+        };
+        if let Some(position) = beeped
+            && slips.chance(1, BEEPS_ONE_IN)
+        {
+            let span = DOUBLE_BEEP_MS as u32 - BEEP_MS_MIN + 1;
+            let after_ms = i64::from(BEEP_MS_MIN + slips.below(span));
+            // Books are kept by the minute of the scan: a beep in the next one would be told apart.
+            let same_minute = self.at.0.rem_euclid(MINUTE_MS) + after_ms < MINUTE_MS;
+            return same_minute.then(|| at(position, Kind::Beep { after_ms }));
+        }
+        let position = keyed.filter(|_| slips.chance(1, MISCOUNTS_ONE_IN))?;
+        let declared_ms = MINUTE_MS + i64::from(slips.below(10 * MINUTE_MS as u32));
+        Some(at(
+            position,
+            Kind::Miscount {
+                first_number,
+                declared_ms,
+            },
+        ))
+    }
+
+    fn is_beep(&self, line: &ScanLine) -> bool {
+        let measure = class(self.handling, (self.item)(line.slot), line, self.rules).measure;
+        measure.quantity == Quantity::ONE && measure.unit == Unit::Piece
+    }
+
+    pub(super) fn event_with_slip(
+        &mut self,
+        document: &mut DocumentWriter<'_>,
+        lines: &[ScanLine],
+        slip: Option<Slip>,
+    ) {
+        match slip {
+            None => {
+                self.event(document, lines);
+            }
+            Some(Slip {
+                line,
+                kind: Kind::Beep { after_ms },
+                ..
+            }) => {
+                self.event(document, lines);
+                let number = self.next_number();
+                self.list(&lines[line..=line]);
+                document.draft(&EventDraft {
+                    at: TimeMs(self.at.0 + after_ms),
+                    ..self.draft(self.things(), number)
+                });
+                self.fact(&[], 1, number);
+            }
+            Some(Slip { line, .. }) => {
+                let wrong = miscounted(lines, line);
+                self.event(document, &wrong);
+            }
+        }
+    }
+
+    /// Declares an event wrong, and says what stands in its place.
+    pub(super) fn correct(&mut self, of_document: &[ScanLine], lines_max: usize, slip: Miscount) {
+        let Some(right) = of_document.chunks(lines_max).nth(slip.event) else {
+            return;
+        };
+        let wrong = miscounted(right, slip.line);
+        let declared = self.next_number();
+        let corrective = self.next_number();
+        self.document(|scribe, document| {
+            scribe.list(right);
+            // The declaration comes first and names the event behind it: its id is found by writing it aside.
+            let mut aside = Vec::new();
+            let mut writer = DocumentWriter::begin(&mut aside, scribe.at);
+            let id = writer.draft(&scribe.draft(scribe.things(), corrective));
+            writer.finish();
+
+            scribe.list(&wrong);
+            let ids: Vec<_> = id.into_iter().collect();
+            let unit = scribe.reader.unit;
+            document.draft(&EventDraft {
+                declaration: Some(DeclarationDraft {
+                    at: TimeMs(scribe.at.0 + slip.declared_ms),
+                    reason: Some(Reason::IncorrectData),
+                    corrective: &ids,
+                    reader: Some((unit, declared)),
+                }),
+                ..scribe.draft(scribe.things(), slip.number)
+            });
+            scribe.fact(&wrong, -1, declared);
+
+            scribe.list(right);
+            document.draft(&scribe.draft(scribe.things(), corrective));
+            scribe.fact(right, 1, corrective);
+        });
+    }
+}
+
+fn miscounted(lines: &[ScanLine], line: usize) -> Vec<ScanLine> {
+    let mut wrong = lines.to_vec();
+    if let Some(line) = wrong.get_mut(line) {
+        line.quantity -= TOO_FEW;
+    }
+    wrong
+}
