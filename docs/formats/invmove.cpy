@@ -20,6 +20,7 @@
                88  INV-SCRAPPED            VALUE '551'.
                88  INV-SCRAP-REVERSED      VALUE '552'.
                88  INV-SHIPPED             VALUE '641'.
+               88  INV-RETURNED            VALUE '671'.
                88  INV-COUNT-PLUS          VALUE '701'.
                88  INV-COUNT-MINUS         VALUE '702'.
            05  INV-QTY                 PIC S9(7)V9(3) COMP-3.

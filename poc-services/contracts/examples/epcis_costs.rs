@@ -100,14 +100,6 @@ fn main() {
             }),
         );
         report(
-            "parse, the four steps",
-            fastest(|| {
-                for document in &documents {
-                    black_box(epcis::parse(document).is_ok());
-                }
-            }),
-        );
-        report(
             "read and movements",
             fastest(|| {
                 for document in &documents {

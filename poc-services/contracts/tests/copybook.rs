@@ -179,6 +179,7 @@ fn the_sign_chooses_the_code_of_counts_and_adjustments() {
         (MoveType::Adjusted, -5, "551"),
         (MoveType::Supplied, 5, "101"),
         (MoveType::Shipped, -5, "641"),
+        (MoveType::Returned, 5, "671"),
     ] {
         let bytes = bytes_of(&MoveRecord {
             move_type,
@@ -388,6 +389,7 @@ prop_compose! {
         body in 0_u64..10_000_000_000_000,
         move_type in prop::sample::select(vec![
             MoveType::Supplied, MoveType::Shipped, MoveType::Adjusted, MoveType::CountVariance, MoveType::Sold,
+            MoveType::Returned,
         ]),
         quantity in -QUANTITY_FIELD_MAX.0..=QUANTITY_FIELD_MAX.0,
         (on_hand, on_order) in (-UNITS_FIELD_MAX..=UNITS_FIELD_MAX, -UNITS_FIELD_MAX..=UNITS_FIELD_MAX),
@@ -401,7 +403,7 @@ prop_compose! {
             sku: Sku(sku),
             gtin: Gtin::from_body(body).unwrap(),
             quantity: Quantity(match move_type {
-                MoveType::Supplied => quantity.abs(),
+                MoveType::Supplied | MoveType::Returned => quantity.abs(),
                 MoveType::Shipped | MoveType::Sold => -quantity.abs(),
                 MoveType::Adjusted | MoveType::CountVariance => quantity,
             }),

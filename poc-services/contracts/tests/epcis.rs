@@ -6,7 +6,7 @@ mod support;
 
 use contracts::ids::{Gtin, LocationId, Quantity, TimeMs};
 use contracts::wire::epcis::{
-    BizStep, DOCUMENT_BYTES_MAX, DocumentWriter, ScanEvent, ScanLine, SubLocation, parse,
+    BizStep, Capture, DOCUMENT_BYTES_MAX, DocumentWriter, ScanEvent, ScanLine, Step, SubLocation, Thing, read,
 };
 use proptest::prelude::*;
 
@@ -71,26 +71,41 @@ fn the_golden_document_is_written_and_read() {
     let bytes = write(AT, &events);
     let golden = support::text("epcis.jsonld");
     assert_eq!(String::from_utf8(bytes).unwrap(), golden.trim_end());
-    assert_is(&parse(golden.as_bytes()).unwrap(), &events);
+    assert_is(&read(golden.as_bytes()).unwrap(), &events);
 }
 
-fn assert_is(document: &contracts::wire::epcis::Document, events: &[ScanEvent<'_>]) {
-    assert_eq!(document.events.len(), events.len());
-    for (read, written) in document.events.iter().zip(events) {
+/// As written, for lines without lot and serial.
+fn lines_of(capture: &Capture<'_>, event: usize) -> Vec<ScanLine> {
+    let lines = capture.lines(&capture.events[event]).iter();
+    lines
+        .map(|line| match line.thing {
+            Thing::Article(gtin) => ScanLine {
+                gtin,
+                quantity: line.quantity,
+                book: line.book,
+            },
+            Thing::LogisticUnit(sscc) => panic!("{sscc:?}"),
+        })
+        .collect()
+}
+
+fn assert_is(capture: &Capture<'_>, events: &[ScanEvent<'_>]) {
+    assert_eq!(capture.events.len(), events.len());
+    for (index, (read, written)) in capture.events.iter().zip(events).enumerate() {
         assert_eq!(
-            (read.reader, read.running_number, read.location, read.at),
+            (read.reader, read.running_number, read.at),
+            (Some(written.reader), Some(written.running_number), written.at)
+        );
+        assert_eq!(read.site.unwrap().location, written.location);
+        assert_eq!(
             (
-                written.reader,
-                written.running_number,
-                written.location,
-                written.at
-            )
+                read.step.unwrap().word(),
+                read.despatch_advice,
+                read.sub_location()
+            ),
+            (written.step.word(), written.despatch_advice, written.sub_location)
         );
-        assert_eq!(
-            (read.step, read.despatch_advice, read.sub_location),
-            (written.step, written.despatch_advice, written.sub_location)
-        );
-        assert_eq!(document.lines(read), written.lines);
+        assert_eq!(lines_of(capture, index), written.lines);
     }
 }
 
@@ -116,19 +131,19 @@ fn other_spellings_unknown_fields_and_single_pieces_are_read() {
         "type":"ObjectEvent","action":"ADD","bizStep":"https://ref.gs1.org/cbv/BizStep-receiving","eventTime":"2025-03-14T10:26:53.25+01:00","eventTimeZoneOffset":"+01:00",
         "bizLocation":{"id":"urn:epc:id:sgln:0614141.00042.0"},"stockstream:reader":3,"stockstream:number":41"#,
     );
-    let document = parse(text.as_bytes()).unwrap();
-    let event = document.events[0];
+    let document = read(text.as_bytes()).unwrap();
+    let event = &document.events[0];
     assert_eq!(
-        (event.location, event.at, event.step),
-        (LocationId::store(42), AT, BizStep::Receiving)
+        (event.site.unwrap().location, event.at, event.step),
+        (LocationId::store(42), AT, Some(Step::Receiving))
     );
     assert_eq!(
-        (event.despatch_advice, event.sub_location),
+        (event.despatch_advice, event.sub_location()),
         (Some(77), SubLocation::Door)
     );
     let oats = gtin(614_141_999_996);
     assert_eq!(
-        document.lines(&event),
+        lines_of(&document, 0),
         [
             ScanLine::moved(oats, Quantity::units(25)),
             ScanLine::moved(oats, Quantity::ONE)
@@ -145,11 +160,11 @@ fn a_variance_finds_its_class_in_any_order() {
         "stockstream:variance":[{"stockstream:class":"https://id.gs1.org/01/02000012345678","stockstream:quantity":-1.5},
             {"stockstream:class":"urn:epc:idpat:sgtin:0614141.099999.*","stockstream:quantity":5}]"#,
     );
-    let document = parse(text.as_bytes()).unwrap();
-    let lines = document.lines(&document.events[0]);
+    let document = read(text.as_bytes()).unwrap();
+    let lines = lines_of(&document, 0);
     assert_eq!(lines[0].variance(), Quantity::units(5));
     assert_eq!(lines[1].variance(), Quantity(-1500));
-    assert_eq!(document.events[0].sub_location, SubLocation::BackRoom);
+    assert_eq!(document.events[0].sub_location(), SubLocation::BackRoom);
 }
 
 #[test]
@@ -164,7 +179,7 @@ fn each_kind_of_mistake_has_its_class() {
                 .replace("00042.0", "00042.1")
         ))
     };
-    assert!(parse(around(RECEIVING).as_bytes()).is_ok());
+    assert!(read(around(RECEIVING).as_bytes()).is_ok());
     for (text, class) in [
         (String::new(), "bad-json"),
         ("[1,2".to_owned(), "not-epcis"),
@@ -190,25 +205,12 @@ fn each_kind_of_mistake_has_its_class() {
             ),
             "too-long",
         ),
-        (
-            around(&RECEIVING.replace("ObjectEvent", "AggregationEvent").replace(
-                r#""epcList":[]"#,
-                r#""childEPCs":["urn:epc:id:sscc:0614141.1234567890"]"#,
-            )),
-            "unsupported-event",
-        ),
         (with("OBSERVE", "DELETE"), "unsupported-event"),
-        (
-            also(r#""errorDeclaration":{"declarationTime":"2025-03-14T09:26:53Z"}"#),
-            "unsupported-event",
-        ),
-        (with("receiving", "picking"), "unsupported-step"),
         (with("receiving", "dispensing"), "unsupported-step"),
         (with("receiving", "recieving"), "bad-event"),
         (with("2025-03-14T10:26:53+01:00", "2025-03-14 09:00"), "bad-event"),
         (with("00042", "00043x"), "bad-event"),
         (with("0614141", "9999999"), "bad-event"),
-        (with(r#","stockstream:number":41"#, ""), "bad-event"),
         (with("41", "-41"), "bad-event"),
         (with(r":3,", r":65536,"), "bad-event"),
         (
@@ -261,17 +263,17 @@ fn each_kind_of_mistake_has_its_class() {
             "bad-count",
         ),
     ] {
-        let error = parse(text.as_bytes()).expect_err(&format!("{class}: {}", &text[..text.len().min(300)]));
+        let error = read(text.as_bytes()).expect_err(&format!("{class}: {}", &text[..text.len().min(300)]));
         assert_eq!(error.class(), class, "{error}");
     }
-    assert_eq!(parse(b"\"\xff\"").unwrap_err().class(), "bad-json");
+    assert_eq!(read(b"\"\xff\"").unwrap_err().class(), "bad-json");
 }
 
 #[test]
 fn an_error_names_the_way_to_it() {
     let events = golden_events();
     let text = String::from_utf8(write(AT, &[events[0].1, events[1].1])).unwrap();
-    let error = parse(text.replace("stocking", "dispensing").as_bytes()).unwrap_err();
+    let error = read(text.replace("stocking", "dispensing").as_bytes()).unwrap_err();
     assert_eq!(error.path(), "epcisBody.eventList[1].bizStep");
     assert_eq!(
         error.to_string(),
@@ -282,7 +284,7 @@ fn an_error_names_the_way_to_it() {
 #[test]
 fn a_long_text_of_a_stranger_is_not_repeated_whole() {
     let text = around(&RECEIVING.replace("receiving", &"x".repeat(100_000)));
-    assert!(parse(text.as_bytes()).unwrap_err().to_string().len() < 300);
+    assert!(read(text.as_bytes()).unwrap_err().to_string().len() < 300);
 }
 
 fn any_lines(counted: bool) -> impl Strategy<Value = Vec<ScanLine>> {
@@ -349,7 +351,7 @@ proptest! {
     fn what_is_written_is_read(drawn in prop::collection::vec(any_event(), 0..5)) {
         let events: Vec<_> = drawn.iter().map(|(event, lines)| ScanEvent { lines, ..*event }).collect();
         let bytes = write(AT, &events);
-        assert_is(&parse(&bytes).unwrap(), &events);
+        assert_is(&read(&bytes).unwrap(), &events);
     }
 
     #[test]
@@ -358,13 +360,13 @@ proptest! {
         bytes in prop::collection::vec(any::<u8>(), 0..200),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
     ) {
-        let _ = parse(&bytes);
+        let _ = read(&bytes);
         let events: Vec<_> = drawn.iter().map(|(event, lines)| ScanEvent { lines, ..*event }).collect();
         let mut damaged = write(AT, &events);
         for (index, byte) in changes {
             let at = index.index(damaged.len());
             damaged[at] = byte;
         }
-        let _ = parse(&damaged);
+        let _ = read(&damaged);
     }
 }

@@ -161,6 +161,26 @@ fn a_correction_takes_back_and_is_a_transaction_of_its_own_number() {
 }
 
 #[test]
+fn what_moves_stock_without_a_number_is_refused_and_what_moves_nothing_is_passed_over() {
+    let one = [pieces(gtin(OATS.1), 1)];
+    let nameless = EventDraft {
+        reader: None,
+        ..stocking(&one, 0)
+    };
+    let refused = scanned(&document(&[stocking(&one, 1), nameless]).0).unwrap_err();
+    assert_eq!(refused.class, "bad-event");
+    assert!(refused.message.contains("eventList[1]"), "{refused}");
+    let picked = EventDraft {
+        step: Some(Step::Picking),
+        ..nameless
+    };
+    assert_eq!(
+        scanned(&document(&[stocking(&one, 1), picked]).0).unwrap().len(),
+        1
+    );
+}
+
+#[test]
 fn two_beeps_within_300_ms_are_one_scan() {
     let one = [pieces(gtin(OATS.1), 1)];
     for (after, quantities) in [(300, [1, 0]), (301, [1, 1])] {

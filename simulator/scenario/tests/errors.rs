@@ -21,7 +21,7 @@ fn an_unknown_key_names_the_nearest_one() {
        |
      5 |   stors: 5
        |   ^
-       = did you mean `stores`? (keys here: stores, warehouses, data_centres, skus, assortment, transactions_per_day, start)
+       = did you mean `stores`? (keys here: stores, warehouses, data_centres, skus, assortment, transactions_per_day, start, queues)
     ");
 }
 

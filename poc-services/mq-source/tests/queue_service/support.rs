@@ -182,13 +182,17 @@ fn now_ms() -> i64 {
 }
 
 pub async fn put(amqp: &AmqpOptions, queue: &str, bodies: Vec<Vec<u8>>) {
+    put_with(amqp, queue, bodies, &MessageProperties::default()).await;
+}
+
+pub async fn put_with(amqp: &AmqpOptions, queue: &str, bodies: Vec<Vec<u8>>, properties: &MessageProperties) {
     let mut sender = QueueSender::connect(amqp, queue).await.expect("connects");
     let messages = bodies
         .into_iter()
         .map(|body| QueueMessage {
             body: body.into(),
             due_ms: now_ms(),
-            properties: MessageProperties::default(),
+            properties: properties.clone(),
         })
         .collect();
     sender.send_all(messages).await.expect("all are accepted");

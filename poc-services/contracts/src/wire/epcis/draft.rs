@@ -2,10 +2,11 @@
 
 use super::capture::{EventId, Site};
 use super::content_id::content_id;
+use super::draft_id;
 use super::number::{push_decimal, push_quantity};
 use super::vocabulary::{Action, Disposition, EventKind, Reason, Step};
 use super::write::{CONTEXT_LIST, DocumentWriter};
-use super::{DESPATCH_ADVICE_URI, GLN_PREFIX};
+use super::{DESPATCH_ADVICE_URI, GLN_PREFIX, GTIN_URI};
 use crate::ids::{LocationId, Quantity, TimeMs};
 use crate::wire::civil::CivilTime;
 use crate::wire::gs1::{Gln, Key, Measure, PrefixLength, Sscc, Unit};
@@ -145,8 +146,11 @@ impl DocumentWriter<'_> {
         if draft.id == IdDraft::None {
             return None;
         }
-        let written = std::str::from_utf8(&out[start..]).ok()?;
-        let id = EventId::Content(content_id(written, CONTEXT_LIST));
+        let id = match draft_id::content_id(draft) {
+            Some(id) => id,
+            None => content_id(std::str::from_utf8(&out[start..]).ok()?, CONTEXT_LIST),
+        };
+        let id = EventId::Content(id);
         let field = format!(r#""eventID":"{id}","#);
         out.splice(id_at..id_at, field.into_bytes());
         Some(id)
@@ -318,11 +322,26 @@ fn push_site(out: &mut Vec<u8>, name: &str, site: Option<Site>, spelling: Spelli
     out.push(b'}');
 }
 
-fn gln_of(location: LocationId) -> Gln {
+pub(super) fn gln_of(location: LocationId) -> Gln {
     Gln::from_body(GLN_PREFIX + u64::from(location.copybook_number())).expect("twelve digits")
 }
 
 fn push_key(out: &mut Vec<u8>, key: &Key<'_>, spelling: Spelling) {
+    // What handhelds write most, without a detour.
+    if let (
+        Spelling::DigitalLink,
+        Key::Article {
+            gtin,
+            lot: None,
+            serial: None,
+        },
+    ) = (spelling, key)
+    {
+        text(out, "\"");
+        text(out, GTIN_URI);
+        push_padded(out, gtin.value(), 14);
+        return out.push(b'"');
+    }
     let urn = match spelling {
         Spelling::DigitalLink => None,
         Spelling::Urn(prefix) => key.to_urn(prefix),
@@ -351,7 +370,7 @@ fn push_local(out: &mut Vec<u8>, at: TimeMs, offset_minutes: i16) {
     push_offset(out, offset_minutes);
 }
 
-fn push_offset(out: &mut Vec<u8>, offset_minutes: i16) {
+pub(super) fn push_offset(out: &mut Vec<u8>, offset_minutes: i16) {
     out.push(if offset_minutes < 0 { b'-' } else { b'+' });
     let minutes = u64::from(offset_minutes.unsigned_abs());
     push_padded(out, minutes / 60, 2);

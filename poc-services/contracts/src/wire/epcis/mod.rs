@@ -1,8 +1,7 @@
 //! EPCIS 2.0 documents (JSON-LD) of handhelds and back doors, as the standard's schema has them and
 //! `docs/formats/epcis.md` lays out.
 //!
-//! [`read`] takes every event of the standard and says what it does to stock; [`parse`] takes the four steps alone that move
-//! stock in a store. An event is one transaction. Its natural identity, reader and running number, and what the standard
+//! [`read`] takes every event of the standard and says what it does to stock. An event is one transaction. Its natural identity, reader and running number, and what the standard
 //! has no field for travel as prefixed extensions: `stockstream:reader`, `stockstream:number`, and of a count
 //! `stockstream:variance`, the counted less the book quantity of each class.
 //!
@@ -16,11 +15,11 @@ mod canonical_uri;
 mod capture;
 mod content_id;
 mod draft;
+mod draft_id;
 mod effect;
 mod error;
 mod event;
 mod field;
-mod four_steps;
 mod identifier;
 mod number;
 mod parts;
@@ -37,7 +36,6 @@ pub use capture::{
 pub use draft::{DeclarationDraft, DraftContent, DraftLine, DraftThings, EventDraft, IdDraft, Spelling};
 pub use effect::{Effect, Flow};
 pub use error::{Fault, ParseError};
-pub use four_steps::parse;
 pub use read::read;
 pub use vocabulary::{Action, Disposition, EventKind, PartyKind, Reason, Step, TransactionKind};
 pub use write::DocumentWriter;
@@ -77,8 +75,6 @@ pub fn with_more_of_the_first(document: &[u8], more: Quantity) -> Option<Vec<u8>
     out.extend_from_slice(&document[end..]);
     Some(out)
 }
-
-use std::ops::Range;
 
 use crate::ids::{Gtin, LocationId, Quantity, TimeMs};
 
@@ -198,35 +194,6 @@ pub struct ScanEvent<'a> {
     pub sub_location: SubLocation,
     /// A class once at most in a count.
     pub lines: &'a [ScanLine],
-}
-
-/// An event, read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event {
-    pub reader: u16,
-    pub running_number: u64,
-    pub location: LocationId,
-    pub at: TimeMs,
-    pub step: BizStep,
-    pub despatch_advice: Option<u64>,
-    pub sub_location: SubLocation,
-    first_line: u32,
-    end_line: u32,
-}
-
-/// A document, read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Document {
-    pub events: Vec<Event>,
-    lines: Vec<ScanLine>,
-}
-
-impl Document {
-    /// The lines of one of this document's events.
-    pub fn lines(&self, event: &Event) -> &[ScanLine] {
-        let range: Range<usize> = event.first_line as usize..event.end_line as usize;
-        self.lines.get(range).unwrap_or_default()
-    }
 }
 
 /// The sample company prefix of GS1's own documents, 7 digits; five digits of place follow, then the check digit.
