@@ -239,7 +239,8 @@ fn all_sources_become_movements_and_what_is_not_understood_is_kept_whole() {
             step: BizStep::Stocking,
             despatch_advice: None,
             sub_location: SubLocation::Floor,
-            lines: &[ScanLine::moved(gtin, Quantity::ONE)],
+            // One piece twice at one instant would be one scan.
+            lines: &[ScanLine::moved(gtin, Quantity::units(2))],
         });
     }
     writer.finish();
