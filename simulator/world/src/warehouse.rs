@@ -3,11 +3,15 @@
 //! Invariant: stock is never below zero, and changes only together with a queue record. All of it counts as back
 //! room. Orders of stores come, and their lorries leave, at the border of a step.
 
+mod cell;
+
 use contracts::ids::{BusinessDay, LocationId, Money, Quantity, Sku, SourceId, TimeMs, TransactionId};
 use contracts::records::MovementKind;
 use contracts::wire::copybook::{self, MoveRecord, MoveType, QUANTITY_FIELD_MAX};
 use contracts::wire::mqmd::{self, LAST_IN_GROUP};
 use ledger::Line;
+
+use cell::Cell;
 
 use crate::calendar::{DAY_MS, HOUR_MS, next_slot};
 use crate::config::STEP_MS;
@@ -26,14 +30,6 @@ const SCRAPS_A_DAY: f64 = 8.0;
 const COUNTS_A_DAY: f64 = 24.0;
 /// No article.
 const NOWHERE: u16 = u16::MAX;
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Cell {
-    stock: i64,
-    on_order: i64,
-    reorder: i64,
-    order: i64,
-}
 
 /// An order of a store that waits to be picked.
 #[derive(Debug)]
@@ -413,23 +409,6 @@ impl Warehouse {
             });
             self.queue.add(lines);
             out.close(mark, at, Channel::Queue);
-        }
-    }
-}
-
-impl Cell {
-    /// A cell in the middle of its cycle: reorder at three days of demand, order five days in whole packs.
-    fn new(units_a_day: f64, pack: u16, opening: &mut Stream) -> Self {
-        let pack = f64::from(pack);
-        let packs = |units: f64| ((units / pack).ceil().max(1.0) * pack) as i64 * 1000;
-        let reorder = packs(3.0 * units_a_day + 3.0 * units_a_day.sqrt());
-        let order = packs(5.0 * units_a_day);
-        let stock = reorder + packs(opening.unit() * 5.0 * units_a_day);
-        Self {
-            stock,
-            on_order: 0,
-            reorder,
-            order,
         }
     }
 }
