@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod architecture;
 mod bench;
 mod faults;
+mod realism;
 mod sabotage;
 mod soak;
 mod stack;
@@ -25,6 +26,8 @@ enum Task {
     Edges,
     /// Measure the figures that the documentation quotes.
     Bench(bench::Bench),
+    /// Hold what tills sell against what was measured of real grocers.
+    Realism(realism::Realism),
     /// Damage every stage in every way and print how much of it the audit found.
     Sabotage(sabotage::Sabotage),
     /// Break and mend everything that can break, with seed after seed, and print what came of it.
@@ -45,6 +48,7 @@ pub fn root() -> &'static Path {
 fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Bench(bench) => bench.run(),
+        Task::Realism(realism) => realism.run(),
         Task::Sabotage(sabotage) => sabotage.run(),
         Task::Faults(faults) => faults.run(),
         Task::Soak(soak) => soak.run(),

@@ -13,6 +13,7 @@ mod chain;
 mod config;
 mod digest;
 pub mod events;
+mod offers;
 mod random;
 mod receipt;
 mod scan;
