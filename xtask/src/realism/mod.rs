@@ -10,7 +10,7 @@ use sample::{Dispersion, Shape};
 #[derive(Debug, clap::Args)]
 pub struct Realism {
     /// Lines that are generated, at least.
-    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100_000..))]
+    #[arg(long, default_value_t = 8_000_000, value_parser = clap::value_parser!(u64).range(1_000_000..))]
     lines: u64,
     #[arg(long, default_value_t = 1)]
     seed: u64,

@@ -11,9 +11,9 @@ use crate::shape::RETURN_ONE_IN;
 
 /// A shopper who finds a shelf empty looks for something else so many times.
 const SUBSTITUTES: u32 = 2;
-/// Where something is not on offer, the hand goes on in the other cases: so what is on offer sells up to four times as
+/// Where something is not on offer, the hand goes on in the other cases: so what is on offer sells up to three and a half times as
 /// much.
-const PLAIN_TAKEN: (u32, u32) = (1, 4);
+const PLAIN_TAKEN: (u32, u32) = (2, 7);
 const LOOKS: u32 = 8;
 
 /// The tills that are staffed in a step, and the business day that they write.
