@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod architecture;
 mod bench;
 mod faults;
+mod fuzz;
 mod realism;
 mod sabotage;
 mod soak;
@@ -26,6 +27,8 @@ enum Task {
     Edges,
     /// Measure the figures that the documentation quotes.
     Bench(bench::Bench),
+    /// Feed every reader of a wire format with what nobody writes.
+    Fuzz(fuzz::Fuzz),
     /// Hold what tills sell against what was measured of real grocers.
     Realism(realism::Realism),
     /// Damage every stage in every way and print how much of it the audit found.
@@ -48,6 +51,7 @@ pub fn root() -> &'static Path {
 fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Bench(bench) => bench.run(),
+        Task::Fuzz(fuzz) => fuzz.run(),
         Task::Realism(realism) => realism.run(),
         Task::Sabotage(sabotage) => sabotage.run(),
         Task::Faults(faults) => faults.run(),
