@@ -9,6 +9,7 @@ mod architecture;
 mod bench;
 mod faults;
 mod fuzz;
+mod judges;
 mod realism;
 mod sabotage;
 mod soak;
@@ -29,6 +30,8 @@ enum Task {
     Bench(bench::Bench),
     /// Feed every reader of a wire format with what nobody writes.
     Fuzz(fuzz::Fuzz),
+    /// Let outside readers judge an hour of what the sources write.
+    Judges(judges::Judges),
     /// Hold what tills sell against what was measured of real grocers.
     Realism(realism::Realism),
     /// Damage every stage in every way and print how much of it the audit found.
@@ -52,6 +55,7 @@ fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Bench(bench) => bench.run(),
         Task::Fuzz(fuzz) => fuzz.run(),
+        Task::Judges(judges) => judges.run(),
         Task::Realism(realism) => realism.run(),
         Task::Sabotage(sabotage) => sabotage.run(),
         Task::Faults(faults) => faults.run(),
