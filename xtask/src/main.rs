@@ -8,6 +8,9 @@ use clap::{Parser, Subcommand};
 mod architecture;
 mod bench;
 mod faults;
+mod fuzz;
+mod judges;
+mod realism;
 mod sabotage;
 mod soak;
 mod stack;
@@ -25,6 +28,12 @@ enum Task {
     Edges,
     /// Measure the figures that the documentation quotes.
     Bench(bench::Bench),
+    /// Feed every reader of a wire format with what nobody writes.
+    Fuzz(fuzz::Fuzz),
+    /// Let outside readers judge an hour of what the sources write.
+    Judges(judges::Judges),
+    /// Hold what tills sell against what was measured of real grocers.
+    Realism(realism::Realism),
     /// Damage every stage in every way and print how much of it the audit found.
     Sabotage(sabotage::Sabotage),
     /// Break and mend everything that can break, with seed after seed, and print what came of it.
@@ -45,6 +54,9 @@ pub fn root() -> &'static Path {
 fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Bench(bench) => bench.run(),
+        Task::Fuzz(fuzz) => fuzz.run(),
+        Task::Judges(judges) => judges.run(),
+        Task::Realism(realism) => realism.run(),
         Task::Sabotage(sabotage) => sabotage.run(),
         Task::Faults(faults) => faults.run(),
         Task::Soak(soak) => soak.run(),

@@ -13,6 +13,7 @@ mod chain;
 mod config;
 mod digest;
 pub mod events;
+mod offers;
 pub mod queue;
 mod random;
 mod receipt;

@@ -10,6 +10,7 @@ use crate::catalogue::Catalogue;
 use crate::chain::{self, Listing};
 use crate::config::{self, ConfigError, STEP_MS, WorldConfig};
 use crate::events::{Place, PlaceEvents, Step};
+use crate::offers::Offers;
 use crate::queue::QueueManager;
 use crate::random::Stream;
 use crate::script::{Script, ScriptedEvent};
@@ -78,6 +79,7 @@ impl World {
         let places = chain::places(&config, &plans);
         let scene = Scene {
             catalogue: Catalogue::new(config.seed, config.skus),
+            offers: Offers::new(config.seed, config.skus as usize),
             shape: Shape::new(),
         };
         let listing = Listing::new(&scene.catalogue.popularity, config.assortment);
@@ -371,6 +373,7 @@ impl Living {
     }
 
     fn step(&mut self, from: TimeMs, threads: usize, out: &mut [PlaceEvents]) {
+        self.scene.offers.turn(from);
         let scene = &self.scene;
         let (store_out, warehouse_out) = out.split_at_mut(self.stores.len());
         for (warehouse, out) in self.warehouses.iter_mut().zip(warehouse_out) {

@@ -13,6 +13,7 @@ use crate::catalogue::Catalogue;
 use crate::chain::{self, StorePlan};
 use crate::config::STEP_MS;
 use crate::events::PlaceEvents;
+use crate::offers::Offers;
 use crate::random::{AliasTable, Stream};
 use crate::scan::Manner;
 use crate::shape::{self, Shape};
@@ -33,6 +34,7 @@ const RECENT: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Scene {
     pub catalogue: Catalogue,
+    pub offers: Offers,
     pub shape: Shape,
 }
 

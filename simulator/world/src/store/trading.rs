@@ -11,6 +11,10 @@ use crate::shape::RETURN_ONE_IN;
 
 /// A shopper who finds a shelf empty looks for something else so many times.
 const SUBSTITUTES: u32 = 2;
+/// Where something is not on offer, the hand goes on in the other cases: so what is on offer sells up to three and a half times as
+/// much.
+const PLAIN_TAKEN: (u32, u32) = (2, 7);
+const LOOKS: u32 = 8;
 
 /// The tills that are staffed in a step, and the business day that they write.
 pub(super) struct Opening {
@@ -98,7 +102,7 @@ impl Store {
     fn pick(&mut self, scene: &Scene, basket: &mut Vec<BasketLine>) {
         let wish = scene.shape.units(self.shoppers.bits());
         for _ in 0..=SUBSTITUTES {
-            let slot = self.shelf_draw.draw(self.shoppers.bits());
+            let slot = self.reach(scene);
             let article = self.articles[slot];
             let item = &scene.catalogue.items[usize::from(article)];
             let wanted = if item.weighed {
@@ -122,6 +126,20 @@ impl Store {
                 return;
             }
         }
+    }
+
+    /// A shelf that catches the eye.
+    #[inline]
+    fn reach(&mut self, scene: &Scene) -> usize {
+        let mut slot = self.shelf_draw.draw(self.shoppers.bits());
+        for _ in 0..LOOKS {
+            let (taken, of) = PLAIN_TAKEN;
+            if scene.offers.is_on(self.articles[slot]) || self.shoppers.chance(taken, of) {
+                break;
+            }
+            slot = self.shelf_draw.draw(self.shoppers.bits());
+        }
+        slot
     }
 
     /// Something that was sold here lately comes back to the floor; each sold line once at most.
