@@ -87,7 +87,8 @@ fn generate_steps(
             .iter()
             .flat_map(|place| &place.messages)
             .filter(|message| message.channel == Channel::Till)
-            .count() as u64;
+            .map(|message| message.transactions.len() as u64)
+            .sum::<u64>();
         take(&step)?;
         world.recycle(step);
     }

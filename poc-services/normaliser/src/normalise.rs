@@ -15,9 +15,12 @@ use contracts::topics;
 use contracts::wire::copybook::{self, MoveRecord, MoveType};
 use contracts::wire::epcis::{self, BizStep, ScanLine, SubLocation};
 use contracts::wire::tlog4690::{ItemKind, Receipt};
-use contracts::wire::{FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_SOURCE_MARK};
+use contracts::wire::{
+    FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_POSLOG_2, FORMAT_POSLOG_6, FORMAT_SOURCE_MARK,
+};
 
 use crate::Catalogue;
+use crate::poslog;
 use crate::statement::{self, Statement};
 
 /// A `Place` record; it comes from nobody's wire.
@@ -163,6 +166,12 @@ impl BusinessClock {
         let days = at.0.saturating_add(shift).div_euclid(86_400_000);
         BusinessDay(u32::try_from(days.max(0)).unwrap_or(u32::MAX))
     }
+
+    /// The first instant of a business day.
+    pub fn begin_of(self, day: BusinessDay) -> TimeMs {
+        let shift = i64::from(self.utc_offset_minutes) * 60_000 - i64::from(self.cut_over_hour) * 3_600_000;
+        TimeMs(i64::from(day.0) * 86_400_000 - shift)
+    }
 }
 
 /// The pure core, with the buffers that it uses again.
@@ -170,6 +179,7 @@ impl BusinessClock {
 pub struct Normaliser {
     clock: BusinessClock,
     receipt: Receipt,
+    poslog: poslog::Reader,
 }
 
 impl Normaliser {
@@ -177,6 +187,7 @@ impl Normaliser {
         Self {
             clock,
             receipt: Receipt::default(),
+            poslog: poslog::Reader::default(),
         }
     }
 
@@ -213,6 +224,9 @@ impl Normaliser {
             Ok(())
         } else if format == FORMAT_4690.as_bytes() {
             self.read_receipt(location, raw.payload, catalogue, out)
+        } else if format == FORMAT_POSLOG_6.as_bytes() || format == FORMAT_POSLOG_2.as_bytes() {
+            self.poslog
+                .read(location, raw.payload, self.clock, catalogue, out)
         } else if format == FORMAT_COPYBOOK_037.as_bytes() {
             read_queue_record(location, raw.payload, catalogue, out)
         } else if format == FORMAT_EPCIS.as_bytes() {
@@ -397,7 +411,7 @@ fn event_hash(event: &epcis::Event, lines: &[ScanLine]) -> u64 {
     hash.finish()
 }
 
-const fn movement_line(sku: u32, kind: MovementKind, quantity: Quantity) -> MovementLine {
+pub(crate) const fn movement_line(sku: u32, kind: MovementKind, quantity: Quantity) -> MovementLine {
     MovementLine {
         sku,
         kind: kind as i32,
@@ -405,7 +419,7 @@ const fn movement_line(sku: u32, kind: MovementKind, quantity: Quantity) -> Move
     }
 }
 
-fn unknown_item(gtin: u64) -> Rejection {
+pub(crate) fn unknown_item(gtin: u64) -> Rejection {
     Rejection {
         class: Rejection::UNKNOWN_ITEM,
         message: format!("GTIN {gtin:014} is not in the catalogue: add the article, then send this again"),

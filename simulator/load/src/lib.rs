@@ -17,6 +17,7 @@ mod snapshot;
 mod source_fault;
 mod sources;
 mod upload;
+mod wrong;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use ledger::Ledger;
 use tokio_util::sync::CancellationToken;
 use world::World;
 
-pub use counters::{Amount, Phase};
+pub use counters::{Amount, FormatAmount, Phase};
 pub use journal::JOURNAL_BYTES_MAX;
 pub use master_data::{publish_catalogue, publish_places};
 pub use pace::Pace;
@@ -285,6 +286,11 @@ impl Load {
     /// Everything released, opening stock included, by the minute in which it happened.
     pub fn digest(&self) -> contracts::digest::Minutes {
         self.counters.digest.lock().clone()
+    }
+
+    /// What was released in each format that there was, opening stock apart.
+    pub fn formats(&self) -> Vec<(&'static str, FormatAmount)> {
+        self.counters.formats()
     }
 
     pub fn snapshot(&self) -> Snapshot {

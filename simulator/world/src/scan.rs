@@ -2,6 +2,7 @@
 
 use contracts::ids::{BusinessDay, LocationId, Quantity, Sku, SourceId, TimeMs, TransactionId};
 use contracts::records::MovementKind;
+use contracts::wire::FORMAT_EPCIS;
 use contracts::wire::epcis::{self, BizStep, DocumentWriter, ScanEvent, SubLocation};
 use ledger::Line;
 
@@ -160,11 +161,11 @@ pub(crate) fn write<'a>(
                 business_day: BusinessDay(0),
                 number: *reader.number,
             };
-            counts.add(out.transaction(id));
+            counts.add(out.transaction(id, at));
         }
         document.finish();
         out.bytes = bytes;
-        out.close(mark, at, Channel::Scan);
+        out.close(mark, at, Channel::Scan, FORMAT_EPCIS);
     }
     counts
 }

@@ -49,7 +49,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         run.audit.final_report(|take| {
             again(&mut |events, message| {
                 for transaction in events.transactions_of(message) {
-                    take(&transaction.id, message.at, events.lines_of(transaction));
+                    take(&transaction.id, transaction.at, events.lines_of(transaction));
                 }
             });
         })
