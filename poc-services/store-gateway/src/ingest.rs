@@ -294,10 +294,10 @@ impl Ingest {
         }
     }
 
-    fn accepted(&self, transactions: usize, bytes: usize) {
+    fn accepted(&self, messages: usize, bytes: usize) {
         self.counters
-            .transactions
-            .fetch_add(transactions as u64, Ordering::Relaxed);
+            .messages
+            .fetch_add(messages as u64, Ordering::Relaxed);
         add(&self.counters.bytes, bytes);
     }
 }
