@@ -45,15 +45,24 @@ fn a_day_of_three_generations_of_tills_is_right_in_every_cell() {
     let mut transactions = 0;
     for format in ["ibm-4690", "poslog-6.0", "poslog-2.2.1"] {
         let of_format = &report["formats"][format];
-        assert!(of_format["messages"].as_u64() > Some(100), "{format}: {of_format}");
-        assert!(of_format["bytes_a_message"].as_f64() > Some(100.0), "{format}: {of_format}");
+        assert!(
+            of_format["messages"].as_u64() > Some(100),
+            "{format}: {of_format}"
+        );
+        assert!(
+            of_format["bytes_a_message"].as_f64() > Some(100.0),
+            "{format}: {of_format}"
+        );
         assert!(ran.out.contains(format), "{}", ran.out);
         transactions += of_format["transactions"].as_u64().expect("a count");
     }
     assert_eq!(transactions, ran.number("/offered/by_source/tills/transactions"));
     let messages = |format: &str| report["formats"][format]["messages"].as_u64();
     let of_2 = report["formats"]["poslog-2.2.1"]["transactions"].as_u64();
-    assert!(of_2 > messages("poslog-2.2.1"), "documents of several transactions");
+    assert!(
+        of_2 > messages("poslog-2.2.1"),
+        "documents of several transactions"
+    );
 }
 
 #[test]
@@ -76,7 +85,10 @@ fn duplicates_late_messages_and_clocks_that_are_off_change_nothing_in_any_genera
 #[test]
 fn altered_documents_turn_the_audit_red() {
     let only_poslog = SCENARIO
-        .replace("{ibm_4690: 34, poslog_6: 33, poslog_2: 33}", "{poslog_6: 50, poslog_2: 50}")
+        .replace(
+            "{ibm_4690: 34, poslog_6: 33, poslog_2: 33}",
+            "{poslog_6: 50, poslog_2: 50}",
+        )
         .replace("26h", "12h");
     let (_folder, path) = file_of(&only_poslog);
     let ran = run(&[&path, "--sabotage", "alter:1/50@store-gateway"]);

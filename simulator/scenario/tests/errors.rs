@@ -178,10 +178,10 @@ fn an_assortment_beyond_the_catalogue_is_refused() {
 #[test]
 fn shares_of_tills_that_are_no_hundred_per_cent_are_refused() {
     insta::assert_snapshot!(error("world:\n  tills: {ibm_4690: 70, poslog_6: 25}\n"), @r"
-    demo.yaml:5:3: the shares of `tills` sum to 95 per cent: it must be 100
+    demo.yaml:5:10: the shares of `tills` sum to 95 per cent: it must be 100
        |
      5 |   tills: {ibm_4690: 70, poslog_6: 25}
-       |   ^
+       |          ^
        = what is left out is 0; `{ibm_4690: 70, poslog_6: 25, poslog_2: 5}` is the default
     ");
     insta::assert_snapshot!(error("world:\n  tills: {poslog_7: 100}\n"), @r"
