@@ -139,22 +139,23 @@ fn acknowledged(
 /// Nothing of an owner leaves before the group has taken a commit of its epoch. It moves nothing: it is what the state
 /// goes on from.
 fn admit(owned: &mut Owned, group: &impl Group) -> Result<bool, InventoryError> {
-    if !owned.is_admitted {
-        tell_floor(owned, group)?;
+    if !owned.is_admitted && tell_floor(owned, group)? {
         let from = owned.flushed.max(owned.letters_from);
         owned.is_admitted = group.commit(&[(owned.state.number, from)], owned.state.epoch)?;
     }
     Ok(owned.is_admitted)
 }
 
-fn tell_floor(owned: &mut Owned, group: &impl Group) -> Result<(), InventoryError> {
+/// Whether it is known from where on the input must be kept. A floor that is not told yet keeps more than it must.
+fn tell_floor(owned: &mut Owned, group: &impl Group) -> Result<bool, InventoryError> {
     if !owned.is_floor_told {
         let from = owned.keeps_from();
-        group.keep_from(owned.state.number, from)?;
-        owned.told = from;
-        owned.is_floor_told = true;
+        owned.is_floor_told = group.keep_from(owned.state.number, from)?;
+        if owned.is_floor_told {
+            owned.told = from;
+        }
     }
-    Ok(())
+    Ok(owned.is_floor_told)
 }
 
 /// Asks once for all partitions where the logs end.

@@ -10,7 +10,7 @@
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
 
-use backbone::{Assignment, Backbone, BackboneError, Event, GroupConsumer, OffsetReset, Reader, StartAt};
+use backbone::{Assignment, Backbone, Event, GroupConsumer, OffsetReset, Reader, StartAt};
 use contracts::ids::Sku;
 use contracts::records::{Barrier, ItemTotal};
 use contracts::topics::{ITEM_INVENTORY, ITEM_PARTIALS, PARTITIONS, StateKey, partition_of_item};
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::flush::wall_ms;
 use crate::items::Items;
-use crate::log::{KafkaLog, Log, OutTopic, commit_metadata, committed_epoch};
+use crate::log::{KafkaLog, Log, OutTopic, commit_metadata, committed_epoch, taken};
 use crate::repair::Account;
 use crate::{Config, Counters, ITEM_GROUP, InventoryError, ItemSaboteur};
 
@@ -260,10 +260,7 @@ impl Session {
 /// Nothing of an owner leaves before the group has taken a commit of its epoch.
 fn admit(consumer: &GroupConsumer, output: &Output) -> Result<bool, InventoryError> {
     let assignment = (ITEM_PARTIALS.to_owned(), output.partition);
-    match consumer.commit(&[(assignment, 0)], &commit_metadata(output.epoch)) {
-        Err(error @ BackboneError::Commit { .. }) if error.is_rebalancing() => Ok(false),
-        other => Ok(other.map(|()| true)?),
-    }
+    taken(consumer.commit(&[(assignment, 0)], &commit_metadata(output.epoch)))
 }
 
 /// An epoch above all that lie before its barrier.

@@ -73,15 +73,15 @@ pub trait Log {
 
 /// What the group's coordinator is told.
 pub trait Group {
-    /// Commits next offsets of the input with the epoch that they were made in. False: the group shares its partitions
-    /// out anew and takes no commits now.
+    /// Commits next offsets of the input with the epoch that they were made in. False: the group takes no commits now,
+    /// because it shares its partitions out anew or its coordinator moves.
     fn commit(&self, partitions: &[(u32, u64)], epoch: u32) -> Result<bool, InventoryError>;
 
     /// The group gave the partitions to others, who may have begun already.
     fn is_lost(&self) -> bool;
 
-    /// Says from where on the input must be kept.
-    fn keep_from(&self, partition: u32, offset: u64) -> Result<(), InventoryError>;
+    /// Says from where on the input must be kept. False: not taken now.
+    fn keep_from(&self, partition: u32, offset: u64) -> Result<bool, InventoryError>;
 }
 
 /// Kafka, as the services write to it. Dropping it drops the producer.
@@ -221,23 +221,26 @@ impl Group for KafkaGroup<'_> {
             .iter()
             .map(|(partition, offset)| ((MOVEMENTS.to_owned(), *partition), *offset))
             .collect();
-        match self.consumer.commit(&next, &commit_metadata(epoch)) {
-            Err(error @ BackboneError::Commit { .. }) if error.is_rebalancing() => {
-                tracing::debug!(%error, "no commit while the group rebalances");
-                Ok(false)
-            }
-            other => Ok(other.map(|()| true)?),
-        }
+        taken(self.consumer.commit(&next, &commit_metadata(epoch)))
     }
 
     fn is_lost(&self) -> bool {
         self.consumer.is_lost()
     }
 
-    fn keep_from(&self, partition: u32, offset: u64) -> Result<(), InventoryError> {
-        Ok(self
-            .floors
-            .commit(&[((MOVEMENTS.to_owned(), partition), offset)])?)
+    fn keep_from(&self, partition: u32, offset: u64) -> Result<bool, InventoryError> {
+        taken(self.floors.commit(&[((MOVEMENTS.to_owned(), partition), offset)]))
+    }
+}
+
+/// False: not now, but it may be taken soon.
+pub fn taken(committed: Result<(), BackboneError>) -> Result<bool, InventoryError> {
+    match committed {
+        Err(error) if error.is_postponed() => {
+            tracing::debug!(%error, "no commit now");
+            Ok(false)
+        }
+        other => Ok(other.map(|()| true)?),
     }
 }
 

@@ -40,8 +40,9 @@ const TICK: Duration = Duration::from_millis(100);
 const CONNECTIONS: usize = 256;
 /// What is under way may stand still for so long before the run is given up.
 const STALL: Duration = Duration::from_secs(30);
-/// Article totals follow cells; what differs after so long without a change stays so.
-const SETTLE: Duration = Duration::from_secs(3);
+/// What differs after so long without a change stays so. Behind the last change an idle owner of cells still looks for what a
+/// zombie wrote over, then one of totals, each every three seconds, and each has to write and be read.
+const SETTLE: Duration = Duration::from_secs(10);
 /// The same for services outside: some of them may have been killed just now, and nobody here knows. What is equal has to
 /// stay so for a while, because a queue outside does not say whether it will deliver something again.
 const SETTLE_OUTSIDE: Duration = Duration::from_secs(90);

@@ -15,8 +15,9 @@ const USUAL_FIRST: u16 = 32_768;
 pub fn free(count: usize) -> Result<Vec<u16>> {
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let end = below_ephemeral(&range);
-    // Two stacks that start at once look in different places.
-    let first = LOWEST + (std::process::id() % u32::from(end - LOWEST)) as u16;
+    // Two stacks that start at once look in different places, far from each other though their process numbers are not.
+    let spread = std::process::id().wrapping_mul(0x9e37_79b1) >> 8;
+    let first = LOWEST + (spread % u32::from(end - LOWEST)) as u16;
     let mut taken: Vec<(u16, TcpListener)> = Vec::with_capacity(count);
     for port in (first..end).chain(LOWEST..first) {
         if taken.len() == count {

@@ -41,11 +41,29 @@ pub enum BackboneError {
 }
 
 impl BackboneError {
-    /// A commit that came while the group shares its partitions out anew: either the coordinator waits for all members,
-    /// or it has begun a generation that this member has not heard of. It may commit again soon.
-    pub fn is_rebalancing(&self) -> bool {
-        use RDKafkaErrorCode::{IllegalGeneration, RebalanceInProgress};
-        matches!(self.commit_code(), Some(RebalanceInProgress | IllegalGeneration))
+    /// A commit that is worth another try: the group shares its partitions out anew, or has begun a generation that this
+    /// member has not heard of, or its coordinator moves, or nobody answered and it may even be in.
+    pub fn is_postponed(&self) -> bool {
+        use RDKafkaErrorCode::{
+            AllBrokersDown, BrokerTransportFailure, CoordinatorLoadInProgress, CoordinatorNotAvailable,
+            IllegalGeneration, NotCoordinator, OperationTimedOut, RebalanceInProgress, RequestTimedOut,
+            WaitingForCoordinator,
+        };
+        matches!(
+            self.commit_code(),
+            Some(
+                RebalanceInProgress
+                    | IllegalGeneration
+                    | NotCoordinator
+                    | CoordinatorLoadInProgress
+                    | CoordinatorNotAvailable
+                    | WaitingForCoordinator
+                    | RequestTimedOut
+                    | OperationTimedOut
+                    | BrokerTransportFailure
+                    | AllBrokersDown
+            )
+        )
     }
 
     /// A commit of somebody that the group has put out meanwhile: what it had belongs to others.
@@ -250,7 +268,9 @@ impl Backbone {
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", "15000")
             .set("heartbeat.interval.ms", "2000")
-            .set("max.poll.interval.ms", "300000")
+            // So long a group waits for a member that is alive and does not come, and a member for an answer that was lost. A
+            // restore of a million cells takes a tenth of it, and polls nothing meanwhile.
+            .set("max.poll.interval.ms", "120000")
             .set("fetch.queue.backoff.ms", "5")
             // What waits on the same connection waits no longer than this.
             .set("fetch.wait.max.ms", "200")

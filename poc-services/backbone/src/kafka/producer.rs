@@ -23,6 +23,7 @@ const POLL_EVERY: u32 = 2_000;
 /// Records that go to the client at once.
 const GATHER_MAX: usize = 1_000;
 const WATERMARK_TIMEOUT: Duration = Duration::from_secs(10);
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Default)]
 struct FailureContext {
@@ -245,12 +246,22 @@ impl Producer {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for (topic, partition) in partitions {
-            list.add_partition_offset(topic, *partition as i32, Offset::End)
-                .map_err(client_error("producer"))?;
-        }
-        ffi::ends(self.inner.client(), &mut list, WATERMARK_TIMEOUT).map_err(client_error("producer"))?;
+        let deadline = Instant::now() + WATERMARK_TIMEOUT;
+        let list = loop {
+            let mut list = TopicPartitionList::with_capacity(partitions.len());
+            for (topic, partition) in partitions {
+                list.add_partition_offset(topic, *partition as i32, Offset::End)
+                    .map_err(client_error("producer"))?;
+            }
+            match ffi::ends(self.inner.client(), &mut list, WATERMARK_TIMEOUT) {
+                Ok(()) => break list,
+                // The client gave up a broker that went away while it was asked; the next one knows.
+                Err(error) if is_gone(&error) && Instant::now() < deadline => {
+                    std::thread::sleep(ASK_AGAIN);
+                }
+                Err(source) => return Err(client_error("producer")(source)),
+            }
+        };
         let fail = |(topic, partition): &(&str, u32), message: String| BackboneError::Topic {
             topic: format!("{topic}[{partition}]"),
             message,
@@ -288,6 +299,14 @@ impl Producer {
         self.gathered = Gathered::default();
         self.inner.purge(PurgeConfig::default().queue().inflight());
     }
+}
+
+fn is_gone(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{BrokerTransportFailure, DestroyBroker};
+    matches!(
+        error.rdkafka_error_code(),
+        Some(DestroyBroker | BrokerTransportFailure)
+    )
 }
 
 fn record<'a, D>(

@@ -114,7 +114,7 @@ impl Group for Commits<'_> {
         false
     }
 
-    fn keep_from(&self, _: u32, _: u64) -> Result<(), InventoryError> {
-        Ok(())
+    fn keep_from(&self, _: u32, _: u64) -> Result<bool, InventoryError> {
+        Ok(true)
     }
 }

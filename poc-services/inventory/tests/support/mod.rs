@@ -459,9 +459,12 @@ impl Group for MemoryGroup {
         self.is_lost.get()
     }
 
-    fn keep_from(&self, _: u32, offset: u64) -> Result<(), InventoryError> {
+    fn keep_from(&self, _: u32, offset: u64) -> Result<bool, InventoryError> {
+        if self.refuses.get() {
+            return Ok(false);
+        }
         self.floor.set(offset);
-        Ok(())
+        Ok(true)
     }
 }
 
