@@ -352,7 +352,7 @@ fn hostile_xml_goes_to_the_dead_letters_with_its_class() {
     for entry in fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if !name.starts_with("bad-") || !name.ends_with(".xml") {
+        if !name.starts_with("bad-") || path.extension().is_none_or(|end| end != "xml") {
             continue;
         }
         let refused = normalised("S0042", FORMAT_POSLOG_6, &fs::read(&path).unwrap(), &two());

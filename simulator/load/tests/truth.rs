@@ -213,7 +213,7 @@ async fn the_same_world_played_again_is_what_was_written_though_faults_came_and_
 #[tokio::test(flavor = "multi_thread")]
 async fn every_generation_of_tills_can_have_a_clock_that_is_off() {
     let (run, _) = with(living(), SourceFault::ClockSkew, 1, |config| {
-        config.stop = HALF_A_DAY
+        config.stop = HALF_A_DAY;
     })
     .await;
     let written = played_again(&run, living());

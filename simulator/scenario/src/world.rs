@@ -24,7 +24,7 @@ pub struct WorldSpec {
     /// Articles that a store lists, about; warehouses hold all.
     #[schemars(range(min = 1, max = 60_000))]
     pub assortment: u32,
-    /// Till receipts on a mean day of the week; 0 with a script. Queue records and scans come on top.
+    /// Till receipts on a mean day of the week; 0 with a script. Queue records, scans and what tills write besides sales come on top.
     #[schemars(range(max = 100_000_000))]
     pub transactions_per_day: u32,
     /// Which generations of tills the chain has, in per cent of all tills: `{ibm_4690: 70, poslog_6: 25, poslog_2: 5}`.

@@ -60,12 +60,12 @@ impl Default for TillMix {
 }
 
 impl TillMix {
-    pub const fn sum(&self) -> u16 {
+    pub const fn sum(self) -> u16 {
         self.ibm_4690 as u16 + self.poslog_6 as u16 + self.poslog_2 as u16
     }
 
     /// `position` is where a till lies between the first and the last of the chain, as a part of 2^32.
-    const fn at(&self, position: u32) -> Generation {
+    const fn at(self, position: u32) -> Generation {
         let per_cent = (position as u64 * 100) >> 32;
         if per_cent < self.poslog_2 as u64 {
             Generation::PosLog2
@@ -83,7 +83,7 @@ const GOLDEN: u32 = 0x9e37_79b9;
 const STORE_SPAN: u32 = 1 << 28;
 
 /// The generations of a store's tills, in their order.
-pub(crate) fn generations(seed: u64, store: u16, tills: u16, mix: &TillMix) -> Box<[Generation]> {
+pub(crate) fn generations(seed: u64, store: u16, tills: u16, mix: TillMix) -> Box<[Generation]> {
     let offset = Stream::new(seed, "generations", 0).bits();
     let first = offset.wrapping_add(u32::from(store).wrapping_mul(GOLDEN));
     (0..u32::from(tills))
@@ -101,7 +101,7 @@ mod tests {
         let mut counts = [0_u32; 3];
         let mut mixed = 0;
         for store in 1..=2_300 {
-            let tills = generations(7, store, 7, &mix);
+            let tills = generations(7, store, 7, mix);
             mixed += u32::from(tills.iter().any(|till| *till != tills[0]));
             tills.iter().for_each(|till| counts[*till as usize] += 1);
         }
@@ -120,7 +120,7 @@ mod tests {
             poslog_2: 0,
         };
         for store in 1..100 {
-            let tills = generations(1, store, 12, &all);
+            let tills = generations(1, store, 12, all);
             assert!(tills.iter().all(|till| *till == Generation::PosLog6));
         }
     }
@@ -130,7 +130,7 @@ mod tests {
         let mix = TillMix::default();
         let chain = |seed| {
             (1..50)
-                .map(|store| generations(seed, store, 5, &mix))
+                .map(|store| generations(seed, store, 5, mix))
                 .collect::<Vec<_>>()
         };
         assert_eq!(chain(1), chain(1));

@@ -98,7 +98,7 @@ impl World {
                     plan,
                     plan.share * receipts,
                     listed,
-                    &config.tills,
+                    config.tills,
                     &scene,
                     demand,
                 )

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::{STEPS_A_DAY, small, walk};
 use contracts::ids::{BusinessDay, TILL_NUMBER_MAX, TimeMs};
 use contracts::records::{MovementKind, SourceKind};
+use contracts::wire::poslog::InventoryDocument;
 use ledger::Ledger;
 use world::events::{Channel, Message};
 use world::{TillMix, World, WorldConfig};
@@ -173,7 +174,7 @@ fn advice(message: &Message, bytes: &[u8]) -> u64 {
                 .transactions
                 .iter()
                 .flat_map(|transaction| &transaction.inventory);
-            papers.find_map(|paper| paper.despatch_advice())
+            papers.find_map(InventoryDocument::despatch_advice)
         }
     };
     advice.expect("a delivery has one")

@@ -7,6 +7,7 @@ mod desk;
 mod papers;
 mod stockroom;
 mod trading;
+mod transfers;
 
 use contracts::ids::{BusinessDay, LocationId, TimeMs};
 
@@ -20,10 +21,10 @@ use crate::random::{AliasTable, Stream};
 use crate::receipt::{BasketLine, Sold};
 use crate::shape::{self, Shape};
 use crate::tally::Counts;
-pub(crate) use papers::{Transfer, with_partners};
+pub(crate) use transfers::{Transfer, with_partners};
 
 use desk::TillState;
-use papers::Partner;
+use transfers::Partner;
 
 /// Shelves are filled in rounds, every two hours while most people shop.
 const ROUND_MS: i64 = 2 * HOUR_MS;
@@ -147,7 +148,7 @@ impl Store {
         plan: &mut StorePlan,
         receipts_per_day: f64,
         (listed, pull): (Vec<u16>, Vec<f64>),
-        mix: &TillMix,
+        mix: TillMix,
         scene: &Scene,
         warehouse_demand: &mut [f64],
     ) -> Self {

@@ -1,97 +1,34 @@
-//! Papers of inventory control, which tills of the newer generations write: losses, corrections, counts, goods that go from
-//! one store to another.
+//! Papers of inventory control, which tills of the newer generations write: losses, corrections, counts.
 //!
 //! Invariant: a paper is written by the first till, under its next number, in the instant in which the goods move.
-
-use std::cmp::Ordering;
 
 use contracts::ids::{Quantity, Sku, TimeMs};
 use contracts::records::MovementKind;
 use contracts::wire::poslog::{
     AdjustmentReason, Coded, DocumentStatus, InventoryDocument, InventoryKind, InventoryLine, ItemCode,
-    ItemId, Measured, Place, Room, UnitOfMeasure, UnitType,
+    ItemId, Measured, Room, UnitOfMeasure,
 };
 use ledger::Line;
 
-use super::{Delivery, Scene, Scratch, Store};
+use super::{Scene, Scratch, Store};
 use crate::catalogue::Item;
 use crate::events::PlaceEvents;
 use crate::receipt::{control, poslog};
 
-/// Advices of stores lie behind those of all warehouses.
-const ADVICE_BASE: u64 = 200_000_000_000;
-const ADVICES_A_STORE: u64 = 1_000_000;
 const LOSSES: [&str; 5] = ["Spoilage", "Waste", "Breakage", "Lost", "Stolen"];
 /// Shelves that a look at random tries for goods.
 const TRIES: u32 = 8;
 const COUNTED: usize = 12;
-const TRANSFERRED: usize = 3;
-
-/// Goods that leave for another store.
-#[derive(Debug)]
-pub(crate) struct Transfer {
-    /// Index of the store.
-    pub to: u16,
-    pub despatch_advice: u64,
-    /// Slot there, and quantity.
-    pub lines: Vec<(u16, i32)>,
-}
-
-/// The store that gets what is too much here.
-#[derive(Debug)]
-pub(crate) struct Partner {
-    index: u16,
-    number: u16,
-    /// Slots of what both list: here and there.
-    common: Box<[(u16, u16)]>,
-}
-
-/// Gives each store that writes papers the next one of its warehouse as partner.
-pub(crate) fn with_partners(mut stores: Vec<Store>) -> Vec<Store> {
-    for index in 0..stores.len() {
-        let next = index + 1;
-        if stores[index].writes_papers()
-            && let Some(other) = stores
-                .get(next)
-                .filter(|other| other.warehouse == stores[index].warehouse)
-        {
-            let partner = Partner {
-                index: next as u16,
-                number: other.location.number(),
-                common: common(&stores[index].articles, &other.articles),
-            };
-            stores[index].partner = Some(partner);
-        }
-    }
-    stores
-}
-
-fn common(here: &[u16], there: &[u16]) -> Box<[(u16, u16)]> {
-    let mut found = Vec::new();
-    let (mut a, mut b) = (0, 0);
-    while a < here.len() && b < there.len() {
-        match here[a].cmp(&there[b]) {
-            Ordering::Less => a += 1,
-            Ordering::Greater => b += 1,
-            Ordering::Equal => {
-                found.push((a as u16, b as u16));
-                a += 1;
-                b += 1;
-            }
-        }
-    }
-    found.into_boxed_slice()
-}
 
 /// A paper being written, with its facts.
-struct Paper {
-    document: InventoryDocument<'static>,
+pub(super) struct Paper {
+    pub document: InventoryDocument<'static>,
     facts: Vec<Line>,
-    despatch_advice: Option<u64>,
+    pub despatch_advice: Option<u64>,
 }
 
 impl Paper {
-    fn new(kind: InventoryKind) -> Self {
+    pub fn new(kind: InventoryKind) -> Self {
         Self {
             document: InventoryDocument {
                 status: Some(Coded::Known(DocumentStatus::Posted)),
@@ -102,7 +39,7 @@ impl Paper {
         }
     }
 
-    fn fact(&mut self, slot: usize, item: &Item, kind: MovementKind, quantity: i32) {
+    pub fn fact(&mut self, slot: usize, item: &Item, kind: MovementKind, quantity: i32) {
         self.facts.push(Line {
             sku: Sku(item.sku),
             slot: slot as u16,
@@ -121,10 +58,10 @@ impl Store {
     /// Something of stock happens that no scanner sees.
     pub(super) fn paper(&mut self, scene: &Scene, at: TimeMs, out: &mut PlaceEvents, scratch: &mut Scratch) {
         let paper = match self.desk.below(8) {
-            0..3 => self.loss(scene),
+            0..3 => Some(self.loss(scene)),
             3 => self.adjustment(scene),
-            4 => self.correction(scene),
-            5 | 6 => self.paper_count(scene),
+            4 => Some(self.correction(scene)),
+            5 | 6 => Some(self.paper_count(scene)),
             _ => self.transfer(scene),
         };
         if let Some(paper) = paper {
@@ -160,12 +97,12 @@ impl Store {
         }
     }
 
-    fn article<'s>(&self, scene: &'s Scene, slot: usize) -> &'s Item {
+    pub(super) fn article<'s>(&self, scene: &'s Scene, slot: usize) -> &'s Item {
         &scene.catalogue.items[usize::from(self.articles[slot])]
     }
 
     /// Spoilt, broken, lost or stolen.
-    fn loss(&mut self, scene: &Scene) -> Option<Paper> {
+    fn loss(&mut self, scene: &Scene) -> Paper {
         let room = self.some_room();
         let mut paper = Paper::new(InventoryKind::Loss);
         paper.document.room = room;
@@ -188,7 +125,7 @@ impl Store {
             });
             paper.fact(slot, item, adjusted(room), -quantity);
         }
-        Some(paper)
+        paper
     }
 
     /// Goods that are given away or destroyed, in whole cartons where there are so many.
@@ -218,7 +155,7 @@ impl Store {
     }
 
     /// A mistake of before is put right, up or down.
-    fn correction(&mut self, scene: &Scene) -> Option<Paper> {
+    fn correction(&mut self, scene: &Scene) -> Paper {
         let mut paper = Paper::new(InventoryKind::Adjustment);
         paper.document.reason = Some(Coded::Known(AdjustmentReason::Correction));
         for sign in [1, -1] {
@@ -235,11 +172,11 @@ impl Store {
             });
             paper.fact(slot, item, MovementKind::AdjustedFloor, quantity);
         }
-        Some(paper)
+        paper
     }
 
     /// Neighbouring shelves are counted and keyed at the till.
-    fn paper_count(&mut self, scene: &Scene) -> Option<Paper> {
+    fn paper_count(&mut self, scene: &Scene) -> Paper {
         let room = self.some_room();
         let first = self.desk.below(self.cells.len() as u32) as usize;
         let mut paper = Paper::new(InventoryKind::Count);
@@ -266,91 +203,16 @@ impl Store {
                 paper.fact(slot, item, kind, variance);
             }
         }
-        Some(paper)
-    }
-
-    /// What is plenty here goes to the partner.
-    fn transfer(&mut self, scene: &Scene) -> Option<Paper> {
-        let partner = self.partner.take()?;
-        let paper = self.transfer_to(scene, &partner);
-        self.partner = Some(partner);
         paper
     }
 
-    fn transfer_to(&mut self, scene: &Scene, partner: &Partner) -> Option<Paper> {
-        if partner.common.is_empty() {
-            return None;
-        }
-        let mut paper = Paper::new(InventoryKind::Transfer);
-        let mut lines: Vec<(u16, i32)> = Vec::new();
-        for _ in 0..TRANSFERRED {
-            let (slot, there) = partner.common[self.desk.below(partner.common.len() as u32) as usize];
-            let slot = usize::from(slot);
-            let item = self.article(scene, slot);
-            let plenty = self.cells[slot].back_room / 4;
-            let Some((measured, quantity)) = cartons(item, plenty) else {
-                continue;
-            };
-            if lines.iter().any(|(taken, _)| *taken == there) {
-                continue;
-            }
-            self.cells[slot].back_room -= quantity;
-            paper.document.lines.push(InventoryLine {
-                item: by_code(item),
-                disposed: Some(measured),
-                ..InventoryLine::default()
-            });
-            paper.fact(slot, item, MovementKind::Shipped, quantity);
-            lines.push((there, quantity));
-        }
-        if lines.is_empty() {
-            return None;
-        }
-        self.transfers_written += 1;
-        let despatch_advice = ADVICE_BASE
-            + u64::from(self.location.number()) * ADVICES_A_STORE
-            + self.transfers_written % ADVICES_A_STORE;
-        paper.despatch_advice = Some(despatch_advice);
-        paper.document.source = Some(store(self.location.number()));
-        paper.document.destination = Some(store(partner.number));
-        self.transfers.push(Transfer {
-            to: partner.index,
-            despatch_advice,
-            lines,
-        });
-        Some(paper)
-    }
-
-    /// Another store's goods are here.
-    pub(super) fn take_in(
+    pub(super) fn write_paper(
         &mut self,
-        scene: &Scene,
         at: TimeMs,
-        delivery: &Delivery,
+        paper: Paper,
         out: &mut PlaceEvents,
         scratch: &mut Scratch,
     ) {
-        let mut paper = Paper::new(InventoryKind::Transfer);
-        for (slot, quantity) in &delivery.lines {
-            let slot = usize::from(*slot);
-            let item = self.article(scene, slot);
-            let cell = &mut self.cells[slot];
-            cell.back_room += quantity;
-            cell.on_order -= quantity;
-            paper.document.lines.push(InventoryLine {
-                item: by_sku(item),
-                received: Some(in_unit(item, *quantity)),
-                ..InventoryLine::default()
-            });
-            paper.fact(slot, item, MovementKind::Received, *quantity);
-        }
-        paper.despatch_advice = Some(delivery.despatch_advice);
-        paper.document.source = delivery.given_by.map(store);
-        paper.document.destination = Some(store(self.location.number()));
-        self.write_paper(at, paper, out, scratch);
-    }
-
-    fn write_paper(&mut self, at: TimeMs, paper: Paper, out: &mut PlaceEvents, scratch: &mut Scratch) {
         if paper.document.lines.is_empty() {
             return;
         }
@@ -382,21 +244,14 @@ const fn adjusted(room: Room) -> MovementKind {
     }
 }
 
-fn store(number: u16) -> Place<'static> {
-    Place {
-        kind: Some(Coded::Known(UnitType::RetailStore)),
-        id: format!("{number:04}").into(),
-    }
-}
-
-fn by_sku(item: &Item) -> ItemId<'static> {
+pub(super) fn by_sku(item: &Item) -> ItemId<'static> {
     ItemId {
         sku: Some(Sku(item.sku)),
         ..ItemId::default()
     }
 }
 
-fn by_code(item: &Item) -> ItemId<'static> {
+pub(super) fn by_code(item: &Item) -> ItemId<'static> {
     ItemId {
         code: Some(if item.weighed {
             ItemCode::Plu(item.plu)
@@ -407,7 +262,7 @@ fn by_code(item: &Item) -> ItemId<'static> {
     }
 }
 
-fn in_unit(item: &Item, quantity: i32) -> Measured<'static> {
+pub(super) fn in_unit(item: &Item, quantity: i32) -> Measured<'static> {
     let quantity = Quantity(quantity.into());
     if item.weighed {
         Measured::new(quantity, UnitOfMeasure::Kilogram)
@@ -417,7 +272,7 @@ fn in_unit(item: &Item, quantity: i32) -> Measured<'static> {
 }
 
 /// Whole cartons within a quantity, and what that is in pieces.
-fn cartons(item: &Item, within: i32) -> Option<(Measured<'static>, i32)> {
+pub(super) fn cartons(item: &Item, within: i32) -> Option<(Measured<'static>, i32)> {
     let count = within / item.pack_quantity();
     (count > 0 && !item.weighed).then(|| {
         let measured = Measured::new(Quantity::units(count.into()), UnitOfMeasure::Carton);
