@@ -189,7 +189,7 @@ fn shares_of_tills_that_are_no_hundred_per_cent_are_refused() {
        |
      5 |   tills: {poslog_7: 100}
        |           ^
-       = did you mean `poslog_6`? (keys here: ibm_4690, poslog_6, poslog_2)
+       = did you mean `poslog_2`? (keys here: ibm_4690, poslog_6, poslog_2)
     ");
 }
 
