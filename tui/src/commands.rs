@@ -87,7 +87,8 @@ fn generate_steps(
             .iter()
             .flat_map(|place| &place.messages)
             .filter(|message| message.channel == Channel::Till)
-            .count() as u64;
+            .map(|message| message.transactions.len() as u64)
+            .sum::<u64>();
         take(&step)?;
         world.recycle(step);
     }
@@ -135,7 +136,7 @@ pub fn generate(
             folder.display()
         );
     }
-    for kind in ["tlog", "mq", "scans"] {
+    for kind in world::FOLDERS {
         fs::create_dir_all(folder.join(kind))
             .with_context(|| format!("folder {} cannot be made", folder.join(kind).display()))?;
     }
@@ -151,25 +152,20 @@ pub fn generate(
                 ledger.apply(&transaction.id, events.lines_of(transaction));
             }
             drop(ledger);
-            for (channel, kind) in [
-                (Channel::Till, "till"),
-                (Channel::Queue, "queue"),
-                (Channel::Scan, "scan"),
-            ] {
-                let mut bytes = Vec::new();
-                for message in events
-                    .messages
-                    .iter()
-                    .filter(|message| message.channel == channel)
-                {
-                    bytes.extend_from_slice(events.bytes_of(message));
-                    bytes.extend_from_slice(world::message_end(channel));
-                    *totals.entry(kind).or_default() +=
-                        u64::from(message.transactions.end - message.transactions.start);
-                }
-                if !bytes.is_empty() {
-                    append(&folder.join(world::file_name(place.location, channel)), &bytes)?;
-                }
+            let mut files = BTreeMap::<&str, Vec<u8>>::new();
+            for message in &events.messages {
+                let bytes = files.entry(message.format).or_default();
+                bytes.extend_from_slice(events.bytes_of(message));
+                bytes.extend_from_slice(world::message_end(message.format));
+                let kind = match message.channel {
+                    Channel::Till => "till",
+                    Channel::Queue => "queue",
+                    Channel::Scan => "scan",
+                };
+                *totals.entry(kind).or_default() += message.transactions.len() as u64;
+            }
+            for (format, bytes) in files {
+                append(&folder.join(world::file_name(place.location, format)), &bytes)?;
             }
         }
         Ok(())

@@ -200,6 +200,9 @@ pub fn verdict(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
         count(snapshot.handled.transactions),
         count(snapshot.handled.lines),
     )?;
+    for format in &verdict.formats {
+        writeln!(out, "    {format}")?;
+    }
     writeln!(
         out,
         "  cells compared {}, diverging {}, articles diverging {}; lost {}, doubled {}, duplicates dropped {}, dead letters {}; books {}",

@@ -18,10 +18,12 @@ pub struct Report {
     pub schema_version: u32,
     pub run: Run,
     pub offered: Amounts,
+    /// What was offered, by the header `format`; opening stock apart.
+    pub formats: BTreeMap<String, FormatView>,
     pub handled: Amounts,
     pub pacing: Pacing,
     pub freshness_ms: FreshnessView,
-    /// Largest lag seen, in transactions, by the part that it lies in front of.
+    /// Largest lag seen by the part that it lies in front of: in transactions, or in messages where they come as messages.
     pub lag: BTreeMap<String, u64>,
     pub audit: AuditView,
     /// Every class, zero or not, with the first that it hit.
@@ -107,6 +109,18 @@ pub struct Amounts {
 pub struct Amount {
     pub transactions: u64,
     pub lines: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct FormatView {
+    pub messages: u64,
+    /// A document has several.
+    pub transactions: u64,
+    pub bytes: u64,
+    pub bytes_a_message: f64,
+    /// Of the messages of all formats.
+    pub messages_percent: f64,
+    pub transactions_percent: f64,
 }
 
 /// Whether the generator kept its schedule.
@@ -275,6 +289,7 @@ mod tests {
                 sabotage: None,
             },
             offered: Amounts::default(),
+            formats: BTreeMap::new(),
             handled: Amounts::default(),
             pacing: Pacing::default(),
             freshness_ms: FreshnessView::default(),
@@ -297,6 +312,7 @@ mod tests {
                 outcome: crate::snapshot::Outcome::Pass,
                 reasons: Vec::new(),
                 diverging: Vec::new(),
+                formats: Vec::new(),
             },
         }
     }

@@ -33,7 +33,7 @@ impl Observed for Gateway {
             (
                 "messages_total",
                 "Receipts and documents that Kafka acknowledged.",
-                get(&counters.transactions),
+                get(&counters.messages),
             ),
             (
                 "rejected_total",

@@ -244,6 +244,8 @@ pub struct VerdictView {
     pub reasons: Vec<String>,
     /// `S0042/100234: truth 12, view 11, lost` and so on, at most 100.
     pub diverging: Vec<String>,
+    /// How the offered load was written, a line for each format.
+    pub formats: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

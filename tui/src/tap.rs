@@ -100,6 +100,19 @@ fn value(topic: &str, key: &[u8], payload: &[u8]) -> Value {
             None => hex(payload),
         },
         topics::SCAN_RAW => serde_json::from_slice(payload).unwrap_or_else(|_| hex(payload)),
+        topics::TLOG_RAW if payload.trim_ascii_start().starts_with(b"<") => {
+            match wire::poslog::parse(payload) {
+                Ok(document) => {
+                    json!({ "document": String::from_utf8_lossy(payload), "transactions": document.transactions.len() })
+                }
+                Err(error) => {
+                    json!({ "undecodable": error.to_string(), "text": String::from_utf8_lossy(payload) })
+                }
+            }
+        }
+        topics::TLOG_RAW if payload.starts_with(b"{") => {
+            serde_json::from_slice(payload).unwrap_or_else(|_| hex(payload))
+        }
         topics::TLOG_RAW => match wire::tlog4690::parse(payload) {
             Ok(receipt) => json!({ "receipt": format!("{receipt:?}"), "hex": hex(payload) }),
             Err(error) => json!({ "undecodable": error.to_string(), "hex": hex(payload) }),

@@ -5,7 +5,7 @@ use contracts::ids::TimeMs;
 use contracts::wire::ebcdic::Ccsid;
 use scenario::{Load, QueueSpec, Scenario, ScriptedKind, Stop};
 use world::queue::{DescriptorPlace, QueueConfig};
-use world::{STEP_MS, World, WorldConfig};
+use world::{STEP_MS, TillMix, World, WorldConfig};
 
 /// A scenario as read, with what the command line changes in it.
 pub struct Chosen {
@@ -72,6 +72,11 @@ pub fn config(scenario: &Scenario) -> WorldConfig {
         assortment: u16::try_from(world.assortment).unwrap_or(u16::MAX),
         // A script has no shoppers; the world wants a number all the same.
         transactions_per_day: u64::from(world.transactions_per_day).max(1),
+        tills: TillMix {
+            ibm_4690: world.tills.ibm_4690,
+            poslog_6: world.tills.poslog_6,
+            poslog_2: world.tills.poslog_2,
+        },
         start: TimeMs(day_ms),
         start_of_trading_ms: u32::from(world.start.minute_of_day / step_minutes * step_minutes) * 60_000,
         queues: queues(&world.queues),

@@ -200,7 +200,7 @@ fn what_generate_writes_has_the_digest_and_the_truth_beside_it() {
         })
     };
     let mut lines = Vec::new();
-    for kind in ["tlog", "mq", "scans"] {
+    for kind in ["tlog", "poslog-6.0", "poslog-2.2.1", "mq", "scans"] {
         for entry in std::fs::read_dir(out.join(kind)).expect("a folder") {
             let entry = entry.expect("an entry");
             let digest = hex(&Sha256::digest(std::fs::read(entry.path()).expect("a file")));

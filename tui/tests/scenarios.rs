@@ -48,7 +48,9 @@ fn a_quiet_day_is_right_in_every_cell() {
 fn a_day_as_fast_as_it_goes_is_right_in_every_cell() {
     let ran = run(&["day-in-a-minute", "--scale", "1/200"]);
     ran.assert_pass();
-    assert_eq!(ran.number("/offered/by_source/tills/transactions"), 25_000);
+    // The last document can have several.
+    let offered = ran.number("/offered/by_source/tills/transactions");
+    assert!((25_000..25_010).contains(&offered), "{offered}");
 }
 
 #[test]

@@ -474,6 +474,8 @@ pub struct Article {
     pub pack_size: u32,
     #[prost(bool, tag = "8")]
     pub weighed: bool,
+    #[prost(uint32, tag = "12")]
+    pub plu: u32,
 }
 
 /// For people: the name as the .proto file has it.

@@ -1,36 +1,64 @@
-//! Which article a GTIN means.
+//! Which article a GTIN or a price look-up code means, and what its quantities count.
 //!
 //! Invariant: follows the topic `catalogue`, last record of a key wins; knows nothing of Kafka.
 
-use contracts::ids::{Gtin, Money, Sku};
+use contracts::ids::{Money, Sku};
 use contracts::records::Article;
-use contracts::wire::gs1::in_store::is_restricted;
 use hashbrown::HashMap;
 use prost::Message as _;
 
-/// Articles by GTIN, and the GTIN by article.
+/// What is known of an article, besides what it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    pub gtin: u64,
+    /// 0: none.
+    pub plu: u32,
+    /// Base units in a carton; 0: not known.
+    pub pack_size: u32,
+    /// Its base unit is a kilogram, else a piece.
+    pub weighed: bool,
+    /// Of a unit; 0: not known.
+    pub price: Money,
+}
+
+/// Articles by code, and what is known of each.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
-    by_gtin: HashMap<u64, Sku>,
-    by_sku: HashMap<Sku, u64>,
-    /// Of articles that scales put a price on.
-    prices: HashMap<Sku, Money>,
+    /// By GTIN, and by price look-up code, which is shorter than any.
+    by_code: HashMap<u64, Sku>,
+    by_sku: HashMap<Sku, Facts>,
 }
 
 impl Catalogue {
-    /// An article, new or changed. A GTIN that it had before means nothing from now on.
+    /// An article of pieces of which no more is known.
     pub fn insert(&mut self, sku: Sku, gtin: u64) {
+        let facts = Facts {
+            gtin,
+            plu: 0,
+            pack_size: 0,
+            weighed: false,
+            price: Money(0),
+        };
+        self.insert_with(sku, facts);
+    }
+
+    /// An article, new or changed. A code that it had before means nothing from now on.
+    pub fn insert_with(&mut self, sku: Sku, facts: Facts) {
         self.remove(sku);
-        self.by_gtin.insert(gtin, sku);
-        self.by_sku.insert(sku, gtin);
+        for code in facts.codes() {
+            self.by_code.insert(code, sku);
+        }
+        self.by_sku.insert(sku, facts);
     }
 
     pub fn remove(&mut self, sku: Sku) {
-        self.prices.remove(&sku);
-        if let Some(gtin) = self.by_sku.remove(&sku)
-            && self.by_gtin.get(&gtin) == Some(&sku)
-        {
-            self.by_gtin.remove(&gtin);
+        let Some(facts) = self.by_sku.remove(&sku) else {
+            return;
+        };
+        for code in facts.codes() {
+            if self.by_code.get(&code) == Some(&sku) {
+                self.by_code.remove(&code);
+            }
         }
     }
 
@@ -39,10 +67,14 @@ impl Catalogue {
         match value {
             Some(value) => match Article::decode(value) {
                 Ok(article) if article.gtin > 0 => {
-                    self.insert(Sku(article.sku), article.gtin);
-                    if Gtin::new(article.gtin).is_some_and(is_restricted) {
-                        self.prices.insert(Sku(article.sku), Money(article.price));
-                    }
+                    let facts = Facts {
+                        gtin: article.gtin,
+                        plu: article.plu,
+                        pack_size: article.pack_size,
+                        weighed: article.weighed,
+                        price: Money(article.price),
+                    };
+                    self.insert_with(Sku(article.sku), facts);
                     true
                 }
                 _ => false,
@@ -57,13 +89,18 @@ impl Catalogue {
         }
     }
 
-    pub fn sku_of(&self, gtin: u64) -> Option<Sku> {
-        self.by_gtin.get(&gtin).copied()
+    /// Of a GTIN or a price look-up code.
+    pub fn sku_of(&self, code: u64) -> Option<Sku> {
+        self.by_code.get(&code).copied()
+    }
+
+    pub fn facts(&self, sku: Sku) -> Option<&Facts> {
+        self.by_sku.get(&sku)
     }
 
     /// Of a unit, for labels that say what a piece costs; 0: it is not known.
     pub fn price_of(&self, sku: Sku) -> Money {
-        self.prices.get(&sku).copied().unwrap_or(Money(0))
+        self.by_sku.get(&sku).map_or(Money(0), |facts| facts.price)
     }
 
     pub fn len(&self) -> usize {
@@ -72,6 +109,13 @@ impl Catalogue {
 
     pub fn is_empty(&self) -> bool {
         self.by_sku.is_empty()
+    }
+}
+
+impl Facts {
+    fn codes(&self) -> impl Iterator<Item = u64> + use<> {
+        let plu = (self.plu > 0).then_some(u64::from(self.plu));
+        [self.gtin].into_iter().chain(plu)
     }
 }
 
@@ -106,6 +150,31 @@ mod tests {
         // The old article's end must not take the GTIN from its new one.
         catalogue.apply(b"7", None);
         assert_eq!(catalogue.sku_of(100), Some(Sku(8)));
+    }
+
+    #[test]
+    fn an_article_is_known_by_its_price_look_up_code_as_long_as_it_has_it() {
+        let weighed = |plu| {
+            Article {
+                sku: 7,
+                gtin: 100,
+                plu,
+                pack_size: 5,
+                weighed: true,
+                ..Article::default()
+            }
+            .encode_to_vec()
+        };
+        let mut catalogue = Catalogue::default();
+        catalogue.apply(b"7", Some(&weighed(4011)));
+        assert_eq!(catalogue.sku_of(4011), Some(Sku(7)));
+        let facts = catalogue.facts(Sku(7)).expect("known");
+        assert_eq!((facts.pack_size, facts.weighed), (5, true));
+        catalogue.apply(b"7", Some(&weighed(0)));
+        assert_eq!(
+            (catalogue.sku_of(4011), catalogue.sku_of(100)),
+            (None, Some(Sku(7)))
+        );
     }
 
     #[test]

@@ -13,12 +13,13 @@ mod counters;
 mod encode;
 mod feed;
 mod normalise;
+mod poslog;
 mod sabotage;
 mod scan;
 mod service;
 mod statement;
 
-pub use catalogue::Catalogue;
+pub use catalogue::{Catalogue, Facts};
 pub use counters::{Counters, Phase, RawDigest, Snapshot};
 pub use encode::encode_movement;
 pub use normalise::{BusinessClock, Normalised, Normaliser, RawMessage, RawTopic, Rejection, Transaction};

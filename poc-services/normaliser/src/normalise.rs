@@ -16,9 +16,12 @@ use contracts::wire::copybook::{self, MoveRecord, MoveType};
 use contracts::wire::gs1::in_store::Rules;
 use contracts::wire::queue_message;
 use contracts::wire::tlog4690::{ItemKind, Receipt};
-use contracts::wire::{FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_SOURCE_MARK};
+use contracts::wire::{
+    FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_POSLOG_2, FORMAT_POSLOG_6, FORMAT_SOURCE_MARK,
+};
 
 use crate::Catalogue;
+use crate::poslog;
 use crate::scan;
 use crate::statement::{self, Statement};
 
@@ -166,6 +169,12 @@ impl BusinessClock {
         let days = at.0.saturating_add(shift).div_euclid(86_400_000);
         BusinessDay(u32::try_from(days.max(0)).unwrap_or(u32::MAX))
     }
+
+    /// The first instant of a business day.
+    pub fn begin_of(self, day: BusinessDay) -> TimeMs {
+        let shift = i64::from(self.utc_offset_minutes) * 60_000 - i64::from(self.cut_over_hour) * 3_600_000;
+        TimeMs(i64::from(day.0) * 86_400_000 - shift)
+    }
 }
 
 /// The pure core, with the buffers that it uses again.
@@ -175,6 +184,7 @@ pub struct Normaliser {
     receipt: Receipt,
     /// What the digits of a scale's label mean.
     label_rules: Rules,
+    poslog: poslog::Reader,
 }
 
 impl Normaliser {
@@ -183,6 +193,7 @@ impl Normaliser {
             clock,
             receipt: Receipt::default(),
             label_rules: Rules::default(),
+            poslog: poslog::Reader::default(),
         }
     }
 
@@ -219,6 +230,9 @@ impl Normaliser {
             Ok(())
         } else if format == FORMAT_4690.as_bytes() {
             self.read_receipt(location, raw.payload, catalogue, out)
+        } else if format == FORMAT_POSLOG_6.as_bytes() || format == FORMAT_POSLOG_2.as_bytes() {
+            self.poslog
+                .read(location, raw.payload, self.clock, catalogue, out)
         } else if format == FORMAT_COPYBOOK_037.as_bytes() {
             read_queue_record(location, raw.payload, catalogue, out)
         } else if format == FORMAT_EPCIS.as_bytes() {

@@ -34,6 +34,7 @@ const OATS: Article = Article {
     price: 0,
     pack_size: 0,
     weighed: false,
+    plu: 0,
 };
 /// Of the receipts' clocks.
 const AT: i64 = 1_741_944_413_000;

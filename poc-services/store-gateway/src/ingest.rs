@@ -3,6 +3,7 @@
 //! Invariant: an answer that names something accepted comes after its acknowledgement. When a send is refused halfway,
 //! the request as a whole is refused; what was sent before it may stay in the topic.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,7 +14,7 @@ use contracts::sabotage::Sabotage;
 use contracts::sabotage::raw::{Damage, damage};
 use contracts::topics::{self, headers, partition_of};
 use contracts::wire::tlog4690::frames;
-use contracts::wire::{FORMAT_4690, FORMAT_EPCIS, FORMAT_SOURCE_MARK, epcis, source_mark};
+use contracts::wire::{FORMAT_4690, FORMAT_EPCIS, FORMAT_SOURCE_MARK, epcis, poslog, source_mark};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
@@ -70,7 +71,7 @@ impl Intended {
             .collect::<Option<Vec<i64>>>()
             .map(Self)
             .ok_or_else(|| {
-                Refusal::Bad("intended-at: unix milliseconds, one for all or one a receipt".into())
+                Refusal::Bad("intended-at: unix milliseconds, one for all or one a message".into())
             })
     }
 
@@ -88,6 +89,33 @@ impl Intended {
     }
 }
 
+/// A body, cut into its messages.
+#[derive(Default)]
+struct Batch {
+    messages: Vec<Range<usize>>,
+    /// The first broken parts: where, and why.
+    rejected: Vec<Value>,
+    broken: u64,
+}
+
+impl Batch {
+    fn take(&mut self, frame: Result<Range<usize>, (usize, String)>) {
+        match frame {
+            Ok(range) => self.messages.push(range),
+            Err((offset, reason)) => {
+                self.broken += 1;
+                if self.rejected.len() < REASONS_MAX {
+                    self.rejected.push(json!({ "offset": offset, "reason": reason }));
+                }
+            }
+        }
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.broken == 0
+    }
+}
+
 /// What every request needs.
 pub struct Ingest {
     pub producer: AckProducer,
@@ -96,53 +124,76 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// A batch of receipts of one store.
+    /// A batch of 4690 receipts of one store.
     pub async fn tlog(&self, store: LocationId, intended: &Intended, body: &[u8]) -> Result<Answer, Refusal> {
-        let mut receipts = Vec::new();
-        let mut rejected = Vec::new();
-        let mut broken = 0_u64;
+        let mut batch = Batch::default();
         for frame in frames(body) {
-            match frame {
-                Ok(range) => receipts.push(range),
-                Err(error) => {
-                    broken += 1;
-                    if rejected.len() < REASONS_MAX {
-                        rejected.push(json!({ "offset": error.offset, "reason": error.to_string() }));
-                    }
-                }
-            }
+            batch.take(frame.map_err(|error| (error.offset, error.to_string())));
         }
-        if broken == 0 && intended.0.len() > 1 && intended.0.len() != receipts.len() {
+        self.batch(store, intended, body, batch, |_| FORMAT_4690).await
+    }
+
+    /// POSLog documents of one store, each whole and unread but for what its root says it is.
+    pub async fn poslog(
+        &self,
+        store: LocationId,
+        intended: &Intended,
+        body: &[u8],
+    ) -> Result<Answer, Refusal> {
+        let mut batch = Batch::default();
+        for frame in poslog::frames(body) {
+            batch.take(frame.map_err(|error| (error.offset, error.to_string())));
+        }
+        if batch.is_empty() {
+            return Err(Refusal::Bad("the body is empty: a POSLog document is XML".into()));
+        }
+        self.batch(store, intended, body, batch, poslog::format_of).await
+    }
+
+    async fn batch(
+        &self,
+        store: LocationId,
+        intended: &Intended,
+        body: &[u8],
+        batch: Batch,
+        format_of: impl Fn(&[u8]) -> &'static str + Send,
+    ) -> Result<Answer, Refusal> {
+        let Batch {
+            messages,
+            rejected,
+            broken,
+        } = batch;
+        if broken == 0 && intended.0.len() > 1 && intended.0.len() != messages.len() {
             return Err(Refusal::Bad(format!(
-                "intended-at has {} instants for {} receipts: give one, or one a receipt",
+                "intended-at has {} instants for {} messages: give one, or one a message",
                 intended.0.len(),
-                receipts.len()
+                messages.len()
             )));
         }
         let received = received();
         let ack = BatchAck::new();
         let mut bytes = 0;
-        for (index, range) in receipts.iter().enumerate() {
+        for (index, range) in messages.iter().enumerate() {
             let payload = &body[range.clone()];
             bytes += payload.len();
             self.pass_on(
                 &ack,
-                (topics::TLOG_RAW, FORMAT_4690),
+                (topics::TLOG_RAW, format_of(payload)),
                 store,
                 payload,
-                intended.of(index, receipts.len()),
+                intended.of(index, messages.len()),
                 &received,
             )?;
         }
         acknowledged(&ack).await?;
-        self.accepted(receipts.len(), bytes);
+        self.accepted(messages.len(), bytes);
         self.counters.rejected.fetch_add(broken, Ordering::Relaxed);
         Ok(if broken == 0 {
-            json_answer(StatusCode::OK, &json!({ "accepted": receipts.len() }))
+            json_answer(StatusCode::OK, &json!({ "accepted": messages.len() }))
         } else {
             json_answer(
                 StatusCode::BAD_REQUEST,
-                &json!({ "accepted": receipts.len(), "rejected": Value::Array(rejected) }),
+                &json!({ "accepted": messages.len(), "rejected": Value::Array(rejected) }),
             )
         })
     }
@@ -243,10 +294,10 @@ impl Ingest {
         }
     }
 
-    fn accepted(&self, transactions: usize, bytes: usize) {
+    fn accepted(&self, messages: usize, bytes: usize) {
         self.counters
-            .transactions
-            .fetch_add(transactions as u64, Ordering::Relaxed);
+            .messages
+            .fetch_add(messages as u64, Ordering::Relaxed);
         add(&self.counters.bytes, bytes);
     }
 }

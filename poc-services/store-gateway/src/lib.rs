@@ -56,8 +56,8 @@ impl Default for Config {
 #[derive(Debug, Default)]
 pub struct Counters {
     pub requests: AtomicU64,
-    /// Receipts and documents accepted.
-    pub transactions: AtomicU64,
+    /// Receipts and documents accepted; a document has one or more transactions.
+    pub messages: AtomicU64,
     /// Marks accepted.
     pub marks: AtomicU64,
     /// Parts of batches that are no receipt, and requests refused with another 4xx than 429.
@@ -72,7 +72,7 @@ impl Counters {
     pub fn summary(&self) -> Summary {
         Summary {
             requests: self.requests.load(Ordering::Relaxed),
-            transactions: self.transactions.load(Ordering::Relaxed),
+            messages: self.messages.load(Ordering::Relaxed),
             marks: self.marks.load(Ordering::Relaxed),
             rejected: self.rejected.load(Ordering::Relaxed),
             busy: self.busy.load(Ordering::Relaxed),
@@ -85,7 +85,7 @@ impl Counters {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     pub requests: u64,
-    pub transactions: u64,
+    pub messages: u64,
     pub marks: u64,
     pub rejected: u64,
     pub busy: u64,

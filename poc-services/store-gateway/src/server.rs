@@ -17,6 +17,7 @@ use contracts::ids::LocationId;
 use contracts::sabotage::{Sabotage, SabotageStage};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -152,6 +153,14 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>, cancel: CancellationToken
     }
 }
 
+/// `application/xml`, `text/xml`, `application/poslog+xml` …, with or without parameters.
+fn is_xml(content_type: &HeaderValue) -> bool {
+    let kind = content_type.as_bytes();
+    let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+    let kind = kind.trim_ascii().to_ascii_lowercase();
+    kind.ends_with(b"/xml") || kind.ends_with(b"+xml")
+}
+
 /// What a request asks for.
 enum Route {
     Tlog(LocationId),
@@ -221,10 +230,12 @@ impl Shared {
             None => None,
         };
         let intended = Intended::parse(header)?;
+        let is_xml = request.headers().get(CONTENT_TYPE).is_some_and(is_xml);
         // Held until the answer: the body lives as long.
         let mut reservation = Reservation::new(&self.in_flight, self.config.max_in_flight_bytes);
         let body = self.body(request.into_body(), &mut reservation).await?;
         match route {
+            Route::Tlog(store) if is_xml => self.ingest.poslog(store, &intended, &body).await,
             Route::Tlog(store) => self.ingest.tlog(store, &intended, &body).await,
             Route::Mark(store) => self.ingest.mark(store, &intended, &body).await,
             _ => self.ingest.capture(&intended, &body).await,
@@ -264,6 +275,20 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_is_xml_where_its_type_says_so() {
+        for (kind, expected) in [
+            ("application/xml", true),
+            ("Text/XML; charset=utf-8", true),
+            ("application/poslog+xml", true),
+            ("application/octet-stream", false),
+            ("application/xml-dtd", false),
+            ("", false),
+        ] {
+            assert_eq!(is_xml(&HeaderValue::from_static(kind)), expected, "{kind}");
+        }
+    }
 
     #[test]
     fn a_path_leads_to_its_route_or_to_the_reason_why_not() {

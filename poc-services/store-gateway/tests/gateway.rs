@@ -10,8 +10,9 @@ use bytes::Bytes;
 use contracts::ids::{Gtin, LocationId, Money, Quantity, TimeMs};
 use contracts::topics::{self, PARTITIONS, SCAN_RAW, TLOG_RAW, headers, partition_of};
 use contracts::wire::epcis::{BizStep, DocumentWriter, ScanEvent, ScanLine, SubLocation};
+use contracts::wire::poslog::DOCUMENT_BYTES_MAX;
 use contracts::wire::tlog4690::{Header, ReceiptWriter};
-use contracts::wire::{FORMAT_4690, FORMAT_EPCIS, FORMAT_SOURCE_MARK};
+use contracts::wire::{FORMAT_4690, FORMAT_EPCIS, FORMAT_POSLOG_2, FORMAT_POSLOG_6, FORMAT_SOURCE_MARK};
 use embedded::broker::{Broker, BrokerOptions};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, StatusCode};
@@ -69,6 +70,24 @@ impl Stage {
         intended: &str,
         body: Vec<u8>,
     ) -> (StatusCode, Value, bool) {
+        self.send_as("application/octet-stream", method, path, intended, body)
+            .await
+    }
+
+    async fn send_xml(&self, path: &str, intended: &str, body: Vec<u8>) -> (StatusCode, Value) {
+        let kind = "application/xml; charset=utf-8";
+        let (status, answer, _) = self.send_as(kind, Method::POST, path, intended, body).await;
+        (status, answer)
+    }
+
+    async fn send_as(
+        &self,
+        kind: &str,
+        method: Method,
+        path: &str,
+        intended: &str,
+        body: Vec<u8>,
+    ) -> (StatusCode, Value, bool) {
         let stream = TcpStream::connect(self.address).await.expect("connects");
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -79,6 +98,7 @@ impl Stage {
             .uri(path)
             .header("host", "gateway")
             .header("intended-at", intended)
+            .header("content-type", kind)
             .body(Full::new(Bytes::from(body)))
             .expect("valid request");
         let answer = sender.send_request(request).await.expect("an answer");
@@ -207,7 +227,60 @@ async fn an_accepted_batch_is_one_acknowledged_message_a_receipt() {
         .collect();
     assert_eq!(stage.read(TLOG_RAW, 3).await, expected);
     let summary = stage.end().await;
-    assert_eq!((summary.requests, summary.transactions, summary.busy), (1, 3, 0));
+    assert_eq!((summary.requests, summary.messages, summary.busy), (1, 3, 0));
+}
+
+/// Whatever is framed goes on, however hostile: it is the normaliser that reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn poslog_documents_go_whole_with_the_format_that_their_root_says() {
+    let stage = Stage::start(Config::default()).await;
+    let documents: [(&[u8], &str); 4] = [
+        (b"<POSLog MajorVersion=\"6\"></POSLog>", FORMAT_POSLOG_6),
+        (b"<?xml version=\"1.0\"?><POSLog></POSLog>", FORMAT_POSLOG_2),
+        (
+            b"<!DOCTYPE p [<!ENTITY a \"b\">]><POSLog>&a;</POSLog>",
+            FORMAT_POSLOG_2,
+        ),
+        (b"<not xml at all>", FORMAT_POSLOG_2),
+    ];
+    let due = now_ms() - 60_000;
+    let body = documents.map(|(document, _)| document).join(&b"\x1e"[..]);
+    let answer = stage
+        .send_xml("/v1/stores/S0042/tlog", &due.to_string(), body)
+        .await;
+    assert_eq!(answer, (StatusCode::OK, json!({ "accepted": 4 })));
+    let expected = documents.map(|(document, format)| {
+        let (key, format) = (b"S0042".to_vec(), format.as_bytes().to_vec());
+        (partition_of(STORE), key, document.to_vec(), Some(due), format)
+    });
+    assert_eq!(stage.read(TLOG_RAW, 4).await, expected);
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_broken_framing_of_poslog_is_refused_and_the_rest_is_taken() {
+    let stage = Stage::start(Config::default()).await;
+    let path = "/v1/stores/S0042/tlog";
+    let body = b"<POSLog/>\x1eno document\x1e<POSLog/>".to_vec();
+    let (status, answer) = stage.send_xml(path, "1", body).await;
+    assert_eq!(
+        (status, &answer["accepted"]),
+        (StatusCode::BAD_REQUEST, &json!(2))
+    );
+    assert_eq!(answer["rejected"][0]["offset"], 10);
+    assert_eq!(stage.broker.stats().appended_records(TLOG_RAW), 2);
+    let (status, _) = stage.send_xml(path, "1", b" \n".to_vec()).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "nothing at all");
+    let mut long = b"<POSLog>".to_vec();
+    long.resize(DOCUMENT_BYTES_MAX, b' ');
+    long.extend_from_slice(b"</POSLog>");
+    let (status, answer) = stage.send_xml(path, "1", long).await;
+    assert_eq!(
+        (status, &answer["accepted"]),
+        (StatusCode::BAD_REQUEST, &json!(0))
+    );
+    assert_eq!(stage.broker.stats().appended_records(TLOG_RAW), 2);
+    stage.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -262,7 +335,7 @@ async fn a_mark_goes_whole_beside_the_receipts_of_its_store_and_is_no_transactio
     let (status, _, _) = stage.send(Method::POST, path, "1", vec![b' '; 65_537]).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     let summary = stage.end().await;
-    assert_eq!((summary.marks, summary.transactions, summary.rejected), (1, 0, 2));
+    assert_eq!((summary.marks, summary.messages, summary.rejected), (1, 0, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -347,7 +420,7 @@ async fn without_acknowledgement_the_answer_is_to_come_back() {
         .await;
     assert_eq!((status, retry), (StatusCode::SERVICE_UNAVAILABLE, true));
     let summary = stage.end().await;
-    assert_eq!((summary.transactions, summary.busy), (0, 1));
+    assert_eq!((summary.messages, summary.busy), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 use contracts::digest::Minutes;
+use contracts::wire::FORMATS;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use world::events::Channel;
@@ -21,6 +22,14 @@ struct Cell {
     transactions: AtomicU64,
     lines: AtomicU64,
     acknowledged: AtomicU64,
+}
+
+/// What was written in one format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FormatAmount {
+    pub messages: u64,
+    pub transactions: u64,
+    pub bytes: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +97,8 @@ impl Faults {
 #[derive(Debug)]
 pub struct Counters {
     channels: [Cell; 3],
+    /// Messages, transactions and bytes of trading, in the order of [`FORMATS`].
+    formats: [[AtomicU64; 3]; FORMATS.len()],
     phase: AtomicU8,
     pub(crate) simulated_ms: AtomicI64,
     pub(crate) retries: AtomicU64,
@@ -124,6 +135,7 @@ impl Default for Counters {
     fn default() -> Self {
         Self {
             channels: Default::default(),
+            formats: Default::default(),
             phase: AtomicU8::new(0),
             simulated_ms: AtomicI64::new(0),
             retries: AtomicU64::new(0),
@@ -162,6 +174,31 @@ impl Counters {
         let cell = &self.channels[channel as usize];
         cell.transactions.fetch_add(transactions, Ordering::Relaxed);
         cell.lines.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    pub(crate) fn of_format(&self, format: &str, transactions: u64, bytes: u64) {
+        if let Some(index) = FORMATS.iter().position(|known| *known == format) {
+            for (counter, amount) in self.formats[index].iter().zip([1, transactions, bytes]) {
+                counter.fetch_add(amount, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// What was released in each format that there was.
+    pub fn formats(&self) -> Vec<(&'static str, FormatAmount)> {
+        let amounts = self.formats.iter().map(|counters| {
+            let [messages, transactions, bytes] = [0, 1, 2].map(|at| counters[at].load(Ordering::Relaxed));
+            FormatAmount {
+                messages,
+                transactions,
+                bytes,
+            }
+        });
+        FORMATS
+            .into_iter()
+            .zip(amounts)
+            .filter(|(_, amount)| amount.messages > 0)
+            .collect()
     }
 
     pub(crate) fn acknowledged(&self, channel: Channel, transactions: u64, bytes: u64) {

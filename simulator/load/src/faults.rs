@@ -14,6 +14,7 @@ use crate::journal::{Content, Pending};
 use crate::release::{Going, Release, manager_copy};
 use crate::source_fault::SourceFault;
 use crate::sources::{self, Change};
+use crate::wrong;
 
 /// What is late is held back so long, and by up to [`LATE_MS_SPAN`] longer.
 const LATE_MS_MIN: u64 = 2_000;
@@ -75,8 +76,12 @@ impl Release {
             (draw, copy.unwrap_or_else(|| extra(message.bytes.clone())))
         });
         let poison = match message.content {
-            Content::Message(channel) => draw_of(SourceFault::Poison)
-                .and_then(|_| Some((channel, extra(sources::poison(channel, &message.bytes)?.into())))),
+            Content::Message(channel) => draw_of(SourceFault::Poison).and_then(|_| {
+                Some((
+                    channel,
+                    extra(wrong::poison(channel, message.format, &message.bytes)?.into()),
+                ))
+            }),
             Content::Mark => None,
         };
         let late = draw_of(SourceFault::Late).filter(|_| may_wait);

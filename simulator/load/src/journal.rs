@@ -38,6 +38,8 @@ pub struct Pending {
     pub bytes: Bytes,
     pub due_ms: i64,
     pub content: Content,
+    /// The header `format` that the gateway is to give it.
+    pub format: &'static str,
     pub transactions: u32,
     /// What a queue manager says of it.
     pub descriptor: Option<Arc<Descriptor>>,
@@ -246,7 +248,10 @@ impl Journals {
         while let Some(next) = journal.pending.front() {
             let fits = bytes + next.bytes.len() <= UPLOAD_BYTES_MAX && batch.len() < UPLOAD_MESSAGES_MAX;
             let alone = next.content != Content::Message(Channel::Till);
-            if !batch.is_empty() && (alone || !fits) {
+            let other = batch
+                .first()
+                .is_some_and(|first: &Pending| first.format != next.format);
+            if !batch.is_empty() && (alone || other || !fits) {
                 break;
             }
             bytes += next.bytes.len();
@@ -318,6 +323,7 @@ mod tests {
             bytes: Bytes::from_static(text.as_bytes()),
             due_ms: 1,
             content: Content::Message(channel),
+            format: "",
             transactions: 1,
             descriptor: None,
         }
@@ -380,6 +386,25 @@ mod tests {
         for expected in ["a", "doc", "b"] {
             let upload = journals.next().await;
             assert_eq!(texts(&upload.batch), [expected]);
+            journals.uploaded(0, &upload.batch);
+        }
+    }
+
+    #[tokio::test]
+    async fn tills_of_two_generations_do_not_share_an_upload_and_keep_their_order() {
+        let journals = Journals::new(1);
+        for (text, format) in [("a", "x"), ("b", "x"), ("c", "y"), ("d", "x")] {
+            let message = Pending {
+                format,
+                ..message(text, Channel::Till)
+            };
+            if journals.put(0, message, 0) == Put::Schedule {
+                journals.make_ready(0);
+            }
+        }
+        for expected in [&["a", "b"][..], &["c"], &["d"]] {
+            let upload = journals.next().await;
+            assert_eq!(texts(&upload.batch), expected);
             journals.uploaded(0, &upload.batch);
         }
     }

@@ -18,6 +18,7 @@ mod snapshot;
 mod source_fault;
 mod sources;
 mod upload;
+mod wrong;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use ledger::Ledger;
 use tokio_util::sync::CancellationToken;
 use world::World;
 
-pub use counters::{Amount, Phase};
+pub use counters::{Amount, FormatAmount, Phase};
 pub use journal::JOURNAL_BYTES_MAX;
 pub use master_data::{publish_catalogue, publish_places};
 pub use pace::Pace;
@@ -289,6 +290,11 @@ impl Load {
     /// Everything released, opening stock included, by the minute in which it happened.
     pub fn digest(&self) -> contracts::digest::Minutes {
         self.counters.digest.lock().clone()
+    }
+
+    /// What was released in each format that there was, opening stock apart.
+    pub fn formats(&self) -> Vec<(&'static str, FormatAmount)> {
+        self.counters.formats()
     }
 
     pub fn snapshot(&self) -> Snapshot {

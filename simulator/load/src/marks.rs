@@ -9,6 +9,7 @@ use std::thread;
 
 use bytes::Bytes;
 use contracts::ids::TimeMs;
+use contracts::wire::FORMAT_SOURCE_MARK;
 use contracts::wire::copybook::{self, StatusRecord};
 use contracts::wire::source_mark::{self, StoreMark};
 use world::queue::QueueManager;
@@ -130,6 +131,7 @@ fn pending(bytes: Vec<u8>) -> Pending {
         bytes: Bytes::from(bytes),
         due_ms: wall_ms(),
         content: Content::Mark,
+        format: FORMAT_SOURCE_MARK,
         transactions: 0,
         descriptor: None,
     }

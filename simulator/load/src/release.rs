@@ -27,7 +27,8 @@ use crate::journal::{Content, Journals, Pending, Put};
 use crate::marks::Marks;
 use crate::pace::{Pace, Schedule};
 use crate::source_fault::SourceFault;
-use crate::sources::{self, Fate, Sources, Switches};
+use crate::sources::{Fate, Sources, Switches};
+use crate::wrong;
 use crate::{Config, Control, LoadError};
 
 pub const TICK: Duration = Duration::from_millis(5);
@@ -231,7 +232,8 @@ impl Release {
                     .messages
                     .iter()
                     .filter(|m| m.channel == Channel::Till)
-                    .count() as u64
+                    .map(|m| m.transactions.len() as u64)
+                    .sum::<u64>()
             })
             .sum();
         if going.schedule.pace() == Pace::Unthrottled {
@@ -329,7 +331,7 @@ impl Release {
         let message = &events.messages[index];
         self.counters.released_by_place[place].fetch_add(1, Ordering::Relaxed);
         if message.channel == Channel::Till {
-            going.receipts += 1;
+            going.receipts += message.transactions.len() as u64;
         }
         self.counters.lateness.lock().saturating_record(late_ms.max(1));
         self.counters.last_due_ms.fetch_max(due_ms, Ordering::Relaxed);
@@ -343,10 +345,12 @@ impl Release {
         let (transactions, lines) = self.apply(place, events, message);
         self.counters
             .released(message.channel, transactions.into(), lines);
+        self.counters
+            .of_format(message.format, transactions.into(), message.bytes.len() as u64);
         let mut pending = pending(bytes, (events, index), due_ms, transactions);
         if let Some(clock) = clock {
             let mut own = pending.bytes.to_vec();
-            sources::set_receipt_clock(&mut own, clock);
+            wrong::set_clock(message.format, &mut own, &clock);
             pending.bytes = own.into();
             let faults = &self.counters.faults;
             faults.injected(SourceFault::ClockSkew, transactions.into());
@@ -380,7 +384,7 @@ impl Release {
             let quantity = of_it.iter().map(|line| line.quantity).fold(0, i64::wrapping_add);
             lines += of_it.len() as u64;
             digest.add(
-                message.at.0,
+                transaction.at.0,
                 &Digest::of(&transaction.id, of_it.len() as u64, quantity),
             );
             ledger.apply(&transaction.id, of_it);
@@ -485,6 +489,7 @@ fn pending(bytes: &Bytes, (events, index): (&PlaceEvents, usize), due_ms: i64, t
         bytes: bytes.slice(message.bytes.start as usize..message.bytes.end as usize),
         due_ms,
         content: Content::Message(message.channel),
+        format: message.format,
         transactions,
         // A warehouse has one for each of its messages, a store none.
         descriptor: events.descriptors.get(index).cloned().map(Arc::new),

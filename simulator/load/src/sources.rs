@@ -6,22 +6,19 @@
 use contracts::hash::ContentHash;
 use contracts::ids::{BusinessDay, LocationId, SourceId, TimeMs, TransactionId};
 use contracts::records::SourceKind;
-use contracts::wire::civil::CivilTime;
-use contracts::wire::queue_message;
 use contracts::wire::source_mark::Standing;
 use parking_lot::{Mutex, MutexGuard};
-use world::events::{Channel, Place, PlaceEvents};
+use world::events::{Place, PlaceEvents};
 use world::{business_day, business_day_begins};
 
 use crate::source_fault::SourceFault;
+use crate::wrong::{self, Clock};
 
 /// A source loses no more than so many numbers: whoever follows it keeps a bounded list of gaps.
 const LOST_MAX: u32 = 512;
 /// Clocks are off by at least so many minutes, and by seven more at most, either way.
 const SKEW_MINUTES_MIN: i64 = 2;
 const MINUTE_MS: i64 = 60_000;
-/// Of a receipt: `22 00 3A`, terminal, `3A`, number, `3A`, and then MMDDYYhhmm.
-const RECEIPT_CLOCK: std::ops::Range<usize> = 9..14;
 
 /// Which faults are on: one message in so many, 0 for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,7 +91,7 @@ pub enum Fate {
     Lost,
     Written {
         /// By the clock of a till; `None` where it is as the world has it.
-        clock: Option<TimeMs>,
+        clock: Option<Clock>,
         /// Something of this source was written before, so this may come after what follows it.
         may_wait: bool,
     },
@@ -168,10 +165,14 @@ impl PlaceSources {
         let first = events.transactions[range.start].id;
         self.last_at = at;
         let source = self.source(first.source);
+        let is_till = first.source.kind == SourceKind::Till;
         let is_lost = hit_by(seed, switches, SourceFault::MissingNumber, &first).is_some();
         let clock = TimeMs(at.0 + skew_ms(seed, switches, first.source));
         let clock = source.placeable(clock);
-        let is_off = first.source.kind == SourceKind::Till && clock != at;
+        // Tills write whole seconds: what is left of one stays as it is.
+        let ahead_ms = (clock.0 - at.0 + 999).div_euclid(1000) * 1000;
+        let clock = TimeMs(at.0 + ahead_ms);
+        let is_off = is_till && ahead_ms != 0;
         let day = if is_off {
             business_day(clock)
         } else {
@@ -190,10 +191,15 @@ impl PlaceSources {
             events.messages[message].at = clock;
             for transaction in &mut events.transactions[range] {
                 transaction.id.business_day = day;
+                transaction.at.0 += ahead_ms;
             }
         }
         Fate::Written {
-            clock: is_off.then_some(clock),
+            clock: is_off.then_some(Clock {
+                at: clock,
+                ahead_ms,
+                day,
+            }),
             may_wait,
         }
     }
@@ -227,22 +233,6 @@ impl Source {
             Some(first) if business_day(clock) < first => business_day_begins(first),
             _ => clock,
         }
-    }
-}
-
-/// Sets the clock of a receipt, which has minutes.
-pub fn set_receipt_clock(receipt: &mut [u8], clock: TimeMs) {
-    let at = CivilTime::from_ms(clock);
-    let pair = |value: u8| ((value / 10) << 4) | (value % 10);
-    let digits = [
-        pair(at.month),
-        pair(at.day),
-        pair(at.year.rem_euclid(100) as u8),
-        pair(at.hour),
-        pair(at.minute),
-    ];
-    if let Some(field) = receipt.get_mut(RECEIPT_CLOCK) {
-        field.copy_from_slice(&digits);
     }
 }
 
@@ -339,36 +329,12 @@ impl Replay {
             Fate::Lost => false,
             Fate::Written { clock, .. } => {
                 if let Some(clock) = clock {
-                    let bytes = events.messages[message].bytes.clone();
-                    set_receipt_clock(&mut events.bytes[bytes.start as usize..bytes.end as usize], clock);
+                    let world::events::Message { bytes, format, .. } = &events.messages[message];
+                    let bytes = bytes.start as usize..bytes.end as usize;
+                    wrong::set_clock(format, &mut events.bytes[bytes], &clock);
                 }
                 true
             }
         }
     }
-}
-
-/// A message like this one that nobody can understand, though whoever carries it has nothing to complain of: the frame of
-/// a receipt, the length of a record, the place that a document names. `None` where there is nothing to break.
-pub fn poison(channel: Channel, bytes: &[u8]) -> Option<Vec<u8>> {
-    let behind = |text: &[u8]| Some(bytes.windows(text.len()).position(|part| part == text)? + text.len());
-    let (range, with) = match channel {
-        Channel::Till => {
-            // The code of the first item: A is no digit.
-            let code = behind(&[0x22, 0x2c, 0x22, 0x01, 0x3a])?;
-            (code..code + 1, &[0xaa][..])
-        }
-        // INV-QTY is blank.
-        Channel::Queue => {
-            let record = queue_message::record_at(bytes);
-            (record + 33..record + 39, &[0x40; 6][..])
-        }
-        Channel::Scan => {
-            let kind = behind(br#""type":""#)?;
-            (kind..kind + 5, &b"Bills"[..])
-        }
-    };
-    let mut bad = bytes.to_vec();
-    bad.get_mut(range)?.copy_from_slice(with);
-    Some(bad)
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use contracts::ids::LocationId;
+use contracts::wire::{FORMAT_4690, poslog};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
@@ -186,16 +187,22 @@ impl Uploader {
                 mark.bytes.clone(),
             ),
             receipts => {
-                let length = receipts.iter().map(|m| m.bytes.len()).sum();
+                let is_xml = receipts[0].format != FORMAT_4690;
+                let length = receipts.iter().map(|m| m.bytes.len() + 1).sum();
                 let mut body = BytesMut::with_capacity(length);
                 for receipt in receipts {
+                    if is_xml && !body.is_empty() {
+                        body.put_u8(poslog::SEPARATOR);
+                    }
                     body.extend_from_slice(&receipt.bytes);
                 }
-                (
-                    format!("/v1/stores/{}/tlog", self.stores[store]),
-                    "application/octet-stream",
-                    body.freeze(),
-                )
+                let kind = if is_xml {
+                    "application/xml"
+                } else {
+                    "application/octet-stream"
+                };
+                let path = format!("/v1/stores/{}/tlog", self.stores[store]);
+                (path, kind, body.freeze())
             }
         };
         let mut intended = String::with_capacity(batch.len() * 14);

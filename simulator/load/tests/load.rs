@@ -5,8 +5,9 @@ mod support;
 use std::time::Duration;
 
 use contracts::ids::{LocationId, TimeMs};
+use contracts::wire::{FORMAT_4690, FORMAT_POSLOG_2, FORMAT_POSLOG_6};
 use load::{Pace, Phase, Stop};
-use support::{HALF_A_DAY, Run, SALES, STORES, living};
+use support::{HALF_A_DAY, Run, SALES, STORES, all_rung, living};
 
 fn expected() -> Vec<Vec<u16>> {
     vec![(1..=SALES / STORES).collect(); usize::from(STORES)]
@@ -124,6 +125,30 @@ async fn opening_stock_and_queue_records_arrive_before_and_beside_trading() {
     assert_eq!(run.transactions(), released);
     // A record is a transaction, opening stock of warehouses included.
     assert!(run.queue.depth_of_all() as u64 >= end.queue.transactions);
-    let receipts: usize = run.gateway.taken.lock().receipts.values().map(Vec::len).sum();
-    assert_eq!(receipts as u64, end.tills.transactions);
+    assert_eq!(all_rung(&run).len() as u64, end.tills.transactions);
+    let formats = run.load.formats();
+    let of_tills = &formats[..3];
+    assert_eq!(
+        of_tills.iter().map(|(format, _)| *format).collect::<Vec<_>>(),
+        [FORMAT_4690, FORMAT_POSLOG_6, FORMAT_POSLOG_2]
+    );
+    let transactions: u64 = of_tills.iter().map(|(_, amount)| amount.transactions).sum();
+    assert_eq!(transactions, end.tills.transactions);
+    let messages: u64 = of_tills.iter().map(|(_, amount)| amount.messages).sum();
+    let taken = run.gateway.taken.lock();
+    let (came, bytes) = taken
+        .receipts
+        .values()
+        .flatten()
+        .fold((0, 0), |(came, bytes), message| {
+            (came + 1, bytes + message.len() as u64)
+        });
+    assert_eq!(
+        (
+            messages,
+            of_tills.iter().map(|(_, amount)| amount.bytes).sum::<u64>()
+        ),
+        (came, bytes)
+    );
+    assert!(messages < transactions, "some documents have several");
 }

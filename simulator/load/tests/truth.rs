@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::digest::{Digest, Minutes};
 use contracts::ids::{BusinessDay, LocationId, SourceId, TimeMs, TransactionId};
+use contracts::wire::FORMAT_4690;
 use contracts::wire::epcis;
-use contracts::wire::tlog4690;
 use load::{Pace, SourceFault};
-use support::{HALF_A_DAY, Run, SALES, STORES, living, receipts, scripted, small_world, with};
-use world::events::Channel;
+use support::{HALF_A_DAY, Run, Rung, SALES, STORES, living, receipts, rung, scripted, small_world, with};
+use world::events::{Channel, PlaceEvents};
 use world::{World, WorldConfig, business_day};
 
 const DAY_MS: i64 = 86_400_000;
@@ -121,6 +121,33 @@ async fn a_clock_that_is_set_back_over_the_first_business_day_of_its_till_stops_
     assert_eq!(differences(&run.load.digest(), &digest_of(&run)), []);
 }
 
+/// Numbers, business days and instants in the bytes are those of the facts, whatever clock the till has.
+fn says_what_its_till_did(store: LocationId, events: &PlaceEvents, index: usize) {
+    let message = &events.messages[index];
+    // Receipts have minutes, documents seconds.
+    let unit = if message.format == FORMAT_4690 {
+        60_000
+    } else {
+        1000
+    };
+    let facts = events.transactions_of(message).iter();
+    let facts: Vec<Rung> = facts
+        .map(|transaction| Rung {
+            store,
+            till: transaction.id.source.unit,
+            number: transaction.id.number,
+            day: transaction.id.business_day,
+            at: TimeMs(transaction.at.0.div_euclid(unit) * unit),
+        })
+        .collect();
+    assert_eq!(
+        rung(store, events.bytes_of(message)),
+        Some(facts),
+        "{}",
+        message.format
+    );
+}
+
 /// Plays the world again as the load says that it was written.
 fn played_again(run: &Run, mut world: World) -> Vec<(LocationId, Vec<u8>)> {
     let released = run.load.released_by_place();
@@ -138,6 +165,7 @@ fn played_again(run: &Run, mut world: World) -> Vec<(LocationId, Vec<u8>)> {
                 }
                 left[place] -= 1;
                 if replay.next(place, events, index) && events.messages[index].channel == Channel::Till {
+                    says_what_its_till_did(places[place], events, index);
                     written.push((places[place], events.bytes_of(&events.messages[index]).to_vec()));
                 }
             }
@@ -184,6 +212,48 @@ async fn the_same_world_played_again_is_what_was_written_though_faults_came_and_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_generation_of_tills_can_have_a_clock_that_is_off() {
+    let (run, _) = with(living(), SourceFault::ClockSkew, 1, |config| {
+        config.stop = HALF_A_DAY;
+    })
+    .await;
+    let written = played_again(&run, living());
+    let right = {
+        let mut world = living();
+        world.opening();
+        let mut at = BTreeSet::new();
+        for _ in 0..144 {
+            let step = world.step(1);
+            for events in &step.places {
+                at.extend(
+                    events
+                        .transactions
+                        .iter()
+                        .map(|transaction| (transaction.id, transaction.at)),
+                );
+            }
+            world.recycle(step);
+        }
+        at
+    };
+    let mut off = BTreeMap::from([(true, 0), (false, 0)]);
+    for (store, message) in &written {
+        for rung in rung(*store, message).expect("readable") {
+            let id = TransactionId {
+                source: SourceId::till(*store, rung.till),
+                business_day: rung.day,
+                number: rung.number,
+            };
+            let as_it_was = right.range((id, TimeMs(i64::MIN))..).next();
+            let is_off =
+                as_it_was.is_none_or(|(known, at)| *known != id || (rung.at.0 - at.0).abs() > 60_000);
+            *off.get_mut(&message.starts_with(b"<")).expect("two kinds") += u32::from(is_off);
+        }
+    }
+    assert!(off.values().all(|count| *count > 100), "{off:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_faults_at_once_lose_nothing_but_what_sources_lost() {
     let mut run = Run::of(living(), 0, |config| {
         config.stop = HALF_A_DAY;
@@ -215,7 +285,7 @@ async fn all_faults_at_once_lose_nothing_but_what_sources_lost() {
         let taken = run.gateway.taken.lock();
         let all = taken.receipts.iter();
         all.flat_map(|(store, receipts)| receipts.iter().map(|receipt| (*store, receipt.clone())))
-            .filter(|(_, receipt)| tlog4690::parse(receipt).is_ok())
+            .filter(|(store, message)| rung(*store, message).is_some())
             .collect()
     };
     taken.sort();

@@ -51,7 +51,7 @@ pub use step::{Action, Selector, Step};
 pub use time::{SimOffset, WallTime};
 pub use timeline::Timeline;
 pub use totals::Totals;
-pub use world::{Start, WorldSpec};
+pub use world::{Start, TillMix, WorldSpec};
 
 use sha2::{Digest, Sha256};
 

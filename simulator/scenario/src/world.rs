@@ -25,9 +25,11 @@ pub struct WorldSpec {
     /// Articles that a store lists, about; warehouses hold all.
     #[schemars(range(min = 1, max = 60_000))]
     pub assortment: u32,
-    /// Till receipts on a mean day of the week; 0 with a script. Queue records and scans come on top.
+    /// Till receipts on a mean day of the week; 0 with a script. Queue records, scans and what tills write besides sales come on top.
     #[schemars(range(max = 100_000_000))]
     pub transactions_per_day: u32,
+    /// Which generations of tills the chain has, in per cent of all tills: `{ibm_4690: 70, poslog_6: 25, poslog_2: 5}`.
+    pub tills: TillMix,
     /// Local date and time of the first sale: `2026-03-13`, which means 06:00, or `2026-03-13 10:00`. In steps of 5 minutes.
     pub start: Start,
     pub queues: QueueSpec,
@@ -43,9 +45,44 @@ impl Default for WorldSpec {
             skus: 5_000,
             assortment: 500,
             transactions_per_day: 5_000_000,
+            tills: TillMix::default(),
             start: Start::DEFAULT,
             queues: QueueSpec::default(),
         }
+    }
+}
+
+/// Shares of the generations of tills, in per cent; what is left out is 0, and the sum is 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TillMix {
+    /// 4690 transaction log: packed records.
+    #[serde(default)]
+    #[schemars(range(max = 100))]
+    pub ibm_4690: u8,
+    /// POSLog 6.0.
+    #[serde(default)]
+    #[schemars(range(max = 100))]
+    pub poslog_6: u8,
+    /// POSLog 2.2.1.
+    #[serde(default)]
+    #[schemars(range(max = 100))]
+    pub poslog_2: u8,
+}
+
+impl Default for TillMix {
+    fn default() -> Self {
+        Self {
+            ibm_4690: 70,
+            poslog_6: 25,
+            poslog_2: 5,
+        }
+    }
+}
+
+impl TillMix {
+    pub const fn sum(&self) -> u16 {
+        self.ibm_4690 as u16 + self.poslog_6 as u16 + self.poslog_2 as u16
     }
 }
 

@@ -21,7 +21,7 @@ fn an_unknown_key_names_the_nearest_one() {
        |
      5 |   stors: 5
        |   ^
-       = did you mean `stores`? (keys here: stores, warehouses, data_centres, skus, assortment, transactions_per_day, start, queues)
+       = did you mean `stores`? (keys here: stores, warehouses, data_centres, skus, assortment, transactions_per_day, tills, start, queues)
     ");
 }
 
@@ -172,6 +172,24 @@ fn an_assortment_beyond_the_catalogue_is_refused() {
      4 | world: {skus: 100}
        |        ^
        = set `assortment` to 100 or less
+    ");
+}
+
+#[test]
+fn shares_of_tills_that_are_no_hundred_per_cent_are_refused() {
+    insta::assert_snapshot!(error("world:\n  tills: {ibm_4690: 70, poslog_6: 25}\n"), @r"
+    demo.yaml:5:10: the shares of `tills` sum to 95 per cent: it must be 100
+       |
+     5 |   tills: {ibm_4690: 70, poslog_6: 25}
+       |          ^
+       = what is left out is 0; `{ibm_4690: 70, poslog_6: 25, poslog_2: 5}` is the default
+    ");
+    insta::assert_snapshot!(error("world:\n  tills: {poslog_7: 100}\n"), @r"
+    demo.yaml:5:11: unknown key `poslog_7`
+       |
+     5 |   tills: {poslog_7: 100}
+       |           ^
+       = did you mean `poslog_2`? (keys here: ibm_4690, poslog_6, poslog_2)
     ");
 }
 

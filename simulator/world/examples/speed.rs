@@ -1,6 +1,7 @@
 //! How fast the world makes events, with encoding, into nothing: `cargo run --release -p world --example speed`.
 //!
-//! Arguments: simulated hours (24), threads (1), first hour of the day (0).
+//! Arguments: simulated hours (24), threads (1), first hour of the day (0), share of 4690 tills in per cent, the others being
+//! POSLog 6.0 (the usual mix).
 
 #![expect(
     clippy::disallowed_methods,
@@ -10,7 +11,7 @@
 
 use std::time::Instant;
 
-use world::{STEP_MS, World, WorldConfig};
+use world::{STEP_MS, TillMix, World, WorldConfig};
 
 fn main() {
     let mut arguments = std::env::args()
@@ -19,7 +20,15 @@ fn main() {
     let hours = arguments.next().unwrap_or(24);
     let threads = arguments.next().unwrap_or(1) as usize;
     let first_hour = arguments.next().unwrap_or(0);
+    let tills = arguments
+        .next()
+        .map_or_else(TillMix::default, |ibm_4690| TillMix {
+            ibm_4690: ibm_4690 as u8,
+            poslog_6: 100 - ibm_4690 as u8,
+            poslog_2: 0,
+        });
     let config = WorldConfig {
+        tills,
         start_of_trading_ms: first_hour * 3_600_000,
         ..WorldConfig::default()
     };

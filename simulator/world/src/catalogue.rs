@@ -19,6 +19,8 @@ const GTIN_BODY_BASE: u64 = 61_414_100_000;
 
 /// Prefix 28, labels with a weight, in front of an item of five digits and five digits of weight.
 const SCALE_BODY_BASE: u64 = 280_000_000_000;
+/// What is weighed has price look-up codes from here on, in the order of the catalogue.
+const PLU_FIRST: u32 = 3_001;
 
 struct Department {
     number: u32,
@@ -242,6 +244,15 @@ pub(crate) struct Item {
     pub pack: u16,
     pub department: u16,
     pub weighed: bool,
+    /// What is keyed where it is weighed; 0 for pieces.
+    pub plu: u32,
+}
+
+impl Item {
+    /// A carton, in thousandths.
+    pub const fn pack_quantity(&self) -> i32 {
+        self.pack as i32 * 1000
+    }
 }
 
 /// The catalogue, by index of the article.
@@ -275,11 +286,14 @@ impl Catalogue {
         }
         let departments = deal_departments(&ranked, &popularity);
 
+        let mut weighed = 0;
         let mut items = Vec::with_capacity(count as usize);
         let mut articles = Vec::with_capacity(count as usize);
         for (index, stream) in streams.iter_mut().enumerate() {
             let department = &DEPARTMENTS[departments[index]];
-            let (item, article) = article(index as u32, department, stream);
+            let plu = PLU_FIRST + weighed;
+            let (item, article) = article(index as u32, plu, department, stream);
+            weighed += u32::from(item.weighed);
             items.push(item);
             articles.push(article);
         }
@@ -301,6 +315,7 @@ impl Catalogue {
                 pack: 10,
                 department: grocery.number as u16,
                 weighed: false,
+                plu: 0,
             })
             .collect();
         let articles = items
@@ -331,7 +346,7 @@ fn deal_departments(ranked: &[(u32, usize)], popularity: &[f64]) -> Vec<usize> {
     departments
 }
 
-fn article(index: u32, department: &Department, stream: &mut Stream) -> (Item, Article) {
+fn article(index: u32, plu: u32, department: &Department, stream: &mut Stream) -> (Item, Article) {
     let weighed = stream.chance(department.weighed, 100);
     let price = 100.0 * libm::exp(shape::PRICE_MU + shape::PRICE_SIGMA * stream.normal());
     let pack = if weighed {
@@ -346,6 +361,7 @@ fn article(index: u32, department: &Department, stream: &mut Stream) -> (Item, A
         pack,
         department: department.number as u16,
         weighed,
+        plu: if weighed { plu } else { 0 },
     };
     let brand: &str = LastName(EN).fake_with_rng(stream.generator());
     let manner = MANNERS[stream.below(MANNERS.len() as u32) as usize];
@@ -367,6 +383,7 @@ fn named(item: &Item, name: String, department: &Department) -> Article {
         price: i64::from(item.price),
         pack_size: u32::from(item.pack),
         weighed: item.weighed,
+        plu: item.plu,
     }
 }
 

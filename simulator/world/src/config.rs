@@ -3,6 +3,7 @@
 use contracts::ids::{TILL_NUMBER_MAX, TimeMs};
 
 use crate::calendar::DAY_MS;
+use crate::generation::TillMix;
 use crate::queue::QueueConfig;
 use crate::shape;
 
@@ -25,6 +26,8 @@ pub struct WorldConfig {
     pub assortment: u16,
     /// Till receipts over all stores, on a mean day of the week.
     pub transactions_per_day: u64,
+    /// Which generations of tills there are.
+    pub tills: TillMix,
     /// Midnight UTC of the first day.
     pub start: TimeMs,
     /// Time of that day at which the simulation starts; a multiple of [`STEP_MS`].
@@ -42,6 +45,7 @@ impl Default for WorldConfig {
             skus: 5_000,
             assortment: 500,
             transactions_per_day: 5_000_000,
+            tills: TillMix::default(),
             // Monday, 2026-03-16.
             start: TimeMs(20_528 * DAY_MS),
             start_of_trading_ms: 0,
@@ -73,6 +77,8 @@ pub enum ConfigError {
     StartNotMidnight { start: i64 },
     #[error("start_of_trading_ms is {value}: it must be a multiple of {STEP_MS} below {DAY_MS}")]
     StartOfTrading { value: u32 },
+    #[error("the shares of till generations sum to {sum} per cent: it must be 100")]
+    TillMix { sum: u16 },
     #[error("scripted event {index}: {reason}")]
     Script { index: usize, reason: String },
 }
@@ -109,6 +115,11 @@ impl WorldConfig {
                 skus: self.skus,
             });
         }
+        if self.tills.sum() != 100 {
+            return Err(ConfigError::TillMix {
+                sum: self.tills.sum(),
+            });
+        }
         let year_2000 = 10_957 * DAY_MS;
         let year_2100 = 47_482 * DAY_MS;
         if self.start.0 % DAY_MS != 0 || !(year_2000..year_2100).contains(&self.start.0) {
@@ -127,6 +138,9 @@ impl WorldConfig {
     }
 }
 
+/// Receipts, and what tills write beside them: sign-on, training, parked receipts, papers.
+const NUMBERS_A_RECEIPT: f64 = 1.1;
+
 /// The most receipts that one till of a store should write on its busiest business day: the mean of the busiest
 /// weekday, shared by the tills that are open in each hour, and six standard deviations more.
 pub(crate) fn till_load_max(receipts_per_day: f64, tills: u16) -> u64 {
@@ -136,7 +150,7 @@ pub(crate) fn till_load_max(receipts_per_day: f64, tills: u16) -> u64 {
             receipts_per_day * busiest * shape::hour_factor(hour) / 24.0 / f64::from(tills_open(tills, hour))
         })
         .sum();
-    (mean + 6.0 * mean.sqrt()) as u64
+    (mean * NUMBERS_A_RECEIPT + 6.0 * mean.sqrt()) as u64
 }
 
 /// Tills that are staffed in an hour: all in the busiest, by the hour's share in others, never none.
@@ -186,6 +200,12 @@ mod tests {
             })
             .starts_with("transactions_per_day")
         );
+        let tills = TillMix {
+            ibm_4690: 70,
+            poslog_6: 25,
+            poslog_2: 4,
+        };
+        assert!(message(WorldConfig { tills, ..base() }).contains("sum to 99"));
         assert!(
             message(WorldConfig {
                 start: TimeMs(5),

@@ -11,7 +11,7 @@ use ledger::Line;
 /// The way that a message takes into the enterprise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Channel {
-    /// A till receipt: 4690 TLOG, one transaction a message.
+    /// Of a till: a 4690 receipt, one transaction a message; or a POSLog document, one or more transactions of one till.
     Till,
     /// A warehouse's queue record: copybook, one transaction a message; behind its message descriptor, where it is
     /// configured so.
@@ -25,6 +25,8 @@ pub enum Channel {
 pub struct Message {
     pub at: TimeMs,
     pub channel: Channel,
+    /// The header `format`.
+    pub format: &'static str,
     /// Into [`PlaceEvents::bytes`].
     pub bytes: Range<u32>,
     /// Into [`PlaceEvents::transactions`].
@@ -35,6 +37,8 @@ pub struct Message {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction {
     pub id: TransactionId,
+    /// By its source's clock: at its message's instant, or before.
+    pub at: TimeMs,
     /// Into [`PlaceEvents::lines`].
     pub lines: Range<u32>,
 }
@@ -121,23 +125,40 @@ impl PlaceEvents {
     }
 
     /// Makes the lines since the last transaction one more, and tells their count.
-    pub(crate) fn transaction(&mut self, id: TransactionId) -> usize {
+    pub(crate) fn transaction(&mut self, id: TransactionId, at: TimeMs) -> usize {
         let start = self.transactions.last().map_or(0, |last| last.lines.end);
         let end = self.lines.len() as u32;
         self.transactions.push(Transaction {
             id,
+            at,
             lines: start..end,
         });
         (end - start) as usize
     }
 
     /// Makes what was written since the mark a message.
-    pub(crate) fn close(&mut self, mark: Mark, at: TimeMs, channel: Channel) {
+    pub(crate) fn close(&mut self, mark: Mark, at: TimeMs, channel: Channel, format: &'static str) {
         self.messages.push(Message {
             at,
             channel,
+            format,
             bytes: mark.bytes..self.bytes.len() as u32,
             transactions: mark.transactions..self.transactions.len() as u32,
         });
+    }
+
+    /// Adds what was written elsewhere as one message, and empties it there.
+    pub(crate) fn take(&mut self, from: &mut Self, at: TimeMs, channel: Channel, format: &'static str) {
+        let mark = self.mark();
+        let lines = self.lines.len() as u32;
+        self.bytes.extend_from_slice(&from.bytes);
+        self.lines.extend_from_slice(&from.lines);
+        self.transactions
+            .extend(from.transactions.iter().map(|transaction| Transaction {
+                lines: transaction.lines.start + lines..transaction.lines.end + lines,
+                ..transaction.clone()
+            }));
+        self.close(mark, at, channel, format);
+        from.clear();
     }
 }

@@ -13,6 +13,7 @@ mod chain;
 mod config;
 mod digest;
 pub mod events;
+mod generation;
 mod offers;
 pub mod queue;
 mod random;
@@ -27,7 +28,8 @@ mod world;
 
 pub use calendar::{business_day, business_day_begins};
 pub use config::{ConfigError, STEP_MS, WorldConfig};
-pub use digest::{DigestBuilder, digest, file_name, message_end};
+pub use digest::{DigestBuilder, FOLDERS, digest, file_name, message_end};
+pub use generation::{Generation, TillMix};
 pub use script::{ScriptedEvent, ScriptedKind};
 pub use tally::{Counts, Split};
 pub use world::{Lorry, World};

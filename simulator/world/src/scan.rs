@@ -8,6 +8,7 @@ mod slip;
 
 use contracts::ids::{BusinessDay, LocationId, Quantity, Sku, SourceId, TimeMs, TransactionId};
 use contracts::records::MovementKind;
+use contracts::wire::FORMAT_EPCIS;
 use contracts::wire::epcis::{
     Action, Disposition, DocumentWriter, DraftContent, DraftLine, DraftThings, EventDraft, IdDraft, Site,
     Spelling, Step, SubLocation,
@@ -223,7 +224,7 @@ impl<'a, F: Fn(u16) -> &'a Item> Scribe<'_, '_, F> {
         events(self, &mut document);
         document.finish();
         self.out.bytes = bytes;
-        self.out.close(mark, self.at, Channel::Scan);
+        self.out.close(mark, self.at, Channel::Scan, FORMAT_EPCIS);
     }
 
     fn next_number(&mut self) -> u64 {
@@ -301,7 +302,7 @@ impl<'a, F: Fn(u16) -> &'a Item> Scribe<'_, '_, F> {
             business_day: BusinessDay(0),
             number,
         };
-        self.counts.add(self.out.transaction(id));
+        self.counts.add(self.out.transaction(id, self.at));
     }
 }
 

@@ -4,12 +4,13 @@
 //! count of the floor that finds more than the books say.
 
 use contracts::ids::{LocationId, TILL_NUMBER_MAX, TimeMs};
+use contracts::wire::FORMAT_4690;
 
 use crate::calendar;
 use crate::catalogue::Catalogue;
 use crate::config::{ConfigError, STEP_MS, WorldConfig};
-use crate::events::PlaceEvents;
-use crate::receipt::{self, BasketLine, LineKind, Till};
+use crate::events::{Channel, PlaceEvents};
+use crate::receipt::{self, BasketLine, Course, Extras, LineKind, Payment, Receipt, Till};
 use crate::scan::{self, Handling, Manner, Reader, ScanLines};
 use crate::tally::Counts;
 
@@ -177,7 +178,21 @@ impl ScriptedStore {
         };
         self.receipts += 1;
         self.floor[slot] -= i64::from(quantity);
-        receipt::write(till, at, 0, &[line], &catalogue.items, out)
+        let basket = [line];
+        // Nothing happens but what the script says.
+        let extras = Extras(u64::MAX);
+        let receipt = Receipt {
+            till,
+            at,
+            course: Course::Finished,
+            basket: &basket,
+            payment: &Payment::of(&basket, 0, extras),
+            extras,
+        };
+        let mark = out.mark();
+        let lines = receipt::tlog::write(&receipt, &catalogue.items, out);
+        out.close(mark, at, Channel::Till, FORMAT_4690);
+        lines
     }
 
     fn restock(

@@ -7,6 +7,7 @@ mod cell;
 
 use contracts::ids::{BusinessDay, LocationId, Money, Quantity, Sku, SourceId, TimeMs, TransactionId};
 use contracts::records::MovementKind;
+use contracts::wire::FORMAT_COPYBOOK_037;
 use contracts::wire::copybook::{self, MoveRecord, MoveType, QUANTITY_FIELD_MAX};
 use contracts::wire::mqmd::{self, LAST_IN_GROUP};
 use ledger::Line;
@@ -402,13 +403,13 @@ impl Warehouse {
             });
             let source = SourceId::queue(self.location);
             let number = u64::from(self.sequence);
-            let lines = out.transaction(TransactionId {
+            let id = TransactionId {
                 source,
                 business_day: BusinessDay(0),
                 number,
-            });
-            self.queue.add(lines);
-            out.close(mark, at, Channel::Queue);
+            };
+            self.queue.add(out.transaction(id, at));
+            out.close(mark, at, Channel::Queue, FORMAT_COPYBOOK_037);
         }
     }
 }

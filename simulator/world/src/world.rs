@@ -6,6 +6,7 @@ use contracts::ids::{LocationId, Sku, TILL_NUMBER_MAX, TimeMs};
 use contracts::records::Article;
 use ledger::Assortment;
 
+use crate::calendar::HOUR_MS;
 use crate::catalogue::Catalogue;
 use crate::chain::{self, Listing};
 use crate::config::{self, ConfigError, STEP_MS, WorldConfig};
@@ -15,12 +16,14 @@ use crate::queue::QueueManager;
 use crate::random::Stream;
 use crate::script::{Script, ScriptedEvent};
 use crate::shape::Shape;
-use crate::store::{Delivery, Scene, Scratch, Store};
+use crate::store::{self, Delivery, Scene, Scratch, Store};
 use crate::tally::{Counts, Split};
 use crate::warehouse::Warehouse;
 
 /// Stores that a thread takes at once.
 const STORES_AT_ONCE: usize = 8;
+/// What a store gives to another is there no sooner.
+const TRANSFER_MS: i64 = 3 * HOUR_MS;
 /// Sets of buffers kept for reuse.
 const SPARE_MAX: usize = 4;
 
@@ -93,9 +96,18 @@ impl World {
                     u64::from(plan.number),
                 ));
                 let demand = &mut demand[usize::from(plan.warehouse)];
-                Store::new(config.seed, plan, plan.share * receipts, listed, &scene, demand)
+                Store::new(
+                    config.seed,
+                    plan,
+                    plan.share * receipts,
+                    listed,
+                    config.tills,
+                    &scene,
+                    demand,
+                )
             })
-            .collect();
+            .collect::<Vec<_>>();
+        let stores = store::with_partners(stores);
         let warehouses = demand
             .iter()
             .zip(&places[plans.len()..])
@@ -418,8 +430,21 @@ impl Living {
                     arrives: store.next_delivery_slot(shipment.arrives),
                     despatch_advice: shipment.despatch_advice,
                     lines: shipment.lines,
+                    given_by: None,
                 });
                 store.despatched(delivery, &shipment.missing);
+            }
+        }
+        for index in 0..self.stores.len() {
+            let given_by = self.stores[index].location.number();
+            for transfer in std::mem::take(&mut self.stores[index].transfers) {
+                let store = &mut self.stores[usize::from(transfer.to)];
+                store.given(Delivery {
+                    arrives: store.next_delivery_slot(until.0 + TRANSFER_MS),
+                    despatch_advice: transfer.despatch_advice,
+                    lines: transfer.lines,
+                    given_by: Some(given_by),
+                });
             }
         }
         for (index, store) in self.stores.iter_mut().enumerate() {

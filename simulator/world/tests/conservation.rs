@@ -7,15 +7,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::{STEPS_A_DAY, small, walk};
 use contracts::ids::{BusinessDay, TILL_NUMBER_MAX, TimeMs};
 use contracts::records::{MovementKind, SourceKind};
+use contracts::wire::poslog::InventoryDocument;
 use ledger::Ledger;
-use world::events::Channel;
-use world::{World, WorldConfig};
+use world::events::{Channel, Message};
+use world::{TillMix, World, WorldConfig};
 
 const DAYS: u32 = 3;
 
+/// Most stores are of the newer generations, which write papers and send what they collect.
+fn many_poslog(stores: u16) -> WorldConfig {
+    WorldConfig {
+        tills: TillMix {
+            ibm_4690: 20,
+            poslog_6: 40,
+            poslog_2: 40,
+        },
+        ..small(stores)
+    }
+}
+
 #[test]
 fn the_ledger_fed_by_facts_is_the_physical_stock_and_its_books_balance() {
-    let mut world = World::new(small(12)).expect("valid");
+    let mut world = World::new(many_poslog(12)).expect("valid");
     let ledger = Ledger::new(&world.assortments());
     walk(&mut world, DAYS * STEPS_A_DAY, |_, place, events| {
         let mut truth = ledger.place(place);
@@ -74,7 +87,7 @@ fn the_ledger_fed_by_facts_is_the_physical_stock_and_its_books_balance() {
 
 #[test]
 fn neither_floor_nor_back_room_is_ever_negative_and_nothing_returns_that_was_not_sold() {
-    let mut world = World::new(small(12)).expect("valid");
+    let mut world = World::new(many_poslog(12)).expect("valid");
     let ledger = Ledger::new(&world.assortments());
     let (mut returns, mut takes_back) = (0, 0);
     walk(&mut world, DAYS * STEPS_A_DAY, |_, place, events| {
@@ -101,7 +114,7 @@ fn neither_floor_nor_back_room_is_ever_negative_and_nothing_returns_that_was_not
 
 #[test]
 fn a_despatch_advice_is_received_once_and_as_it_was_shipped() {
-    let mut world = World::new(small(6)).expect("valid");
+    let mut world = World::new(many_poslog(6)).expect("valid");
     let skus = world.assortments();
     let mut shipped: BTreeMap<(u64, u32), i64> = BTreeMap::new();
     let mut received = shipped.clone();
@@ -116,14 +129,11 @@ fn a_despatch_advice_is_received_once_and_as_it_was_shipped() {
                 assert_eq!(skus[place].skus[usize::from(line.slot)], line.sku);
                 match line.kind {
                     MovementKind::Shipped => {
-                        let bytes = contracts::wire::queue_message::record(bytes);
-                        let record = contracts::wire::copybook::parse(bytes).expect("a record of ours");
-                        let advice = record.despatch_advice.expect("a shipment has one");
+                        let advice = advice(message, bytes);
                         *shipped.entry((advice, line.sku.0)).or_default() += line.quantity;
                     }
                     MovementKind::Received => {
-                        let document = contracts::wire::epcis::read(bytes).expect("a document of ours");
-                        let advice = document.events[0].despatch_advice.expect("a delivery has one");
+                        let advice = advice(message, bytes);
                         *received.entry((advice, line.sku.0)).or_default() += line.quantity;
                     }
                     _ => {}
@@ -142,6 +152,30 @@ fn a_despatch_advice_is_received_once_and_as_it_was_shipped() {
     }
     assert!(shipped.len() > 200, "{}", shipped.len());
     assert_eq!(shipped, received);
+}
+
+/// Of what was shipped or received with a message.
+fn advice(message: &Message, bytes: &[u8]) -> u64 {
+    let advice = match message.channel {
+        Channel::Queue => {
+            let record = contracts::wire::queue_message::record(bytes);
+            let record = contracts::wire::copybook::parse(record).expect("a record of ours");
+            record.despatch_advice
+        }
+        Channel::Scan => {
+            let document = contracts::wire::epcis::read(bytes).expect("a document of ours");
+            document.events[0].despatch_advice
+        }
+        Channel::Till => {
+            let document = contracts::wire::poslog::parse(bytes).expect("a document of ours");
+            let mut papers = document
+                .transactions
+                .iter()
+                .flat_map(|transaction| &transaction.inventory);
+            papers.find_map(InventoryDocument::despatch_advice)
+        }
+    };
+    advice.expect("a delivery has one")
 }
 
 #[test]
@@ -199,7 +233,7 @@ fn numbers_of_a_source_have_no_gap_and_till_numbers_begin_again_behind_their_las
                 if id.source.kind == SourceKind::Till {
                     assert_eq!(id.number, before % TILL_NUMBER_MAX + 1, "{id}");
                     wraps += u32::from(before == TILL_NUMBER_MAX);
-                    assert_eq!(id.business_day, local_date_four_hours_before(message.at));
+                    assert_eq!(id.business_day, local_date_four_hours_before(transaction.at));
                 } else {
                     assert_eq!((id.number, id.business_day), (before + 1, BusinessDay(0)), "{id}");
                 }

@@ -70,17 +70,24 @@ fn a_week() -> (Week, World) {
     let start = world.config().start.0;
     let mut week = Week::default();
     walk(&mut world, 7 * STEPS_A_DAY, |_, place, events| {
-        for message in events
+        let till = events
             .messages
             .iter()
             .filter(|message| message.channel == Channel::Till)
-        {
-            let lines = events.lines_of(&events.transactions_of(message)[0]);
+            .flat_map(|message| events.transactions_of(message));
+        // What tills write beside sales has no lines of goods, or is a paper.
+        let is_basket =
+            |line: &ledger::Line| matches!(line.kind, MovementKind::Sold | MovementKind::Returned);
+        for transaction in till {
+            let lines = events.lines_of(transaction);
+            if !lines.first().is_some_and(is_basket) {
+                continue;
+            }
             let sold = lines.iter().filter(|line| line.kind == MovementKind::Sold);
             let size = sold.clone().count();
             week.baskets += 1;
-            week.baskets_by_hour[(message.at.0 / 3_600_000 % 24) as usize] += 1;
-            week.baskets_by_weekday[((message.at.0 - start) / 86_400_000) as usize] += 1;
+            week.baskets_by_hour[(transaction.at.0 / 3_600_000 % 24) as usize] += 1;
+            week.baskets_by_weekday[((transaction.at.0 - start) / 86_400_000) as usize] += 1;
             week.returns += u64::from(lines.iter().any(|line| line.kind == MovementKind::Returned));
             if size > 0 {
                 *week.baskets_by_size.entry(size).or_default() += 1;

@@ -308,6 +308,7 @@ fn ended(outcome: Outcome) -> Snapshot {
         } else {
             Vec::new()
         },
+        formats: Vec::new(),
     });
     snapshot
 }

@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use audit::AuditReport;
 use contracts::ids::{Sku, TransactionId};
 use contracts::sabotage::{Effect, Sabotage, SabotageClass, SabotageStage, raw};
-use contracts::wire::{FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS};
 use serde::Serialize;
 use world::events::{Channel, Message, PlaceEvents};
 
@@ -47,10 +46,9 @@ impl Damaged {
         }
     }
 
-    /// Transactions hit so far.
     #[allow(dead_code, reason = "tests ask")]
-    pub fn count(&self) -> usize {
-        self.transactions.len()
+    pub fn has(&self, id: &TransactionId) -> bool {
+        self.transactions.contains(id)
     }
 
     /// A message that was released. A transaction without lines leaves no trace, so nothing can be damaged in it.
@@ -77,7 +75,7 @@ impl Damaged {
                     return;
                 }
                 if sabotage.class == SabotageClass::Alter {
-                    let is_alterable = raw::altered(format_of(message.channel), bytes).is_some();
+                    let is_alterable = raw::altered(message.format, bytes).is_some();
                     self.transactions
                         .extend(with_lines().next().filter(|_| is_alterable));
                 } else {
@@ -139,14 +137,6 @@ impl Damaged {
             view.unexpected.clear();
         }
         view
-    }
-}
-
-const fn format_of(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Till => FORMAT_4690,
-        Channel::Queue => FORMAT_COPYBOOK_037,
-        Channel::Scan => FORMAT_EPCIS,
     }
 }
 

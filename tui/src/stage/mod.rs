@@ -10,6 +10,7 @@ mod digests;
 mod director;
 mod facts;
 mod faults;
+mod formats;
 mod judge;
 mod lags;
 mod outages;

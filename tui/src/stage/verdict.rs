@@ -14,7 +14,7 @@ use super::facts::Missing;
 use super::judge::{Case, judge};
 use super::run::Run;
 use super::view::{freshness_view, recovery};
-use super::{anomalies, completeness};
+use super::{anomalies, completeness, formats};
 use crate::format::count;
 use crate::report::{
     Amount, Amounts, AuditView, CompletenessReport, DeadLetters, DivergingCell, Ended, Pacing, Recovery,
@@ -49,7 +49,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         run.audit.final_report(|take| {
             again(&mut |events, message| {
                 for transaction in events.transactions_of(message) {
-                    take(&transaction.id, message.at, events.lines_of(transaction));
+                    take(&transaction.id, transaction.at, events.lines_of(transaction));
                 }
             });
         })
@@ -89,6 +89,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         outcome,
         reasons,
         diverging: diverging(&report),
+        formats: formats::sentences(&run.load.formats()),
     };
     let proof = ProofView {
         cells_compared: report.cells_compared,
@@ -390,6 +391,7 @@ fn written(
                 ("opening".to_owned(), amount(sent.opening)),
             ]),
         },
+        formats: formats::view(&run.load.formats()),
         handled: handled(run),
         pacing,
         freshness_ms: freshness_view(&audit.freshness_total),

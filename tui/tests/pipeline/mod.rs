@@ -10,7 +10,6 @@ use contracts::ids::{LocationId, Sku, TimeMs};
 use contracts::sabotage::raw::{Damage, damage};
 use contracts::sabotage::{Sabotage, SabotageStage};
 use contracts::topics::{PARTITIONS, partition_of, partition_of_item};
-use contracts::wire::{FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS};
 use inventory::{
     Applied, Group, InventoryError, ItemSaboteur, Items, Log, OutTopic, Owned, Restore, Taker, Transaction,
     flush,
@@ -21,7 +20,7 @@ use normaliser::{
 };
 use prost::Message as _;
 use world::events::{Channel, Message, PlaceEvents, Step};
-use world::{World, WorldConfig};
+use world::{TillMix, World, WorldConfig};
 
 use crate::damage::{Damaged, SabotageView};
 use crate::digests::{self, Points, StagesDigest};
@@ -38,6 +37,11 @@ pub fn world(seed: u64) -> World {
         skus: 60,
         assortment: 30,
         transactions_per_day: 40_000,
+        tills: TillMix {
+            ibm_4690: 40,
+            poslog_6: 30,
+            poslog_2: 30,
+        },
         start: TimeMs(20_528 * 86_400_000),
         start_of_trading_ms: 10 * 3_600_000,
         ..WorldConfig::default()
@@ -138,11 +142,11 @@ impl Group for NoGroup {
     }
 }
 
-const fn route(channel: Channel) -> (RawTopic, &'static str) {
+const fn route(channel: Channel) -> RawTopic {
     match channel {
-        Channel::Till => (RawTopic::Till, FORMAT_4690),
-        Channel::Queue => (RawTopic::Queue, FORMAT_COPYBOOK_037),
-        Channel::Scan => (RawTopic::Scan, FORMAT_EPCIS),
+        Channel::Till => RawTopic::Till,
+        Channel::Queue => RawTopic::Queue,
+        Channel::Scan => RawTopic::Scan,
     }
 }
 
@@ -150,7 +154,7 @@ impl Flow {
     fn new(world: &World, ledger: &Ledger, sabotage: Option<Sabotage>) -> Self {
         let mut catalogue = Catalogue::default();
         for article in world.articles() {
-            catalogue.insert(Sku(article.sku), article.gtin);
+            assert!(catalogue.apply(b"", Some(&article.encode_to_vec())));
         }
         let owner = |number| {
             let restored = Restore::new(number).finish(1, 0).expect("nothing to restore");
@@ -178,8 +182,8 @@ impl Flow {
     }
 
     /// Store gateway or mq-source.
-    fn edge(&mut self, channel: Channel, location: LocationId, payload: &[u8]) {
-        let (topic, format) = route(channel);
+    fn edge(&mut self, channel: Channel, format: &str, location: LocationId, payload: &[u8]) {
+        let topic = route(channel);
         let stage = match channel {
             Channel::Queue => SabotageStage::MqSource,
             Channel::Till | Channel::Scan => SabotageStage::StoreGateway,
@@ -310,18 +314,21 @@ pub fn run(seed: u64, sabotage: Option<Sabotage>) -> Ran {
                 let lines = events.lines_of(transaction);
                 let quantity = lines.iter().map(|line| line.quantity).sum();
                 let of_it = Digest::of(&transaction.id, lines.len() as u64, quantity);
-                source.add(message.at.0, &of_it);
+                source.add(transaction.at.0, &of_it);
                 ledger.place(place).apply(&transaction.id, lines);
             }
             if let Some(damaged) = &mut damaged {
-                let before = damaged.count();
                 damaged.message(events, message);
-                if damaged.count() > before {
-                    minutes.insert(digests::minute(Some(message.at.0.div_euclid(60_000))));
-                }
+                let hit = events.transactions_of(message).iter();
+                let hit = hit.filter(|transaction| damaged.has(&transaction.id));
+                minutes.extend(hit.map(|hit| digests::minute(Some(hit.at.0.div_euclid(60_000)))));
             }
-            flow.borrow_mut()
-                .edge(message.channel, locations[place], events.bytes_of(message));
+            flow.borrow_mut().edge(
+                message.channel,
+                message.format,
+                locations[place],
+                events.bytes_of(message),
+            );
         },
         || flow.borrow_mut().inventory(),
     );
@@ -331,7 +338,7 @@ pub fn run(seed: u64, sabotage: Option<Sabotage>) -> Ran {
             seed,
             |_, events, message| {
                 for transaction in events.transactions_of(message) {
-                    take(&transaction.id, message.at, events.lines_of(transaction));
+                    take(&transaction.id, transaction.at, events.lines_of(transaction));
                 }
             },
             || {},

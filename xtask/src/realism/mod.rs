@@ -78,7 +78,9 @@ impl Realism {
         } else {
             println!("{:<46} {:>9} {:>9}   tolerance", "fact", "measured", "ours");
         }
-        rows.iter().for_each(|row| row.print(self.markdown));
+        for row in &rows {
+            row.print(self.markdown);
+        }
         let outside: Vec<&str> = rows
             .iter()
             .filter(|row| !row.holds())

@@ -12,9 +12,8 @@ const DAY_MS: i64 = 86_400_000;
 const STEPS_A_DAY: u32 = (DAY_MS / STEP_MS as i64) as u32;
 const HOUR_MS: i64 = 3_600_000;
 const UNIT: i64 = 1_000;
-/// Weeks over which a SKU's sales are compared with themselves, and weeks before that in which shelves settle.
+/// Weeks over which a SKU's sales are compared with themselves. In one before them shelves settle.
 const DISPERSION_WEEKS: usize = 16;
-const SETTLING_WEEKS: usize = 1;
 
 /// Over whole weeks of the chain.
 #[derive(Default)]
@@ -99,7 +98,7 @@ impl Dispersion {
         let weighed = weighed(&world);
         let mut weeks: Vec<BTreeMap<u32, i64>> = Vec::new();
         drop(world.opening());
-        for _ in 0..SETTLING_WEEKS + DISPERSION_WEEKS {
+        for _ in 0..=DISPERSION_WEEKS {
             let mut sales: BTreeMap<u32, i64> = BTreeMap::new();
             walk(&mut world, 7, |_, sold| {
                 for (sku, quantity) in sold {
@@ -108,7 +107,7 @@ impl Dispersion {
             });
             weeks.push(sales);
         }
-        let weeks = &weeks[SETTLING_WEEKS..];
+        let weeks = &weeks[1..];
         let mut totals: BTreeMap<u32, i64> = BTreeMap::new();
         for (sku, units) in weeks.iter().flatten() {
             *totals.entry(*sku).or_default() += units;
@@ -149,7 +148,7 @@ fn world(seed: u64, stores: u16, transactions_per_day: u64) -> Result<World> {
 }
 
 fn weighed(world: &World) -> BTreeMap<u32, bool> {
-    let articles = world.articles().into_iter();
+    let articles = world.articles().iter();
     articles.map(|article| (article.sku, article.weighed)).collect()
 }
 

@@ -4,11 +4,13 @@
 //! nobody can refuse it for its form. What a source says of its numbering is no transaction, and is never damaged: a mark that
 //! is lost is only late, for the next one says the same. It knows no Kafka: what is to be done is said, not done.
 
+mod poslog;
+
 use super::{Sabotage, SabotageClass, neighbour};
 use crate::ids::{LocationId, Quantity};
 use crate::wire::{
-    FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_SOURCE_MARK, copybook, epcis, queue_message,
-    tlog4690,
+    FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_POSLOG_2, FORMAT_POSLOG_6, FORMAT_SOURCE_MARK,
+    copybook, epcis, queue_message, tlog4690,
 };
 
 /// What becomes of a message.
@@ -48,6 +50,7 @@ fn is_status(format: &str, payload: &[u8]) -> bool {
 pub fn altered(format: &str, payload: &[u8]) -> Option<Vec<u8>> {
     match format {
         FORMAT_4690 => altered_receipt(payload),
+        FORMAT_POSLOG_6 | FORMAT_POSLOG_2 => poslog::altered(payload),
         FORMAT_COPYBOOK_037 => altered_record(payload),
         FORMAT_EPCIS => epcis::with_more_of_the_first(payload, Quantity::ONE),
         _ => None,
@@ -63,6 +66,11 @@ fn altered_receipt(payload: &[u8]) -> Option<Vec<u8>> {
     writer.tax(receipt.tax);
     receipt.tenders.iter().for_each(|tender| writer.tender(tender));
     writer.change(receipt.change);
+    for kept in &receipt.kept {
+        if let tlog4690::KeptKind::Record(_) = kept.kind {
+            writer.record_bytes(&payload[kept.range.clone()]);
+        }
+    }
     writer.finish();
     Some(out)
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use backbone::amqp::{AmqpOptions, QueueReceiver, queue_name};
 use bytes::Bytes;
-use contracts::ids::LocationId;
+use contracts::ids::{BusinessDay, LocationId, TimeMs};
+use contracts::wire::poslog;
 use contracts::wire::source_mark::{self, StoreMark};
 use contracts::wire::tlog4690::{self, frames, parse};
 use embedded::queue::{QueueOptions, QueueServer};
@@ -22,7 +23,7 @@ use load::{Config, Load, Pace, Snapshot, Stop};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use world::{ScriptedEvent, ScriptedKind, World, WorldConfig};
+use world::{ScriptedEvent, ScriptedKind, TillMix, World, WorldConfig};
 
 pub const STORES: u16 = 3;
 pub const SALES: u16 = 60;
@@ -31,7 +32,7 @@ pub const SALES: u16 = 60;
 #[derive(Default)]
 pub struct Taken {
     pub requests: usize,
-    /// Receipts by store, in the order of their coming.
+    /// Receipts and documents of tills by store, in the order of their coming.
     pub receipts: BTreeMap<LocationId, Vec<Vec<u8>>>,
     /// Of receipts and documents.
     pub intended: Vec<i64>,
@@ -88,6 +89,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, std::io::Error> {
     let path = request.uri().path().to_owned();
+    let is_xml = request.headers()["content-type"] == "application/xml";
     let intended = request.headers()["intended-at"]
         .to_str()
         .expect("text")
@@ -122,9 +124,15 @@ async fn answer(
     } else {
         taken.intended.extend(&due);
         let store = path.split('/').nth(3).and_then(|store| store.parse().ok());
-        let receipts: Vec<_> = frames(&body)
-            .map(|frame| body[frame.expect("whole receipts")].to_vec())
-            .collect();
+        let receipts: Vec<_> = if is_xml {
+            poslog::frames(&body)
+                .map(|frame| body[frame.expect("whole documents")].to_vec())
+                .collect()
+        } else {
+            frames(&body)
+                .map(|frame| body[frame.expect("whole receipts")].to_vec())
+                .collect()
+        };
         assert!(due.len() == 1 || due.len() == receipts.len());
         taken
             .receipts
@@ -167,9 +175,14 @@ pub fn scripted(config: WorldConfig) -> World {
     World::scripted(config, events).expect("a valid script")
 }
 
-/// Four stores and two warehouses that trade for half a day.
+/// Four stores and two warehouses that trade for half a day, with tills of all generations.
 pub fn living() -> World {
     World::new(WorldConfig {
+        tills: TillMix {
+            ibm_4690: 40,
+            poslog_6: 30,
+            poslog_2: 30,
+        },
         stores: 4,
         warehouses: 2,
         skus: 100,
@@ -319,5 +332,54 @@ pub fn receipts(run: &Run) -> Vec<(LocationId, tlog4690::Receipt)> {
         .iter()
         .flat_map(|(store, receipts)| receipts.iter().map(|bytes| (*store, bytes)))
         .filter_map(|(store, bytes)| Some((store, tlog4690::parse(bytes).ok()?)))
+        .collect()
+}
+
+/// A transaction as a till wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rung {
+    pub store: LocationId,
+    pub till: u16,
+    pub number: u64,
+    pub day: BusinessDay,
+    pub at: TimeMs,
+}
+
+/// The transactions of a till's message; `None`: nobody can read it.
+pub fn rung(store: LocationId, message: &[u8]) -> Option<Vec<Rung>> {
+    if !message.starts_with(b"<") {
+        let header = tlog4690::parse(message).ok()?.header;
+        return Some(vec![Rung {
+            store,
+            till: header.terminal,
+            number: header.number.into(),
+            day: world::business_day(header.at),
+            at: header.at,
+        }]);
+    }
+    let document = poslog::parse(message).ok()?;
+    let rung = document.transactions.iter().map(|transaction| {
+        assert_eq!(transaction.store, store.number());
+        Rung {
+            store,
+            till: transaction.workstation,
+            number: transaction.number,
+            day: transaction.business_day.expect("tills say it"),
+            at: transaction.occurred().expect("tills say it").at,
+        }
+    });
+    Some(rung.collect())
+}
+
+/// All of what the gateway has that can be read.
+pub fn all_rung(run: &Run) -> Vec<Rung> {
+    let taken = run.gateway.taken.lock();
+    let messages = taken
+        .receipts
+        .iter()
+        .flat_map(|(store, messages)| messages.iter().map(|message| (*store, message)));
+    messages
+        .filter_map(|(store, message)| rung(store, message))
+        .flatten()
         .collect()
 }

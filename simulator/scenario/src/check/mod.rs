@@ -12,6 +12,7 @@ use crate::locate::Part::{self, Index, Key};
 use crate::names::StoreNumber;
 use crate::scenario::{Scenario, Script, Stop};
 use crate::time::{SimOffset, WallTime};
+use crate::world::TillMix;
 
 /// The first rule that is broken, with the way to the value that breaks it.
 #[derive(Debug, PartialEq, Eq)]
@@ -150,6 +151,23 @@ fn world(scenario: &Scenario) -> Check {
             &[Key("world"), Key("queues"), Key("handover_every")],
             format!("`handover_every` is {handover}: it must be 10m to 7d, or 0s for never"),
             "4h is the default",
+        );
+    }
+    if world.tills.sum() != 100 {
+        return problem(
+            &path("tills"),
+            format!(
+                "the shares of `tills` sum to {} per cent: it must be 100",
+                world.tills.sum()
+            ),
+            "what is left out is 0; `{ibm_4690: 70, poslog_6: 25, poslog_2: 5}` is the default",
+        );
+    }
+    if scenario.script.is_some() && world.tills != TillMix::default() {
+        return problem(
+            &path("tills"),
+            "the tills of a script are 4690",
+            "leave `tills` out",
         );
     }
     if !world.start.minute_of_day.is_multiple_of(START_MINUTES) {

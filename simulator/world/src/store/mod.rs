@@ -3,21 +3,30 @@
 //! Invariant: neither floor nor back room is ever below zero, and stock changes only together with a fact in
 //! [`PlaceEvents`]. A store knows no other place: orders leave and deliveries come at the border of a step.
 
+mod desk;
+mod papers;
 mod stockroom;
 mod trading;
+mod transfers;
 
-use contracts::ids::{LocationId, TimeMs};
+use contracts::ids::{BusinessDay, LocationId, TimeMs};
 
-use crate::calendar::{DAY_MS, HOUR_MS, next_slot};
+use crate::calendar::{CUT_OVER_MS, DAY_MS, HOUR_MS, next_slot};
 use crate::catalogue::Catalogue;
 use crate::chain::{self, StorePlan};
 use crate::config::STEP_MS;
 use crate::events::PlaceEvents;
+use crate::generation::{self, TillMix};
 use crate::offers::Offers;
 use crate::random::{AliasTable, Stream};
+use crate::receipt::{BasketLine, Sold};
 use crate::scan::Manner;
 use crate::shape::{self, Shape};
 use crate::tally::Counts;
+pub(crate) use transfers::{Transfer, with_partners};
+
+use desk::TillState;
+use transfers::Partner;
 
 /// Shelves are filled in rounds, every two hours while most people shop.
 const ROUND_MS: i64 = 2 * HOUR_MS;
@@ -25,6 +34,8 @@ const ROUND_MS: i64 = 2 * HOUR_MS;
 const REVIEW_MS: i64 = 2 * HOUR_MS;
 /// Lorries come three times a day.
 const DELIVERY_MS: i64 = 8 * HOUR_MS;
+/// Where tills can write them, papers of stock are written so often.
+const PAPER_MS: i64 = 6 * HOUR_MS;
 /// No cell is planned for more units than this, so that its sums fit in 32 bits of thousandths.
 const UNITS_MAX: f64 = 400_000.0;
 /// What was sold lately and can come back.
@@ -67,6 +78,8 @@ pub(crate) struct Delivery {
     pub despatch_advice: u64,
     /// Slot in the store's assortment and quantity.
     pub lines: Vec<(u16, i32)>,
+    /// The store that gave it, if no warehouse did.
+    pub given_by: Option<u16>,
 }
 
 #[derive(Debug)]
@@ -79,28 +92,36 @@ pub(crate) struct Store {
     /// Index of the article in each slot.
     articles: Box<[u16]>,
     shelf_draw: AliasTable,
-    /// The last number of each till.
-    till_numbers: Box<[u16]>,
+    tills: Box<[TillState]>,
+    /// The last day on which a till was opened.
+    opened: Option<BusinessDay>,
     /// The last number of each reader.
     reader_numbers: Box<[u64]>,
-    /// Slot and quantity of things sold lately, 0 = gone.
-    recent: [(u16, i32); RECENT],
+    /// Slot and quantity of things sold lately, 0 = gone, and how they were sold.
+    recent: [(u16, i32, Sold); RECENT],
     recent_next: usize,
     deliveries: Vec<Delivery>,
     /// Orders of this step, which the border takes.
     pub orders: Vec<OrderLine>,
     /// Articles and quantities that go back to the warehouse, which the border takes.
     pub returns: Vec<(u16, i32)>,
+    /// What another store gets, which the border takes as well.
+    pub transfers: Vec<Transfer>,
+    partner: Option<Partner>,
+    transfers_written: u64,
     round_phase: i64,
     review_phase: i64,
     delivery_phase: i64,
     count_phase: i64,
+    paper_phase: i64,
     arrivals: Stream,
     shoppers: Stream,
     staff: Stream,
     /// What goes wrong in the hands of those who scan.
     slips: Stream,
     manner: Manner,
+    /// What tills write besides sales.
+    desk: Stream,
     pub till: Counts,
     pub scan: Counts,
     /// Wishes that the floor could not fill, in thousandths.
@@ -111,7 +132,9 @@ pub(crate) struct Store {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     schedule: Vec<u32>,
-    basket: Vec<crate::receipt::BasketLine>,
+    basket: Vec<BasketLine>,
+    /// By till: what it has not sent yet.
+    documents: Vec<PlaceEvents>,
     pub scan: crate::scan::ScanLines,
 }
 
@@ -122,6 +145,8 @@ const DELIVERY: u32 = 1;
 const ROUND: u32 = 2;
 const COUNT: u32 = 3;
 const REVIEW: u32 = 4;
+const PAPER: u32 = 5;
+const CLOSE: u32 = 6;
 
 impl Store {
     /// `listed` are the articles by slot, `pull` how much each of them sells, to some scale. What is sold a day is
@@ -131,6 +156,7 @@ impl Store {
         plan: &mut StorePlan,
         receipts_per_day: f64,
         (listed, pull): (Vec<u16>, Vec<f64>),
+        mix: TillMix,
         scene: &Scene,
         warehouse_demand: &mut [f64],
     ) -> Self {
@@ -162,22 +188,31 @@ impl Store {
             cells,
             articles: listed.into_boxed_slice(),
             shelf_draw: AliasTable::new(&pull),
-            till_numbers: vec![0; usize::from(plan.tills)].into_boxed_slice(),
+            tills: generation::generations(seed, plan.number, plan.tills, mix)
+                .iter()
+                .map(|generation| TillState::new(*generation))
+                .collect(),
+            opened: None,
             reader_numbers: vec![0; usize::from(chain::readers_of(plan.tills))].into_boxed_slice(),
-            recent: [(0, 0); RECENT],
+            recent: [(0, 0, Sold::default()); RECENT],
             recent_next: 0,
             deliveries: Vec::new(),
             orders: Vec::new(),
             returns: Vec::new(),
+            transfers: Vec::new(),
+            partner: None,
+            transfers_written: 0,
             round_phase: phase(ROUND_MS),
             review_phase: phase(REVIEW_MS),
             delivery_phase: phase(DELIVERY_MS),
             count_phase: phase(DAY_MS),
+            paper_phase: phase(PAPER_MS),
             arrivals: Stream::new(seed, "arrivals", id),
             shoppers: Stream::new(seed, "shoppers", id),
             staff: Stream::new(seed, "staff", id),
             slips: Stream::new(seed, "slips", id),
             manner: Manner::of(LocationId::store(plan.number), plan.warehouse),
+            desk: Stream::new(seed, "desk", id),
             till: Counts::default(),
             scan: Counts::default(),
             lost_sales: 0,
@@ -205,7 +240,7 @@ impl Store {
         let mut schedule = std::mem::take(&mut scratch.schedule);
         self.schedule(from, &mut schedule);
         out.reserve(schedule.len());
-        let open = trading::Opening::at(from, self.till_numbers.len() as u16);
+        let open = trading::Opening::at(from, self.tills.len() as u16);
         for entry in &schedule {
             let at = TimeMs(from.0 + i64::from(entry >> TASK_BITS));
             match entry & ((1 << TASK_BITS) - 1) {
@@ -213,9 +248,12 @@ impl Store {
                 DELIVERY => self.unload(scene, at, out, scratch),
                 ROUND => self.round(scene, at, out, scratch),
                 COUNT => self.count(scene, at, out, scratch),
+                PAPER => self.paper(scene, at, out, scratch),
+                CLOSE => self.close(at, out, scratch),
                 _ => self.review(),
             }
         }
+        self.send_rest(from, out, scratch);
         scratch.schedule = schedule;
     }
 
@@ -240,6 +278,10 @@ impl Store {
         }
         within(next_slot(from.0, REVIEW_MS, self.review_phase), REVIEW);
         within(next_slot(from.0, DAY_MS, self.count_phase), COUNT);
+        within(next_slot(from.0, DAY_MS, CUT_OVER_MS - 1), CLOSE);
+        if self.writes_papers() {
+            within(next_slot(from.0, PAPER_MS, self.paper_phase), PAPER);
+        }
         for delivery in &self.deliveries {
             within(delivery.arrives, DELIVERY);
         }
@@ -249,6 +291,14 @@ impl Store {
     /// The slot of the day at which a lorry that could be here at `earliest` is unloaded.
     pub fn next_delivery_slot(&self, earliest: i64) -> i64 {
         next_slot(earliest, DELIVERY_MS, self.delivery_phase)
+    }
+
+    /// Another store's goods are on their way here: nobody ordered them.
+    pub fn given(&mut self, delivery: Delivery) {
+        for (slot, quantity) in &delivery.lines {
+            self.cells[usize::from(*slot)].on_order += quantity;
+        }
+        self.deliveries.push(delivery);
     }
 
     /// The warehouse shipped: `missing` is what it could not send, and will not.

@@ -44,6 +44,9 @@ impl Store {
             return;
         };
         let delivery = self.deliveries.remove(index);
+        if delivery.given_by.is_some() && self.writes_papers() {
+            return self.take_in(scene, at, &delivery, out, scratch);
+        }
         scratch.scan.clear();
         for (slot, quantity) in &delivery.lines {
             let cell = &mut self.cells[usize::from(*slot)];

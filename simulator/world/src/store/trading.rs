@@ -1,12 +1,14 @@
 //! People in a store: baskets, voided lines, returns.
 
-use contracts::ids::{BusinessDay, TILL_NUMBER_MAX, TimeMs};
+use contracts::ids::{BusinessDay, TimeMs};
 
+use super::desk::Visit;
 use super::{RECENT, Scene, Scratch, Store};
 use crate::calendar;
 use crate::config::{STEP_MS, tills_open};
 use crate::events::PlaceEvents;
-use crate::receipt::{self, BasketLine, LineKind, Till};
+use crate::generation::Generation;
+use crate::receipt::{BasketLine, LineKind, Sold};
 use crate::shape::RETURN_ONE_IN;
 
 /// A shopper who finds a shelf empty looks for something else so many times.
@@ -54,8 +56,8 @@ impl Store {
         out: &mut PlaceEvents,
         scratch: &mut Scratch,
     ) {
+        scratch.basket.clear();
         let basket = &mut scratch.basket;
-        basket.clear();
         let till = self.shoppers.below(open.tills) as usize;
         let manner = self.shoppers.bits();
         let brings_back = manner < u32::MAX / RETURN_ONE_IN;
@@ -66,35 +68,37 @@ impl Store {
             }
         }
         if brings_back {
-            self.bring_back(scene, basket);
+            let sold = self.bring_back(scene, till, basket);
+            // Its till may still hold the receipt: what comes back has been told of.
+            if let Some(sold) = sold {
+                self.send(usize::from(sold.till) - 1, at, out, scratch);
+            }
         }
-        let Some(last) = basket.last() else {
+        let basket = &scratch.basket;
+        let Some(last) = basket.last().copied() else {
             return;
         };
-        if last.kind == LineKind::Sale {
-            self.recent[self.recent_next % RECENT] = (last.slot, last.quantity);
-            self.recent_next += 1;
-        }
-        let number = &mut self.till_numbers[till];
-        *number = if u64::from(*number) < TILL_NUMBER_MAX {
-            *number + 1
-        } else {
-            1
-        };
-        let till = Till {
-            location: self.location,
-            unit: till as u16 + 1,
-            number: *number,
-            business_day: open.business_day(at),
-        };
-        self.till.add(receipt::write(
+        let lines = basket
+            .iter()
+            .map(|line| 1 + u16::from(line.kind == LineKind::Voided))
+            .sum();
+        let visit = Visit {
             till,
             at,
+            day: open.business_day(at),
             manner,
-            basket,
-            &scene.catalogue.items,
-            out,
-        ));
+        };
+        let number = self.ring(scene, visit, out, scratch);
+        if last.kind == LineKind::Sale {
+            let sold = Sold {
+                till: till as u16 + 1,
+                number,
+                day: visit.day,
+                line: lines,
+            };
+            self.recent[self.recent_next % RECENT] = (last.slot, last.quantity, sold);
+            self.recent_next += 1;
+        }
     }
 
     /// Takes one thing from its shelf, or what is there of it, or something else instead.
@@ -142,16 +146,26 @@ impl Store {
         slot
     }
 
-    /// Something that was sold here lately comes back to the floor; each sold line once at most.
-    fn bring_back(&mut self, scene: &Scene, basket: &mut Vec<BasketLine>) {
+    /// Something that was sold here lately comes back; each sold line once at most. One in six is not sold again.
+    fn bring_back(&mut self, scene: &Scene, till: usize, basket: &mut Vec<BasketLine>) -> Option<Sold> {
         let index = self.shoppers.below(RECENT as u32) as usize;
-        let (slot, quantity) = std::mem::take(&mut self.recent[index]);
+        let is_spoilt = self.desk.chance(1, 6) && self.tills[till].generation != Generation::Ibm4690;
+        let (slot, quantity, sold) = std::mem::take(&mut self.recent[index]);
         if quantity > 0 {
             let slot = usize::from(slot);
             let article = self.articles[slot];
             let item = &scene.catalogue.items[usize::from(article)];
-            self.cells[slot].floor += quantity;
-            basket.push(BasketLine::new(slot, article, item, LineKind::Return, quantity));
+            let kind = if is_spoilt {
+                LineKind::WrittenOff
+            } else {
+                self.cells[slot].floor += quantity;
+                LineKind::Return
+            };
+            basket.push(BasketLine {
+                sold,
+                ..BasketLine::new(slot, article, item, kind, quantity)
+            });
         }
+        (quantity > 0).then_some(sold)
     }
 }

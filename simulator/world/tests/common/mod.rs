@@ -3,7 +3,13 @@
 #![allow(dead_code, reason = "each file of tests uses a part of it")]
 
 use world::events::{PlaceEvents, Step};
-use world::{World, WorldConfig};
+use world::{TillMix, World, WorldConfig};
+
+pub const ALL_4690: TillMix = TillMix {
+    ibm_4690: 100,
+    poslog_6: 0,
+    poslog_2: 0,
+};
 
 /// Some stores of usual size, with few articles.
 pub fn small(stores: u16) -> WorldConfig {

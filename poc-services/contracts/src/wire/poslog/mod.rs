@@ -12,10 +12,12 @@
 //! cannot be read refuses the document; what does not reads as absent and is counted in [`Document::unread`].
 //! It resolves no articles, no pack sizes and no numbers that wrap.
 
+mod clock;
 mod codes;
 mod cursor;
 mod decimal;
 mod error;
+mod frames;
 mod inventory;
 mod model;
 mod namespaces;
@@ -27,12 +29,14 @@ mod stock;
 mod text;
 mod write;
 
+pub use clock::shift_clock;
 pub use codes::{
     AdjustmentReason, CodeList, Coded, ControlKind, DisposalMethod, DocumentStatus, EntryMethod,
     InventoryKind, ItemType, Room, TenderDirection, TenderType, Text, TotalType, TransactionStatus,
     UnitOfMeasure, UnitType,
 };
 pub use error::{ParseError, StockError, StockFault, WriteError};
+pub use frames::{FrameFault, FramingError, SEPARATOR, format_of, frames};
 pub use inventory::{InventoryDocument, InventoryLine, Place};
 pub use model::{ControlEvent, Dialect, Document, Flags, Transaction, TransactionLink};
 pub use read::parse;

@@ -124,9 +124,12 @@ fn push_date(out: &mut Vec<u8>, at: &CivilTime) {
     push_digits(out, u32::from(at.day), 2);
 }
 
-pub(super) fn push_digits(out: &mut Vec<u8>, value: u32, digits: u32) {
-    for place in (0..digits).rev() {
-        out.push(b'0' + (value / 10_u32.pow(place) % 10) as u8);
+pub(super) fn push_digits(out: &mut Vec<u8>, mut value: u32, digits: u32) {
+    let start = out.len();
+    out.resize(start + digits as usize, b'0');
+    for digit in out[start..].iter_mut().rev() {
+        *digit += (value % 10) as u8;
+        value /= 10;
     }
 }
 

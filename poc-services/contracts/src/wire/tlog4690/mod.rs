@@ -15,7 +15,7 @@ mod write;
 
 pub use frames::{FrameFault, Frames, FramingError, RECEIPT_BYTES_MAX, frames};
 pub use read::{ParseError, parse};
-pub use write::ReceiptWriter;
+pub use write::{Field, ReceiptWriter};
 
 use std::ops::Range;
 
@@ -27,6 +27,23 @@ pub const RETURN_FLAG: u32 = 0x0000_0002;
 
 /// Bit of INDICAT1 of an item extension: QtyOrWgtOrVol is a weight or volume in thousandths, not a count.
 pub const WEIGHED_FLAG: u32 = 0x01;
+
+/// Types of the records that are kept and not decoded: none of them moves stock.
+pub mod record_type {
+    pub const DISCOUNT: u8 = 0x03;
+    pub const VOID_DISCOUNT: u8 = 0x04;
+    pub const TENDER_CORRECTION: u8 = 0x06;
+    pub const TAX_REFUND: u8 = 0x08;
+    pub const MANAGER_OVERRIDE: u8 = 0x10;
+    /// Loyalty, for instance.
+    pub const DATA_ENTRY: u8 = 0x11;
+    pub const EFT: u8 = 0x16;
+    pub const EXCEPTION: u8 = 0x20;
+    pub const STORE_CLOSING: u8 = 0x21;
+    pub const TRAINING: u8 = 0x98;
+    /// Of the retailer's own.
+    pub const USER: u8 = 0x99;
+}
 
 /// Record `00`. `Header::default()` is a plain sale; unused fields can be left to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

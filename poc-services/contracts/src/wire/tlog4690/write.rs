@@ -14,11 +14,25 @@ use crate::wire::civil::CivilTime;
 #[must_use = "a receipt needs its end: call finish"]
 pub struct ReceiptWriter<'a> {
     out: &'a mut Vec<u8>,
+    start: usize,
+    records: u16,
 }
+
+/// Of a record that is not decoded here.
+#[derive(Clone, Copy, Debug)]
+pub enum Field<'a> {
+    Number(i64),
+    /// Holds none of the bytes that separate.
+    Text(&'a [u8]),
+}
+
+/// Where NumberOfStrings stands in a receipt.
+const STRINGS_AT: usize = 17;
 
 impl<'a> ReceiptWriter<'a> {
     pub fn begin(out: &'a mut Vec<u8>, header: &Header) -> Self {
         let at = CivilTime::from_ms(header.at);
+        let start = out.len();
         out.extend_from_slice(&[
             QUOTE,
             0x00,
@@ -41,7 +55,11 @@ impl<'a> ReceiptWriter<'a> {
             pair(u64::from(header.strings)),
             SEPARATOR,
         ]);
-        let mut writer = Self { out };
+        let mut writer = Self {
+            out,
+            start,
+            records: 1,
+        };
         writer.field(u64::from(header.operator));
         if let Some(password) = header.password {
             push(writer.out, u64::from(password));
@@ -122,21 +140,52 @@ impl<'a> ReceiptWriter<'a> {
 
     /// Marks the transaction as written in training: it moves no stock.
     pub fn training(&mut self) {
+        self.records += 1;
         self.out.extend_from_slice(&NEXT_RECORD);
         self.out.push(0x98);
     }
 
     /// A record of a retailer's own, type byte first, such as `99 3A …`. Its bytes are written as they are.
     pub fn record_bytes(&mut self, record: &[u8]) {
+        self.records += 1;
         self.out.extend_from_slice(&NEXT_RECORD);
         self.out.extend_from_slice(record);
+    }
+
+    /// A record of a type that is not decoded here; see [`super::record_type`].
+    pub fn other(&mut self, record_type: u8, fields: &[Field<'_>]) {
+        self.records += 1;
+        self.out.extend_from_slice(&NEXT_RECORD);
+        self.out.push(record_type);
+        self.appended(fields);
+    }
+
+    /// Fields that a retailer appended to the record that was written last.
+    pub fn appended(&mut self, fields: &[Field<'_>]) {
+        for field in fields {
+            self.out.push(SEPARATOR);
+            match field {
+                Field::Number(number) => push_signed(self.out, *number),
+                Field::Text(text) => self.out.extend_from_slice(text),
+            }
+        }
     }
 
     pub fn finish(self) {
         self.out.extend_from_slice(&END);
     }
 
+    /// As [`ReceiptWriter::finish`]; NumberOfStrings becomes the count of records, the header among them.
+    pub fn finish_counted(self) {
+        let at = self.start + STRINGS_AT;
+        let records = self.records.min(9_999);
+        self.out[at] = pair(u64::from(records / 100));
+        self.out[at + 1] = pair(u64::from(records));
+        self.finish();
+    }
+
     fn record(&mut self, record_type: u8) {
+        self.records += 1;
         self.out
             .extend_from_slice(&[QUOTE, 0x2c, QUOTE, record_type, SEPARATOR]);
     }

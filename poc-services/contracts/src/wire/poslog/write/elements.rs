@@ -10,6 +10,14 @@ use super::super::{
 use super::{Elements, Written};
 use crate::ids::{BusinessDay, Money, Quantity};
 
+/// Nothing in it has to be escaped or refused, which is so of nearly every text.
+fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'&' | b'<' | b'>' | b'"');
+    matches!((bytes.first(), bytes.last()), (Some(first), Some(last)) if *first != b' ' && *last != b' ')
+        && bytes.iter().all(|byte| plain(*byte))
+}
+
 /// The schema's largest amount.
 pub(super) const AMOUNT_MAX: i64 = 9_999_999_999;
 
@@ -69,6 +77,10 @@ impl Elements<'_> {
     }
 
     pub(super) fn escaped(&mut self, element: &'static str, text: &str) -> Written {
+        if is_plain(text) && text.len() <= TEXT_BYTES_MAX {
+            self.push(text);
+            return Ok(());
+        }
         let is_blank = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n');
         if text.is_empty() || text.len() > TEXT_BYTES_MAX {
             return self.refuse(element, "is empty or too long");

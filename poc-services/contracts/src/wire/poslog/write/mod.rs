@@ -56,6 +56,11 @@ impl<'o> DocumentWriter<'o> {
         Self { dialect, out }
     }
 
+    /// Goes on with a document that was begun in `out` and is not finished.
+    pub const fn resume(dialect: Dialect, out: &'o mut Vec<u8>) -> Self {
+        Self { dialect, out }
+    }
+
     /// Writes the whole transaction, or nothing of it.
     pub fn transaction(&mut self, transaction: &Transaction<'_>) -> Result<(), WriteError> {
         let start = self.out.len();

@@ -1,0 +1,73 @@
+//! What is wrong with a message, in its bytes: another clock, or nothing that anybody can read.
+
+use contracts::ids::{BusinessDay, TimeMs};
+use contracts::wire::civil::CivilTime;
+use contracts::wire::{FORMAT_4690, FORMAT_POSLOG_2, FORMAT_POSLOG_6, poslog, queue_message};
+use world::events::Channel;
+
+/// Of a receipt: `22 00 3A`, terminal, `3A`, number, `3A`, and then MMDDYYhhmm.
+const RECEIPT_CLOCK: std::ops::Range<usize> = 9..14;
+
+/// The clock of a till that is off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    pub at: TimeMs,
+    /// By it, less what the world has: whole seconds, which is what tills write.
+    pub ahead_ms: i64,
+    pub day: BusinessDay,
+}
+
+/// Sets the clock in what a till wrote.
+pub fn set_clock(format: &str, message: &mut [u8], clock: &Clock) {
+    match format {
+        FORMAT_4690 => set_receipt_clock(message, clock.at),
+        FORMAT_POSLOG_6 | FORMAT_POSLOG_2 => poslog::shift_clock(message, clock.ahead_ms / 1000, clock.day),
+        _ => {}
+    }
+}
+
+/// A receipt has minutes.
+fn set_receipt_clock(receipt: &mut [u8], clock: TimeMs) {
+    let at = CivilTime::from_ms(clock);
+    let pair = |value: u8| ((value / 10) << 4) | (value % 10);
+    let digits = [
+        pair(at.month),
+        pair(at.day),
+        pair(at.year.rem_euclid(100) as u8),
+        pair(at.hour),
+        pair(at.minute),
+    ];
+    if let Some(field) = receipt.get_mut(RECEIPT_CLOCK) {
+        field.copy_from_slice(&digits);
+    }
+}
+
+/// A message like this one that nobody can understand, though whoever carries it has nothing to complain of: the frame of
+/// a receipt, the length of a record, the place that a document names. `None` where there is nothing to break.
+pub fn poison(channel: Channel, format: &str, bytes: &[u8]) -> Option<Vec<u8>> {
+    let behind = |text: &[u8]| Some(bytes.windows(text.len()).position(|part| part == text)? + text.len());
+    let (range, with) = match channel {
+        Channel::Till if format == FORMAT_4690 => {
+            // The code of the first item: A is no digit.
+            let code = behind(&[0x22, 0x2c, 0x22, 0x01, 0x3a])?;
+            (code..code + 1, &[0xaa][..])
+        }
+        Channel::Till => {
+            // The first transaction has no number.
+            let number = behind(b"<SequenceNumber>")?;
+            (number..number + 1, &b"x"[..])
+        }
+        // INV-QTY is blank.
+        Channel::Queue => {
+            let record = queue_message::record_at(bytes);
+            (record + 33..record + 39, &[0x40; 6][..])
+        }
+        Channel::Scan => {
+            let kind = behind(br#""type":""#)?;
+            (kind..kind + 5, &b"Bills"[..])
+        }
+    };
+    let mut bad = bytes.to_vec();
+    bad.get_mut(range)?.copy_from_slice(with);
+    Some(bad)
+}
