@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use contracts::hash::{ContentHash, content_hash};
 use contracts::ids::{BusinessDay, LocationId, Quantity, SourceId, TimeMs, TransactionId};
-use contracts::records::{MovementKind, MovementLine};
+use contracts::records::{MovementKind, MovementLine, Paper};
 use contracts::topics;
 use contracts::wire::copybook::{self, MoveRecord, MoveType};
 use contracts::wire::epcis::{self, BizStep, ScanLine, SubLocation};
@@ -124,6 +124,8 @@ pub struct Normalised {
     pub lines: Vec<MovementLine>,
     /// What it says of a place's sources; then there is no transaction.
     pub statement: Option<Statement>,
+    /// Of transactions that confirm a delivery and move nothing of it: those that move it have theirs by themselves.
+    pub papers: Vec<Paper>,
 }
 
 impl Normalised {
@@ -131,6 +133,7 @@ impl Normalised {
         self.statement = None;
         self.transactions.clear();
         self.lines.clear();
+        self.papers.clear();
     }
 
     pub fn lines_of(&self, transaction: &Transaction) -> &[MovementLine] {

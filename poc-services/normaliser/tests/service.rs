@@ -34,6 +34,8 @@ const OATS: Article = Article {
     price: 0,
     pack_size: 0,
     weighed: false,
+    unit: String::new(),
+    packs: Vec::new(),
 };
 /// Of the receipts' clocks.
 const AT: i64 = 1_741_944_413_000;

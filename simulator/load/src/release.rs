@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use contracts::digest::Digest;
-use ledger::Ledger;
+use ledger::{Ledger, TruePaper};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use world::World;
@@ -369,6 +369,15 @@ impl Release {
                 &Digest::of(&transaction.id, of_it.len() as u64, quantity),
             );
             ledger.apply(&transaction.id, of_it);
+        }
+        for paper in events.papers_of(message) {
+            let lines = events.lines_of(&events.transactions[paper.transaction as usize]);
+            self.ledger.deliveries().wrote(&TruePaper {
+                despatch_advice: paper.despatch_advice,
+                kind: paper.kind,
+                lines,
+                group: paper.group,
+            });
         }
         (transactions.len() as u32, lines)
     }

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use contracts::ids::{LocationId, TimeMs, TransactionId};
+use contracts::records::PaperKind;
 use ledger::Line;
 
 /// The way that a message takes into the enterprise.
@@ -37,6 +38,17 @@ pub struct Transaction {
     pub lines: Range<u32>,
 }
 
+/// A transaction is a paper of a delivery too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaperFact {
+    /// Into [`PlaceEvents::transactions`]; its lines are the paper's.
+    pub transaction: u32,
+    pub despatch_advice: u64,
+    pub kind: PaperKind,
+    /// As [`ledger::TruePaper`] has it.
+    pub group: Option<(u32, bool)>,
+}
+
 /// All that one place brings in a step, ascending by time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlaceEvents {
@@ -44,6 +56,8 @@ pub struct PlaceEvents {
     pub transactions: Vec<Transaction>,
     pub lines: Vec<Line>,
     pub bytes: Vec<u8>,
+    /// Ascending by transaction.
+    pub papers: Vec<PaperFact>,
 }
 
 impl PlaceEvents {
@@ -53,6 +67,12 @@ impl PlaceEvents {
 
     pub fn transactions_of(&self, message: &Message) -> &[Transaction] {
         &self.transactions[message.transactions.start as usize..message.transactions.end as usize]
+    }
+
+    /// Papers among the transactions of a message.
+    pub fn papers_of(&self, message: &Message) -> &[PaperFact] {
+        let before = |end: u32| self.papers.partition_point(|paper| paper.transaction < end);
+        &self.papers[before(message.transactions.start)..before(message.transactions.end)]
     }
 
     pub fn lines_of(&self, transaction: &Transaction) -> &[Line] {
@@ -106,6 +126,7 @@ impl PlaceEvents {
         self.transactions.clear();
         self.lines.clear();
         self.bytes.clear();
+        self.papers.clear();
     }
 
     pub(crate) fn mark(&self) -> Mark {
@@ -124,6 +145,16 @@ impl PlaceEvents {
             lines: start..end,
         });
         (end - start) as usize
+    }
+
+    /// The last transaction is a paper of a delivery.
+    pub(crate) fn paper(&mut self, despatch_advice: u64, kind: PaperKind) {
+        self.papers.push(PaperFact {
+            transaction: self.transactions.len() as u32 - 1,
+            despatch_advice,
+            kind,
+            group: None,
+        });
     }
 
     /// Makes what was written since the mark a message.

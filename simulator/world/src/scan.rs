@@ -1,7 +1,7 @@
 //! What handhelds and back doors write: EPCIS documents, an event for each transaction.
 
 use contracts::ids::{BusinessDay, LocationId, Quantity, Sku, SourceId, TimeMs, TransactionId};
-use contracts::records::MovementKind;
+use contracts::records::{MovementKind, PaperKind};
 use contracts::wire::epcis::{self, BizStep, DocumentWriter, ScanEvent, SubLocation};
 use ledger::Line;
 
@@ -161,6 +161,9 @@ pub(crate) fn write<'a>(
                 number: *reader.number,
             };
             counts.add(out.transaction(id));
+            if let Handling::Receiving { despatch_advice } = handling {
+                out.paper(despatch_advice, PaperKind::ReceivingScan);
+            }
         }
         document.finish();
         out.bytes = bytes;

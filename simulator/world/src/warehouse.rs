@@ -4,7 +4,7 @@
 //! room. Orders of stores come, and their lorries leave, at the border of a step.
 
 use contracts::ids::{BusinessDay, LocationId, Money, Quantity, Sku, SourceId, TimeMs, TransactionId};
-use contracts::records::MovementKind;
+use contracts::records::{MovementKind, PaperKind};
 use contracts::wire::copybook::{self, MoveRecord, MoveType, QUANTITY_FIELD_MAX};
 use ledger::Line;
 
@@ -337,6 +337,9 @@ impl Warehouse {
                 business_day: BusinessDay(0),
                 number,
             });
+            if let Some((_, despatch_advice)) = destination {
+                out.paper(despatch_advice, PaperKind::Shipment);
+            }
             self.queue.add(lines);
             out.close(mark, at, Channel::Queue);
         }

@@ -24,6 +24,9 @@ pub enum Order {
     Start(ServiceName),
     Break(Break),
     Mend(Mend),
+    ReleaseArticles,
+    /// Letters of a class.
+    Replay(String),
 }
 
 /// What the audit and the counters know.
@@ -53,6 +56,14 @@ pub trait Facts {
     fn freshness_p99_whole(&self) -> Option<u64>;
     fn next_period(&mut self);
     fn dead_letters(&self) -> u64;
+    /// Letters that were not put back, as the view says.
+    fn in_dead_letters(&self) -> u64 {
+        0
+    }
+    /// Deliveries whose papers contradict each other; `None`: not known.
+    fn discrepancies(&self) -> Option<u64> {
+        None
+    }
     /// Thousandths; `None`: the view does not have it.
     fn store_stock(&self, store: StoreNumber, item: ItemNumber) -> Option<i64>;
     fn item_stock(&self, item: ItemNumber) -> Option<i64>;
@@ -146,6 +157,8 @@ impl Director {
             Action::StartService(name) => Order::Start(name),
             Action::Break(what) => Order::Break(what),
             Action::Mend(what) => Order::Mend(what),
+            Action::ReleaseArticles => Order::ReleaseArticles,
+            Action::Replay(class) => Order::Replay(class),
         }));
         self.expect(now, step.expect, false, pauses, facts);
         self.paused |= pauses;
@@ -210,6 +223,14 @@ impl Director {
                 Expectation::DivergingCells { at_most, .. } => (
                     Some(facts.diverging().saturating_sub(at_most)),
                     "cells too many differ",
+                ),
+                Expectation::InDeadLetters { equal, .. } => (
+                    Some(facts.in_dead_letters().abs_diff(equal)),
+                    "letters too many or too few",
+                ),
+                Expectation::Discrepancies { equal, .. } => (
+                    facts.discrepancies().map(|found| found.abs_diff(equal)),
+                    "discrepancies too many or too few",
                 ),
                 _ => (facts.behind(open.mark), "cells are behind"),
             };
@@ -279,7 +300,9 @@ fn judge(expectation: &Expectation, at_end: bool, facts: &impl Facts) -> (bool, 
                 _ => (met, detail),
             }
         }
-        Expectation::Converged { .. } => (false, "needs a time".into()),
+        Expectation::Converged { .. }
+        | Expectation::InDeadLetters { .. }
+        | Expectation::Discrepancies { .. } => (false, "needs a time".into()),
     }
 }
 

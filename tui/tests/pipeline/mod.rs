@@ -132,8 +132,8 @@ impl Group for NoGroup {
         false
     }
 
-    fn keep_from(&self, _: u32, _: u64) -> Result<(), InventoryError> {
-        Ok(())
+    fn keep_from(&self, _: u32, _: u64) -> Result<bool, InventoryError> {
+        Ok(true)
     }
 }
 

@@ -4,6 +4,7 @@ pub mod civil;
 pub mod copybook;
 pub mod epcis;
 pub mod gs1;
+pub mod items;
 mod json;
 pub mod poslog;
 mod rfc3339;

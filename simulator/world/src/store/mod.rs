@@ -12,6 +12,7 @@ use crate::calendar::{DAY_MS, HOUR_MS, next_slot};
 use crate::catalogue::Catalogue;
 use crate::chain::{self, StorePlan};
 use crate::config::STEP_MS;
+use crate::contradiction::Contradictions;
 use crate::events::PlaceEvents;
 use crate::random::{AliasTable, Stream};
 use crate::shape::{self, Shape};
@@ -33,6 +34,7 @@ const RECENT: usize = 16;
 pub(crate) struct Scene {
     pub catalogue: Catalogue,
     pub shape: Shape,
+    pub contradictions: Contradictions,
 }
 
 /// One SKU in a store. Quantities are thousandths.
