@@ -144,7 +144,11 @@ mod tests {
             location: location.into(),
             source_kind: source_kind as i32,
             number,
-            content_hash: number * 1_000 + lines.iter().map(|(_, quantity)| *quantity as u64).sum::<u64>(),
+            content_hash: number * 1_000
+                + lines
+                    .iter()
+                    .map(|(_, quantity)| quantity.unsigned_abs())
+                    .sum::<u64>(),
             lines: lines
                 .iter()
                 .map(|(sku, quantity)| PaperLine {

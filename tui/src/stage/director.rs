@@ -327,6 +327,8 @@ mod tests {
         diverging: u64,
         p99: Option<u64>,
         letters: u64,
+        open: u64,
+        discrepancies: Option<u64>,
     }
 
     impl Facts for Told {
@@ -349,6 +351,12 @@ mod tests {
         fn next_period(&mut self) {}
         fn dead_letters(&self) -> u64 {
             self.letters
+        }
+        fn in_dead_letters(&self) -> u64 {
+            self.open
+        }
+        fn discrepancies(&self) -> Option<u64> {
+            self.discrepancies
         }
         fn store_stock(&self, _: StoreNumber, _: ItemNumber) -> Option<i64> {
             Some(10_000)
@@ -388,6 +396,34 @@ mod tests {
         assert_eq!(director.expectations()[0].met, Some(false));
         assert_eq!(director.expectations()[0].detail, "3 cells are behind");
         assert!(!director.all_met());
+    }
+
+    #[test]
+    fn letters_and_discrepancies_are_waited_for_until_they_are_so_many() {
+        let mut director = director(
+            "  - {at: 0s, expect: {in_dead_letters: {equal: 3, within: 10s}, discrepancies: {equal: 0, within: 10s}}}\n",
+        );
+        let start = Instant::now();
+        let mut facts = Told {
+            open: 4,
+            ..Told::default()
+        };
+        let met = |director: &Director| {
+            director
+                .expectations()
+                .iter()
+                .map(|view| view.met)
+                .collect::<Vec<_>>()
+        };
+        director.tick(start, at(0), &mut facts);
+        assert_eq!(met(&director), [None, None]);
+        facts.open = 3;
+        director.tick(start + Duration::from_secs(1), at(1), &mut facts);
+        assert_eq!(met(&director), [Some(true), None]);
+        // Nobody knows of any, which is not none.
+        director.tick(start + Duration::from_secs(11), at(11), &mut facts);
+        assert_eq!(met(&director), [Some(true), Some(false)]);
+        assert_eq!(director.expectations()[1].detail, "not known");
     }
 
     #[test]
