@@ -225,7 +225,11 @@ fn each_line_is_there_once_though_the_projector_is_killed_again_and_again() {
         let committed = read(&kafka).len();
         kills_in_the_middle += u32::from(committed < expected.len());
     }
+    // All of it again: what was projected by those that are dead is remembered.
+    publish(&kafka, 1..=60);
     let mut last = Running::start(&kafka, "last", Delivery::Transactions);
+    let again = u64::from(STORES) * (60 + 20);
+    last.wait_until(|counts| counts.repeats >= again);
     read_until(&kafka, expected.len());
     last.end();
     assert!(kills_in_the_middle > 0, "nothing was killed in the middle");
