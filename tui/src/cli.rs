@@ -90,6 +90,14 @@ pub enum Command {
         #[arg(long, value_name = "N")]
         limit: Option<u64>,
     },
+    /// What could not be understood: list it, look at it, put it back when it can be.
+    Dlq {
+        #[command(subcommand)]
+        command: DlqCommand,
+        /// Address of the cluster; a running demo prints its own, or fix it with `run … --listen`.
+        #[arg(long, global = true, value_name = "ADDRESS", default_value = "127.0.0.1:9092")]
+        kafka: String,
+    },
     /// List the shipped scenarios.
     Scenarios {
         /// Print the JSON Schema of scenario files instead.
@@ -113,6 +121,49 @@ pub enum Command {
     },
     /// Print the completion script of a shell.
     Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DlqCommand {
+    /// Classes of letters, how many are open and were put back, and an example of each.
+    List {
+        /// Only this class, such as unknown-item.
+        #[arg(long)]
+        class: Option<String>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// One letter whole: what is wrong with it, its headers, its bytes.
+    Show {
+        /// Such as tlog.raw/3/1234.
+        #[arg(value_name = "LETTER", value_parser = crate::dlq::parse_id)]
+        letter: crate::dlq::Id,
+    },
+    /// Write letters into a folder: the bytes, and beside them all else as JSON.
+    Export {
+        #[arg(long)]
+        class: Option<String>,
+        /// A folder that does not exist yet, or is empty.
+        #[arg(long, value_hint = ValueHint::DirPath)]
+        out: PathBuf,
+    },
+    /// Put letters back to where they stood: same key, bytes, headers and time. What was put back before stays.
+    ///
+    /// Nothing is counted twice, however often a letter goes back. One that still cannot be understood comes into the
+    /// dead letters anew.
+    Replay {
+        #[arg(long)]
+        class: Option<String>,
+        /// Such as tlog.raw/3/1234.
+        #[arg(value_name = "LETTER", value_parser = crate::dlq::parse_id)]
+        letters: Vec<crate::dlq::Id>,
+        /// Of every class.
+        #[arg(long, conflicts_with_all = ["class", "letters"])]
+        all: bool,
+        /// Those that were put back before as well.
+        #[arg(long)]
+        again: bool,
+    },
 }
 
 #[derive(Clone, Debug, Default, Args)]
@@ -160,6 +211,9 @@ pub struct RunArgs {
     /// User and password come from STOCKSTREAM_AMQP_USER and STOCKSTREAM_AMQP_PASSWORD.
     #[arg(long, value_name = "URL")]
     pub amqp: Option<String>,
+    /// Write the lines to the topic `items` as well, in the shape of IBM's reference kit, each exactly once.
+    #[arg(long)]
+    pub project_items: bool,
     /// Where the services run: inside this process, or outside, as processes of `stockstream serve` on the same servers.
     ///
     /// Outside needs --kafka, --amqp and --gateway, and a scenario that stops and starts no service. What they handled
@@ -214,6 +268,9 @@ pub struct ServeArgs {
     /// Health and Prometheus metrics: /health and /metrics on this loopback address; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub metrics: std::net::SocketAddr,
+    /// For item-projector on a broker without transactions: a line can come twice after a crash, with the same id.
+    #[arg(long)]
+    pub keyed_ids: bool,
     /// Tells instances of a service apart.
     #[arg(long, default_value = "1")]
     pub instance: String,
@@ -225,6 +282,8 @@ pub enum ServiceName {
     MqSource,
     Normaliser,
     Inventory,
+    Reconciler,
+    ItemProjector,
 }
 
 fn scale(text: &str) -> Result<u32, String> {

@@ -5,6 +5,7 @@
 mod cli;
 mod commands;
 mod completeness;
+mod dlq;
 mod fault_list;
 mod format;
 mod headless;
@@ -103,6 +104,12 @@ fn run(cli: Cli) -> Result<ExitCode> {
             let cancel = cancel_on_ctrl_c(&runtime);
             tap::run(&backbone, &topic, limit, out, &cancel).map(|()| ExitCode::SUCCESS)
         }
+        Command::Dlq { command, kafka } => {
+            let runtime = runtime()?;
+            let backbone = runtime.block_on(stage::outside(&kafka))?;
+            runtime.block_on(dlq::ready(&backbone))?;
+            dlq::run(&backbone, &command, out).map(|()| ExitCode::SUCCESS)
+        }
         Command::Serve(args) => {
             let runtime = runtime()?;
             let cancel = cancel_on_ctrl_c(&runtime);
@@ -164,7 +171,8 @@ fn play(name: &str, args: &RunArgs) -> Result<ExitCode> {
         )),
         None => args.unthrottled.then_some(scenario::Load::Unthrottled),
     };
-    let chosen = world_of::choose(name, args.seed, args.scale, load)?;
+    let mut chosen = world_of::choose(name, args.seed, args.scale, load)?;
+    chosen.scenario.services.project_items |= args.project_items;
     if let Some(path) = &args.report {
         report::can_be_written(path)?;
     }

@@ -41,6 +41,10 @@ pub struct Report {
     pub stages_digest: Option<StagesDigest>,
     /// What was damaged on purpose, and whether the audit found it.
     pub sabotage: Option<SabotageView>,
+    /// Papers of deliveries: the list of what contradicts, against the list that must come out. `null`: nobody here looked.
+    pub deliveries: Option<audit::DiscrepancyReport>,
+    /// Lines written to `items`, those of aborted transactions included.
+    pub items_projected: u64,
     pub dead_letters: DeadLetters,
     pub expectations: Vec<ExpectationView>,
     /// What was broken, oldest first.
@@ -187,8 +191,13 @@ pub struct DivergingCell {
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct DeadLetters {
+    /// Ever.
     pub total: u64,
     pub by_class: BTreeMap<String, u64>,
+    /// Letters that steps of the scenario put back.
+    pub put_back: u64,
+    /// What lies in them at the end and was not put back, by the view's own word.
+    pub open_in_view: u64,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -303,6 +312,8 @@ mod tests {
             recovery: Recovery::default(),
             stages_digest: None,
             sabotage: None,
+            deliveries: None,
+            items_projected: 0,
             dead_letters: DeadLetters::default(),
             expectations: Vec::new(),
             faults: Vec::new(),

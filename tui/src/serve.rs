@@ -20,6 +20,8 @@ struct Gateway(Arc<store_gateway::Counters>);
 struct MqSource(Arc<mq_source::Counters>);
 struct Normaliser(Arc<normaliser::Counters>);
 struct Inventory(Arc<inventory::Counters>);
+struct Reconciler(Arc<reconciler::Counters>);
+struct ItemProjector(Arc<item_projector::Counters>);
 
 impl Observed for Gateway {
     fn service(&self) -> &'static str {
@@ -238,6 +240,61 @@ impl Observed for Inventory {
     }
 }
 
+impl Observed for Reconciler {
+    fn service(&self) -> &'static str {
+        "reconciler"
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        let counts = self.0.snapshot();
+        vec![
+            ("papers_total", "Papers of deliveries read.", counts.papers),
+            (
+                "discrepancies",
+                "Deliveries that contradict each other now.",
+                counts.open,
+            ),
+            ("published_total", "Discrepancies written.", counts.published),
+            ("withdrawn_total", "Discrepancies withdrawn.", counts.withdrawn),
+            (
+                "recoveries_total",
+                "Times that it began again.",
+                counts.recoveries,
+            ),
+        ]
+    }
+}
+
+impl Observed for ItemProjector {
+    fn service(&self) -> &'static str {
+        "item-projector"
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        let counts = self.0.snapshot();
+        vec![
+            ("items_total", "Lines written to items.", counts.items),
+            ("repeats_total", "Transactions projected before.", counts.repeats),
+            (
+                "too_old_total",
+                "Transactions of a day that is not remembered.",
+                counts.too_old,
+            ),
+            (
+                "without_article_total",
+                "Lines whose article is not known.",
+                counts.without_article,
+            ),
+            ("commits_total", "Transactions committed.", counts.commits),
+            (
+                "recoveries_total",
+                "Times that it began again.",
+                counts.recoveries,
+            ),
+        ]
+    }
+}
+
 pub async fn run(args: ServeArgs, cancel: CancellationToken) -> Result<()> {
     let backbone = stage::outside(&args.kafka).await?;
     backbone.ensure_topics(&topics::ALL).await?;
@@ -252,11 +309,15 @@ pub async fn run(args: ServeArgs, cancel: CancellationToken) -> Result<()> {
     let mq_source = Arc::new(mq_source::Counters::default());
     let normaliser = Arc::new(normaliser::Counters::default());
     let inventory = Arc::new(inventory::Counters::default());
+    let reconciler = Arc::new(reconciler::Counters::default());
+    let projector = Arc::new(item_projector::Counters::default());
     let observed: Arc<dyn Observed> = match args.service {
         ServiceName::StoreGateway => Arc::new(Gateway(Arc::clone(&gateway))),
         ServiceName::MqSource => Arc::new(MqSource(Arc::clone(&mq_source))),
         ServiceName::Normaliser => Arc::new(Normaliser(Arc::clone(&normaliser))),
         ServiceName::Inventory => Arc::new(Inventory(Arc::clone(&inventory))),
+        ServiceName::Reconciler => Arc::new(Reconciler(Arc::clone(&reconciler))),
+        ServiceName::ItemProjector => Arc::new(ItemProjector(Arc::clone(&projector))),
     };
     println!(
         "{} against {}: http://{metrics}/health and /metrics; Ctrl-C ends it",
@@ -321,6 +382,35 @@ pub async fn run(args: ServeArgs, cancel: CancellationToken) -> Result<()> {
                 .context("the inventory's thread")?
                 .map_err(anyhow::Error::from)
         }
+        ServiceName::Reconciler => {
+            let config = reconciler::Config {
+                client_id: format!("reconciler-{}", args.instance),
+                counters: reconciler,
+                ..Default::default()
+            };
+            let cancel = cancel.clone();
+            tokio::task::spawn_blocking(move || reconciler::run(&config, &backbone, &cancel))
+                .await
+                .context("the reconciler's thread")?
+                .map_err(anyhow::Error::from)
+        }
+        ServiceName::ItemProjector => {
+            let config = item_projector::Config {
+                client_id: format!("item-projector-{}", args.instance),
+                delivery: if args.keyed_ids {
+                    item_projector::Delivery::KeyedIds
+                } else {
+                    item_projector::Delivery::Transactions
+                },
+                counters: projector,
+                ..Default::default()
+            };
+            let cancel = cancel.clone();
+            tokio::task::spawn_blocking(move || item_projector::run(&config, &backbone, &cancel))
+                .await
+                .context("the item projector's thread")?
+                .map_err(anyhow::Error::from)
+        }
     };
     cancel.cancel();
     serving.await.context("the metrics' task")?;
@@ -333,7 +423,9 @@ mod tests {
 
     #[test]
     fn a_metric_has_one_name_and_a_name_one_metric() {
-        let services: [&dyn Observed; 4] = [
+        let services: [&dyn Observed; 6] = [
+            &Reconciler(Arc::default()),
+            &ItemProjector(Arc::default()),
             &Gateway(Arc::default()),
             &MqSource(Arc::default()),
             &Normaliser(Arc::default()),

@@ -160,6 +160,8 @@ pub struct ProofView {
     pub in_transit_truth: i64,
     pub dead_letters: u64,
     pub duplicates_dropped: u64,
+    /// Deliveries whose papers contradict each other.
+    pub discrepancies: u64,
     pub negative_cells: u64,
     /// Partitions that the inventory owns and cannot know.
     pub partitions_unknown: u64,

@@ -79,13 +79,17 @@ fn decoded<M: Message + Default + serde::Serialize>(payload: &[u8]) -> Value {
     }
 }
 
-fn value(topic: &str, key: &[u8], payload: &[u8]) -> Value {
+pub fn value(topic: &str, key: &[u8], payload: &[u8]) -> Value {
     match topic {
         topics::MOVEMENTS => decoded::<records::Movement>(payload),
         topics::ITEM_INVENTORY if key.starts_with(b"b/") => decoded::<records::Barrier>(payload),
         topics::ITEM_INVENTORY => decoded::<records::ItemTotal>(payload),
         topics::CATALOGUE => decoded::<records::Article>(payload),
         topics::PLACES => decoded::<records::Place>(payload),
+        topics::DLQ_REPLAYED => decoded::<records::Replayed>(payload),
+        topics::PAPERS => decoded::<records::Paper>(payload),
+        topics::DISCREPANCIES => decoded::<records::Discrepancy>(payload),
+        topics::ITEMS_SEEN => decoded::<records::Seen>(payload),
         topics::STORE_INVENTORY | topics::ITEM_PARTIALS => match StateKey::parse(key) {
             Some(StateKey::Cell { .. }) => decoded::<records::Cell>(payload),
             Some(StateKey::Window(_)) => decoded::<records::Window>(payload),
@@ -99,7 +103,7 @@ fn value(topic: &str, key: &[u8], payload: &[u8]) -> Value {
             Some(StateKey::PartialEnd { .. }) => decoded::<records::PartialEnd>(payload),
             None => hex(payload),
         },
-        topics::SCAN_RAW => serde_json::from_slice(payload).unwrap_or_else(|_| hex(payload)),
+        topics::SCAN_RAW | topics::ITEMS => serde_json::from_slice(payload).unwrap_or_else(|_| hex(payload)),
         topics::TLOG_RAW if payload.trim_ascii_start().starts_with(b"<") => {
             match wire::poslog::parse(payload) {
                 Ok(document) => {

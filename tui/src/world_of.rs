@@ -121,7 +121,9 @@ pub fn build(scenario: &Scenario) -> Result<World> {
             World::scripted(config, events)
         }
     };
-    world.with_context(|| format!("scenario {}", scenario.name))
+    world
+        .map(|world| world.with_contradicting_deliveries(scenario.world.contradicting_deliveries))
+        .with_context(|| format!("scenario {}", scenario.name))
 }
 
 /// Whole steps of simulated time that a run of this scenario has, where it ends by time.

@@ -11,4 +11,5 @@ pub mod proxy;
 pub use kafka::{
     AckProducer, Assignment, Backbone, BackboneError, BackboneOptions, BatchAck, Event, GroupConsumer,
     Header, LagProbe, OffsetKeeper, OffsetReset, PartitionLag, Producer, Reader, Record, StartAt,
+    TransactionalProducer,
 };

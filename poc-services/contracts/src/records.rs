@@ -6,6 +6,10 @@
 use prost::{Enumeration, Message};
 use serde::{Serialize, Serializer};
 
+mod papers;
+
+pub use papers::{Discrepancy, DiscrepancyLine, Paper, PaperKind, PaperLine, Replayed, Seen};
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
 #[repr(i32)]
 pub enum SourceKind {
@@ -78,6 +82,14 @@ pub struct Rejected {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
+pub struct Resolved {
+    #[prost(string, tag = "1")]
+    pub topic: String,
+    #[prost(uint64, tag = "2")]
+    pub offset: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
 pub struct Movement {
     #[prost(string, tag = "1")]
     pub location: String,
@@ -109,6 +121,9 @@ pub struct Movement {
     #[prost(message, optional, tag = "13")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejected: Option<Rejected>,
+    #[prost(message, optional, tag = "14")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<Resolved>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
@@ -243,6 +258,8 @@ pub struct RejectedUpTo {
     pub topic: String,
     #[prost(uint64, tag = "2")]
     pub next_offset: u64,
+    #[prost(message, repeated, tag = "3")]
+    pub resolved: Vec<NumberRange>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
@@ -474,13 +491,25 @@ pub struct Article {
     pub pack_size: u32,
     #[prost(bool, tag = "8")]
     pub weighed: bool,
+    #[prost(string, tag = "9")]
+    pub unit: String,
+    #[prost(message, repeated, tag = "10")]
+    pub packs: Vec<Pack>,
     #[prost(uint32, tag = "12")]
     pub plu: u32,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]
+pub struct Pack {
+    #[prost(uint64, tag = "1")]
+    pub gtin: u64,
+    #[prost(sint64, tag = "2")]
+    pub quantity: i64,
+}
+
 /// For people: the name as the .proto file has it.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-fn source_kind<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn source_kind<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
     match SourceKind::try_from(*value) {
         Ok(SourceKind::Till) => serializer.serialize_str("TILL"),
         Ok(SourceKind::Queue) => serializer.serialize_str("QUEUE"),

@@ -2,6 +2,10 @@
 
 use crate::ids::{LocationId, Sku, SourceId};
 
+pub mod headers;
+#[cfg(test)]
+mod tests;
+
 /// Topics keyed by location share this count, so that one partition orders all that happens at a location and a
 /// service reads and writes the same partition number. Changing it means new topics and a rebuild.
 pub const PARTITIONS: u32 = 6;
@@ -16,6 +20,11 @@ pub const ITEM_PARTIALS: &str = "item.partials";
 pub const ITEM_INVENTORY: &str = "item.inventory";
 pub const CATALOGUE: &str = "catalogue";
 pub const PLACES: &str = "places";
+pub const DLQ_REPLAYED: &str = "dlq.replayed";
+pub const PAPERS: &str = "papers";
+pub const DISCREPANCIES: &str = "discrepancies";
+pub const ITEMS: &str = "items";
+pub const ITEMS_SEEN: &str = "items.seen";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
@@ -51,7 +60,7 @@ const fn topic(
 }
 
 /// All topics, in the order of the flow.
-pub const ALL: [Topic; 10] = [
+pub const ALL: [Topic; 15] = [
     topic(
         TLOG_RAW,
         "location",
@@ -98,6 +107,29 @@ pub const ALL: [Topic; 10] = [
     topic(ITEM_INVENTORY, "SKU", "ItemTotal", PARTITIONS, Policy::Compact),
     topic(CATALOGUE, "SKU", "Article", 1, Policy::Compact),
     topic(PLACES, "location", "Place", PARTITIONS, Policy::Compact),
+    topic(
+        DLQ_REPLAYED,
+        "TOPIC/PARTITION/OFFSET",
+        "Replayed",
+        1,
+        Policy::Compact,
+    ),
+    topic(
+        PAPERS,
+        "ADVICE/SOURCE/DAY/NUMBER",
+        "Paper",
+        PARTITIONS,
+        Policy::Compact,
+    ),
+    topic(
+        DISCREPANCIES,
+        "despatch advice",
+        "Discrepancy",
+        PARTITIONS,
+        Policy::Compact,
+    ),
+    topic(ITEMS, "store name", "an item, JSON", PARTITIONS, Policy::Delete),
+    topic(ITEMS_SEEN, "SOURCE/DAY", "Seen", PARTITIONS, Policy::Compact),
 ];
 
 /// Kafka's murmur2 of the key over [`PARTITIONS`], as the JVM's default partitioner does it.
@@ -112,23 +144,14 @@ pub fn partition_of(location: LocationId) -> u32 {
     partition_of_key(&key, PARTITIONS)
 }
 
+/// The partition of a delivery in `papers` and `discrepancies`.
+pub fn partition_of_advice(despatch_advice: u64) -> u32 {
+    partition_of_key(despatch_advice.to_string().as_bytes(), PARTITIONS)
+}
+
 /// The partition of an article in `item.inventory`.
 pub fn partition_of_item(sku: Sku) -> u32 {
     partition_of_key(sku.0.to_string().as_bytes(), PARTITIONS)
-}
-
-/// Header names of the `*.raw` topics. A raw message's Kafka timestamp is the instant when it was due to be sent.
-pub mod headers {
-    /// One of [`crate::wire::FORMATS`].
-    pub const FORMAT: &str = "format";
-    /// Wall clock milliseconds, decimal text: when our edge took it.
-    pub const RECEIVED: &str = "received-ms";
-    /// Dead letters: where the message stood, what is wrong with it (a class for machines, a sentence for people).
-    pub const DLQ_TOPIC: &str = "dlq-topic";
-    pub const DLQ_PARTITION: &str = "dlq-partition";
-    pub const DLQ_OFFSET: &str = "dlq-offset";
-    pub const DLQ_CLASS: &str = "dlq-class";
-    pub const DLQ_MESSAGE: &str = "dlq-message";
 }
 
 /// An image of a partition's state.
@@ -319,77 +342,4 @@ fn push_decimal(out: &mut Vec<u8>, mut value: u32) {
         }
     }
     out.extend_from_slice(&digits[start..]);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn partitioning_agrees_with_the_jvm_producer() {
-        // org.apache.kafka.common.utils.Utils.murmur2, from its own test.
-        for (text, hash) in [
-            ("21", -973_932_308_i32),
-            ("foobar", -790_332_482),
-            ("a-little-bit-long-string", -985_981_536),
-        ] {
-            let expected = (hash as u32 & 0x7fff_ffff) % 12;
-            assert_eq!(partition_of_key(text.as_bytes(), 12), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_state_key_reads_what_it_writes() {
-        let location = LocationId::store(42);
-        let source = SourceId::till(location, 3);
-        let image = ImageId {
-            partition: 4,
-            epoch: 17,
-            cut: 120_000,
-        };
-        for key in [
-            StateKey::Cell {
-                location,
-                sku: Sku(100_234),
-            },
-            StateKey::Cell {
-                location: LocationId::warehouse(12_345),
-                sku: Sku(0),
-            },
-            StateKey::Window(source),
-            StateKey::Completeness(location),
-            StateKey::Barrier {
-                partition: 4,
-                epoch: 17,
-                owner: u64::MAX / 3,
-            },
-            StateKey::Intent { partition: 4 },
-            StateKey::Head { partition: 0 },
-            StateKey::ImagePart { image, index: 7 },
-            StateKey::Seal(image),
-            StateKey::Partial {
-                partition: 4,
-                sku: Sku(u32::MAX),
-            },
-            StateKey::PartialEnd { partition: 4 },
-        ] {
-            assert_eq!(StateKey::parse(&key.to_bytes()), Some(key));
-        }
-        assert_eq!(StateKey::parse(b"z/1"), None);
-        assert_eq!(StateKey::parse(b"\xff/1"), None);
-    }
-
-    #[test]
-    fn the_partition_of_a_location_is_that_of_its_text() {
-        for location in [
-            LocationId::store(1),
-            LocationId::warehouse(12),
-            LocationId::store(12_345),
-        ] {
-            assert_eq!(
-                partition_of(location),
-                partition_of_key(location.to_string().as_bytes(), PARTITIONS)
-            );
-        }
-    }
 }

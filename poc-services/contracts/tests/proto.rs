@@ -6,9 +6,10 @@ use prost::Message;
 use prost_types::field_descriptor_proto::{Label, Type};
 
 use contracts::records::{
-    Article, Barrier, BusinessDayBand, Cell, Completeness, ExpectedSource, Head, ImageCell, ImagePart,
-    ImagePlace, ImageSource, Intent, ItemTotal, Movement, MovementKind, MovementLine, NumberRange, Partial,
-    PartialEnd, PartialPosition, Place, RecentContent, Rejected, RejectedUpTo, Seal, SourceKind, SourceMark,
+    Article, Barrier, BusinessDayBand, Cell, Completeness, Discrepancy, DiscrepancyLine, ExpectedSource,
+    Head, ImageCell, ImagePart, ImagePlace, ImageSource, Intent, ItemTotal, Movement, MovementKind,
+    MovementLine, NumberRange, Pack, Paper, PaperKind, PaperLine, Partial, PartialEnd, PartialPosition,
+    Place, RecentContent, Rejected, RejectedUpTo, Replayed, Resolved, Seal, Seen, SourceKind, SourceMark,
     SourceState, Window,
 };
 
@@ -153,6 +154,14 @@ fn records_are_what_the_proto_file_states() {
     check::<RejectedUpTo>(&file, "RejectedUpTo", &mut checked);
     check::<SourceState>(&file, "SourceState", &mut checked);
     check::<ImagePlace>(&file, "ImagePlace", &mut checked);
+    check::<Resolved>(&file, "Resolved", &mut checked);
+    check::<Pack>(&file, "Pack", &mut checked);
+    check::<Replayed>(&file, "Replayed", &mut checked);
+    check::<Paper>(&file, "Paper", &mut checked);
+    check::<PaperLine>(&file, "PaperLine", &mut checked);
+    check::<Discrepancy>(&file, "Discrepancy", &mut checked);
+    check::<DiscrepancyLine>(&file, "DiscrepancyLine", &mut checked);
+    check::<Seen>(&file, "Seen", &mut checked);
     let mut all: Vec<_> = file
         .message_type
         .iter()
@@ -186,7 +195,12 @@ fn enumerations_are_what_the_proto_file_states() {
         let kind = MovementKind::try_from(number).expect("known");
         assert_eq!(upper_snake(&format!("{kind:?}"), "MOVEMENT_KIND_"), name);
     }
+    for (name, number) in values("PaperKind") {
+        let kind = PaperKind::try_from(number).expect("known");
+        assert_eq!(upper_snake(&format!("{kind:?}"), "PAPER_KIND_"), name);
+    }
     assert_eq!(values("SourceKind").len(), 4);
+    assert_eq!(values("PaperKind").len(), 4);
     assert_eq!(values("MovementKind").len(), MovementKind::ALL.len() + 1);
 }
 

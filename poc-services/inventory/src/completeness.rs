@@ -10,8 +10,9 @@
 //! of the others.
 
 use contracts::ids::SourceId;
-use contracts::records::{self, NumberRange, RejectedUpTo, SourceState};
+use contracts::records::{self, NumberRange, SourceState};
 
+use crate::rejections::Rejections;
 use crate::window::Window;
 
 /// Missing ranges that a record lists.
@@ -149,8 +150,7 @@ pub struct PlaceKnown {
     marked_due_ms: i64,
     is_marked: bool,
     pub dead_letters: u64,
-    /// By raw topic: rejections below this offset are counted.
-    rejected: Vec<(String, u64)>,
+    rejections: Rejections,
     /// Offsets below it are in, as it was restored.
     pub cut: u64,
     /// As of the last look; what its shares say of its stock follows this.
@@ -178,20 +178,16 @@ impl PlaceKnown {
 
     /// Takes a rejection; false where it is counted already.
     pub fn reject(&mut self, topic: &str, offset: u64) -> bool {
-        let index = match self.rejected.binary_search_by(|(known, _)| (**known).cmp(topic)) {
-            Ok(index) => index,
-            Err(index) => {
-                self.rejected.insert(index, (topic.to_owned(), 0));
-                index
-            }
-        };
-        let next = &mut self.rejected[index].1;
-        if offset < *next {
-            return false;
-        }
-        *next = offset + 1;
-        self.dead_letters += 1;
-        true
+        let is_new = self.rejections.reject(topic, offset);
+        self.dead_letters += u64::from(is_new);
+        is_new
+    }
+
+    /// A rejected message is out of the dead letters; false where it is counted already, or never was in them.
+    pub fn resolve(&mut self, topic: &str, offset: u64) -> bool {
+        let is_new = self.rejections.resolve(topic, offset);
+        self.dead_letters = self.dead_letters.saturating_sub(u64::from(is_new));
+        is_new
     }
 
     /// When its last mark was due, `None`: there is none.
@@ -223,10 +219,6 @@ impl PlaceKnown {
             .map(|(id, known, window)| known.to_record(id, window))
             .collect();
         let complete_until_ms = states.iter().map(|state| state.complete_until_ms).min();
-        let rejected = self.rejected.iter().map(|(topic, next_offset)| RejectedUpTo {
-            topic: topic.clone(),
-            next_offset: *next_offset,
-        });
         records::Completeness {
             epoch,
             cut,
@@ -236,7 +228,7 @@ impl PlaceKnown {
             complete_until_ms: complete_until_ms.unwrap_or(0),
             offline_since_ms: if self.is_offline { self.marked_ms } else { 0 },
             dead_letters: self.dead_letters,
-            rejected: rejected.collect(),
+            rejected: self.rejections.to_records(),
             is_certain: self.is_certain,
         }
     }
@@ -247,11 +239,7 @@ impl PlaceKnown {
             marked_due_ms: record.marked_due_ms,
             is_marked: record.marked_ms != 0 || record.sources.iter().any(|source| source.is_marked),
             dead_letters: record.dead_letters,
-            rejected: record
-                .rejected
-                .iter()
-                .map(|rejected| (rejected.topic.clone(), rejected.next_offset))
-                .collect(),
+            rejections: Rejections::from_records(&record.rejected),
             cut: record.cut,
             is_certain: record.is_certain,
             is_offline: record.offline_since_ms != 0,

@@ -30,6 +30,7 @@ mod partition;
 mod pause;
 mod plant;
 mod rebuild;
+mod rejections;
 mod repair;
 mod restore;
 mod sabotage;

@@ -36,6 +36,8 @@ pub enum Said {
     Expected(Vec<(SourceId, u64)>),
     /// A message of the place lies in the dead letters.
     Rejected { topic: String, offset: u64 },
+    /// It does not any more.
+    Resolved { topic: String, offset: u64 },
 }
 
 impl Statement {
@@ -43,9 +45,9 @@ impl Statement {
     pub fn of(location: LocationId, movement: &Movement) -> Result<Option<Self>, Invalid> {
         let is_mark = !movement.marks.is_empty();
         let is_expected = !movement.expected.is_empty();
-        let said = match (is_mark, is_expected, &movement.rejected) {
-            (false, false, None) => return Ok(None),
-            (true, false, None) => Said::Mark {
+        let said = match (is_mark, is_expected, &movement.rejected, &movement.resolved) {
+            (false, false, None, None) => return Ok(None),
+            (true, false, None, None) => Said::Mark {
                 clock_ms: movement.occurred_ms,
                 sources: movement
                     .marks
@@ -56,7 +58,7 @@ impl Statement {
                     })
                     .collect::<Result<_, _>>()?,
             },
-            (false, true, None) => Said::Expected(
+            (false, true, None, None) => Said::Expected(
                 movement
                     .expected
                     .iter()
@@ -66,9 +68,13 @@ impl Statement {
                     })
                     .collect::<Result<_, _>>()?,
             ),
-            (false, false, Some(rejected)) => Said::Rejected {
+            (false, false, Some(rejected), None) => Said::Rejected {
                 topic: rejected.topic.clone(),
                 offset: rejected.offset,
+            },
+            (false, false, None, Some(resolved)) => Said::Resolved {
+                topic: resolved.topic.clone(),
+                offset: resolved.offset,
             },
             _ => return Err(Invalid("it says several things of a place at once")),
         };
@@ -137,6 +143,9 @@ impl Partition {
             }
             Said::Rejected { topic, offset } => {
                 self.places[place as usize].known.reject(topic, *offset);
+            }
+            Said::Resolved { topic, offset } => {
+                self.places[place as usize].known.resolve(topic, *offset);
             }
         }
         if is_in {

@@ -4,7 +4,8 @@ mod support;
 
 use contracts::ids::LocationId;
 use contracts::records::{
-    Completeness, ExpectedSource, Movement, MovementKind, Rejected, SourceKind, SourceMark, SourceState,
+    Completeness, ExpectedSource, Movement, MovementKind, Rejected, Resolved, SourceKind, SourceMark,
+    SourceState,
 };
 use contracts::topics::StateKey;
 use inventory::{Applied, Counters, OutTopic, Partition};
@@ -223,6 +224,46 @@ fn a_rejection_that_is_told_twice_counts_once() {
     ];
     let told = told(&log, place);
     assert_eq!((told.dead_letters, told.sources.len()), (3, 0));
+}
+
+#[test]
+fn a_letter_that_was_put_back_is_no_dead_letter_however_often_it_is_told() {
+    let place = places(1)[0];
+    let said = || Movement {
+        location: place.to_string(),
+        ..Movement::default()
+    };
+    let rejected = |offset| Movement {
+        rejected: Some(Rejected {
+            topic: "tlog.raw".into(),
+            offset,
+            class: "unknown-item".into(),
+        }),
+        ..said()
+    };
+    let resolved = |offset| Movement {
+        resolved: Some(Resolved {
+            topic: "tlog.raw".into(),
+            offset,
+        }),
+        ..said()
+    };
+    // 9 comes out of them and goes in again as 12; a crash tells all of it once more.
+    let log = [
+        rejected(4),
+        rejected(9),
+        rejected(12),
+        resolved(9),
+        rejected(9),
+        rejected(12),
+        resolved(9),
+    ];
+    assert_eq!(told(&log, place).dead_letters, 2);
+    let all: Vec<_> = log
+        .into_iter()
+        .chain([resolved(12), resolved(4), resolved(4)])
+        .collect();
+    assert_eq!(told(&all, place).dead_letters, 0);
 }
 
 #[test]

@@ -12,6 +12,8 @@ use crate::{Catalogue, Counters, Phase};
 
 /// An unknown article asks for the topic's end at most this often: a flood of unknown ones must not wait each time.
 const CATCH_UP_EVERY: Duration = Duration::from_millis(500);
+/// A message that was put back waits no longer than this for the articles that it was put back for.
+const READ_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(50);
 const SAY_EVERY: Duration = Duration::from_secs(5);
 /// The topic has one partition, so that its records have one order.
@@ -95,6 +97,20 @@ impl CatalogueFeed {
         }
         self.caught_up = Some(Instant::now());
         Ok(any)
+    }
+
+    /// Reads at least up to an offset: somebody has seen the topic end there.
+    pub(crate) fn read_up_to(
+        &mut self,
+        end: u64,
+        catalogue: &mut Catalogue,
+        counters: &Counters,
+    ) -> Result<(), BackboneError> {
+        let deadline = Instant::now() + READ_WITHIN;
+        while self.next < end && Instant::now() < deadline {
+            self.read(catalogue, counters, POLL)?;
+        }
+        Ok(())
     }
 
     fn read(

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use contracts::hash::content_hash;
 use contracts::ids::{BusinessDay, LocationId, Quantity, SourceId, TimeMs, TransactionId};
-use contracts::records::{MovementKind, MovementLine};
+use contracts::records::{MovementKind, MovementLine, Paper};
 use contracts::topics;
 use contracts::wire::copybook::{self, MoveRecord, MoveType};
 use contracts::wire::gs1::in_store::Rules;
@@ -130,6 +130,8 @@ pub struct Normalised {
     pub lines: Vec<MovementLine>,
     /// What it says of a place's sources; then there is no transaction.
     pub statement: Option<Statement>,
+    /// Of transactions that confirm a delivery and move nothing of it: those that move it have theirs by themselves.
+    pub papers: Vec<Paper>,
 }
 
 impl Normalised {
@@ -137,6 +139,7 @@ impl Normalised {
         self.statement = None;
         self.transactions.clear();
         self.lines.clear();
+        self.papers.clear();
     }
 
     pub fn lines_of(&self, transaction: &Transaction) -> &[MovementLine] {

@@ -18,9 +18,11 @@ use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::feed::CatalogueFeed;
+use crate::paper;
+use crate::replay::Replay;
 use crate::{
     BusinessClock, Catalogue, Counters, Normalised, Normaliser, Phase, RawMessage, RawTopic, Rejection,
-    Saboteur, Snapshot, encode_movement, rejected,
+    Saboteur, Snapshot, encode_movement, rejected, resolved,
 };
 
 /// The consumer group.
@@ -326,6 +328,11 @@ impl Worker<'_> {
             payload,
             format: record.header(headers::FORMAT),
         };
+        let replay = Replay::of(record);
+        if let Some(replay) = replay {
+            self.feed
+                .read_up_to(replay.catalogue, &mut self.catalogue, self.counters)?;
+        }
         let is_statement = raw.is_statement();
         if is_statement {
             self.counters.statement();
@@ -350,23 +357,28 @@ impl Worker<'_> {
             self.counters
                 .digested(topic, record.partition(), record.offset(), understood);
         }
+        let due_ms = record.timestamp_ms().unwrap_or(0).max(0);
         match result {
             Ok(()) => {
                 self.counters
                     .made(self.normalised.transactions.len(), self.normalised.lines.len());
-                self.produce(record, producer)
+                self.produce(record, producer)?;
             }
             Err(rejection) => {
                 self.counters.dead_letter(rejection.class);
                 dead_letter(record, &rejection, producer)?;
-                let Some(location) = raw.location() else {
-                    return Ok(());
-                };
-                let due_ms = record.timestamp_ms().unwrap_or(0).max(0);
-                let told = rejected(location, topic.name(), record.offset(), rejection.class, due_ms);
-                send_statement(location, &told, record.timestamp_ms(), producer)
+                if let Some(location) = raw.location() {
+                    let told = rejected(location, topic.name(), record.offset(), rejection.class, due_ms);
+                    send_statement(location, &told, record.timestamp_ms(), producer)?;
+                }
             }
         }
+        // Behind what came of it, so that the place is never said to lack less than it does.
+        if let (Some(replay), Some(location)) = (replay, raw.location()) {
+            let told = resolved(location, topic.name(), replay.of, due_ms);
+            send_statement(location, &told, record.timestamp_ms(), producer)?;
+        }
+        Ok(())
     }
 
     fn produce(&mut self, record: &Record<'_>, producer: &mut Producer) -> Result<(), BackboneError> {
@@ -401,6 +413,12 @@ impl Worker<'_> {
             if hit {
                 counters.sabotaged();
             }
+            if let Some(of_it) = paper::of_transaction(transaction, lines) {
+                paper::send(&of_it, timestamp, producer)?;
+            }
+        }
+        for confirmed in &normalised.papers {
+            paper::send(confirmed, timestamp, producer)?;
         }
         Ok(())
     }

@@ -34,6 +34,8 @@ const OATS: Article = Article {
     price: 0,
     pack_size: 0,
     weighed: false,
+    unit: String::new(),
+    packs: Vec::new(),
     plu: 0,
 };
 /// Of the receipts' clocks.

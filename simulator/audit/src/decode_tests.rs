@@ -127,6 +127,7 @@ fn completeness_and_heads_read_as_the_generated_code_wrote_them() {
         rejected: vec![RejectedUpTo {
             topic: "tlog.raw".into(),
             next_offset: 9,
+            resolved: vec![NumberRange { first: 4, last: 5 }],
         }],
         is_certain: true,
     };

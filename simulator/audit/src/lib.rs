@@ -26,6 +26,7 @@ mod comparison;
 mod completeness;
 mod cut;
 mod decode;
+pub mod discrepancies;
 mod explain;
 mod findings;
 mod freshness;
@@ -53,6 +54,7 @@ pub use comparison::{Comparison, Mark};
 pub use completeness::{CompletenessTotals, PlaceCompleteness, SourceCompleteness, SourceKnown};
 pub use cut::Cut;
 pub use decode::ViewCell;
+pub use discrepancies::DiscrepancyReport;
 pub use findings::{Findings, Take};
 pub use freshness::{FRESHNESS_MS_MAX, FreshnessHistogram, Quantiles};
 pub use live::{Live, Seen};
@@ -204,6 +206,12 @@ impl Audit {
     /// A new period of freshness begins; the total goes on.
     pub fn next_period(&self) {
         self.shared.comparison.lock().next_period();
+    }
+
+    /// Deliveries that anything was written of, and those whose papers contradict each other.
+    pub fn true_deliveries(&self) -> (u64, Vec<ledger::TrueDiscrepancy>) {
+        let deliveries = self.shared.ledger.deliveries();
+        (deliveries.len() as u64, deliveries.discrepancies())
     }
 
     /// Since the last reset.

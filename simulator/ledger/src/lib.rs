@@ -7,10 +7,14 @@
 //! `floor + back_room = counted + supplied + received + returned + adjusted - shipped - sold`;
 //! stocked and stored move between the two and cancel out. Over all places, `shipped - received` = in transit.
 
+mod deliveries;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use contracts::ids::{LocationId, Sku, SourceId, TransactionId};
 use contracts::records::MovementKind;
+
+pub use deliveries::{Deliveries, TrueDiscrepancy, TruePaper};
 
 /// One line of a transaction as it happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,6 +226,7 @@ pub struct Ledger {
     places: Vec<Mutex<PlaceLedger>>,
     /// Ascending by location, with the index into `places`.
     index: Vec<(LocationId, usize)>,
+    deliveries: Mutex<Deliveries>,
 }
 
 impl Ledger {
@@ -247,7 +252,11 @@ impl Ledger {
             .map(|(position, a)| (a.location, position))
             .collect();
         index.sort_unstable();
-        Self { places, index }
+        Self {
+            places,
+            index,
+            deliveries: Mutex::default(),
+        }
     }
 
     pub fn places(&self) -> usize {
@@ -267,6 +276,11 @@ impl Ledger {
             .binary_search_by_key(&location, |(location, _)| *location)
             .ok()?;
         Some(self.index[found].1)
+    }
+
+    /// What is true of deliveries.
+    pub fn deliveries(&self) -> MutexGuard<'_, Deliveries> {
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Of all places, in their order.

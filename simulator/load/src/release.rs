@@ -14,7 +14,7 @@ use bytes::Bytes;
 use contracts::digest::Digest;
 use contracts::ids::TimeMs;
 use contracts::wire::queue_message;
-use ledger::Ledger;
+use ledger::{Ledger, TruePaper};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use world::World;
@@ -388,6 +388,15 @@ impl Release {
                 &Digest::of(&transaction.id, of_it.len() as u64, quantity),
             );
             ledger.apply(&transaction.id, of_it);
+        }
+        for paper in events.papers_of(message) {
+            let lines = events.lines_of(&events.transactions[paper.transaction as usize]);
+            self.ledger.deliveries().wrote(&TruePaper {
+                despatch_advice: paper.despatch_advice,
+                kind: paper.kind,
+                lines,
+                group: paper.group,
+            });
         }
         (transactions.len() as u32, lines)
     }

@@ -22,6 +22,10 @@ pub enum Expectation {
     FreshnessP99Below { bound: WallTime },
     /// Exactly so many messages lie in `movements.dlq` since the run began.
     DeadLetters { equal: u64 },
+    /// Exactly so many messages lie in the dead letters and were not put back, as the view says.
+    InDeadLetters { equal: u64, within: WallTime },
+    /// Exactly so many deliveries whose papers contradict each other are in `discrepancies`.
+    Discrepancies { equal: u64, within: WallTime },
     /// A store's stock on hand of an article, in whole units.
     StoreStock {
         store: StoreNumber,
@@ -36,7 +40,9 @@ impl Expectation {
     /// How long it may take to come true; `None`: it must hold at once.
     pub const fn within(&self) -> Option<WallTime> {
         match self {
-            Self::Converged { within } => Some(*within),
+            Self::Converged { within }
+            | Self::InDeadLetters { within, .. }
+            | Self::Discrepancies { within, .. } => Some(*within),
             Self::DivergingCells { within, .. } => *within,
             Self::FreshnessP99Below { .. }
             | Self::DeadLetters { .. }
@@ -63,6 +69,8 @@ impl fmt::Display for Expectation {
             }
             Self::FreshnessP99Below { bound } => write!(f, "freshness p99 below {bound}"),
             Self::DeadLetters { equal } => write!(f, "dead letters {equal}"),
+            Self::InDeadLetters { equal, within } => write!(f, "in dead letters {equal} within {within}"),
+            Self::Discrepancies { equal, within } => write!(f, "discrepancies {equal} within {within}"),
             Self::StoreStock { store, item, on_hand } => {
                 write!(f, "stock of {item} in Store_{} {on_hand}", store.0)
             }
@@ -87,6 +95,12 @@ pub(crate) struct Expect {
     /// Exactly so many messages that could not be understood.
     #[serde(default)]
     dead_letters: Option<u64>,
+    /// Exactly so many messages that lie in the dead letters and were not put back, as the view says.
+    #[serde(default)]
+    in_dead_letters: Option<Equal>,
+    /// Exactly so many deliveries whose papers contradict each other.
+    #[serde(default)]
+    discrepancies: Option<Equal>,
     /// Exact stock of an article over all places, in whole units: `Item_1: 50`.
     #[serde(default)]
     item_stock: BTreeMap<ItemNumber, i64>,
@@ -98,6 +112,14 @@ pub(crate) struct Expect {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Converged {
+    /// Time on the presenter's watch.
+    within: WallTime,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Equal {
+    equal: u64,
     /// Time on the presenter's watch.
     within: WallTime,
 }
@@ -131,6 +153,14 @@ pub(crate) fn expectations<'de, D: Deserializer<'de>>(deserializer: D) -> Result
             .dead_letters
             .map(|equal| Expectation::DeadLetters { equal }),
     );
+    all.extend(expect.in_dead_letters.map(|letters| Expectation::InDeadLetters {
+        equal: letters.equal,
+        within: letters.within,
+    }));
+    all.extend(expect.discrepancies.map(|found| Expectation::Discrepancies {
+        equal: found.equal,
+        within: found.within,
+    }));
     all.extend(
         expect
             .item_stock

@@ -104,6 +104,8 @@ pub struct Services {
     /// Instances of the normaliser, and of the inventory, to begin with: 1 to 4.
     #[schemars(range(min = 1, max = 4))]
     pub instances: u8,
+    /// Whether the lines are written to the topic `items` as well, in the shape of the reference kit, each exactly once.
+    pub project_items: bool,
 }
 
 impl Default for Services {
@@ -114,6 +116,7 @@ impl Default for Services {
             mark_interval: WallTime::from_ms(5_000),
             session_timeout: WallTime::from_ms(15_000),
             instances: 1,
+            project_items: false,
         }
     }
 }

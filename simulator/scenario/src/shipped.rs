@@ -23,6 +23,8 @@ pub const SHIPPED: &[Shipped] = shipped![
     "first-look",
     "everything-breaks",
     "ibm-controlled",
+    "new-article",
+    "contradicting-deliveries",
     "quiet-day",
     "million-a-minute",
     "day-in-a-minute"

@@ -49,6 +49,10 @@ pub enum Action {
     Break(Break),
     /// It works again.
     Mend(Mend),
+    /// The articles of `world: {unknown_articles: …}` come into the catalogue.
+    ReleaseArticles,
+    /// Dead letters of this class are put back to where they came from, such as `unknown-item`.
+    Replay(String),
 }
 
 /// Which stores.

@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
+use crate::names::ItemNumber;
 use crate::queues::QueueSpec;
 use crate::time::TextVisitor;
 
@@ -33,6 +34,11 @@ pub struct WorldSpec {
     /// Local date and time of the first sale: `2026-03-13`, which means 06:00, or `2026-03-13 10:00`. In steps of 5 minutes.
     pub start: Start,
     pub queues: QueueSpec,
+    /// Articles that are sold before the catalogue has them: `[Item_2]`. What names one of them goes to the dead letters until a
+    /// step says `release_articles`, and another puts the letters back.
+    pub unknown_articles: Vec<ItemNumber>,
+    /// One delivery in so many arrives with a carton less or more than the warehouse wrote; 0: none.
+    pub contradicting_deliveries: u32,
 }
 
 impl Default for WorldSpec {
@@ -48,6 +54,8 @@ impl Default for WorldSpec {
             tills: TillMix::default(),
             start: Start::DEFAULT,
             queues: QueueSpec::default(),
+            unknown_articles: Vec::new(),
+            contradicting_deliveries: 0,
         }
     }
 }

@@ -21,7 +21,7 @@ fn an_unknown_key_names_the_nearest_one() {
        |
      5 |   stors: 5
        |   ^
-       = did you mean `stores`? (keys here: stores, warehouses, data_centres, skus, assortment, transactions_per_day, tills, start, queues)
+       = did you mean `stores`? (keys here: stores, warehouses, data_centres, skus, assortment, transactions_per_day, tills, start, queues, unknown_articles, contradicting_deliveries)
     ");
 }
 
@@ -54,7 +54,7 @@ fn an_unknown_action_names_the_nearest_one() {
        |
      6 |     do: {stop_servise: inventory}
        |          ^
-       = did you mean `stop_service`? (choices: rate, speed, pause, stores_offline, stores_online, stop_service, start_service, break, mend)
+       = did you mean `stop_service`? (choices: rate, speed, pause, stores_offline, stores_online, stop_service, start_service, break, mend, release_articles, replay)
     ");
 }
 
@@ -76,7 +76,7 @@ fn an_unknown_expectation_names_the_nearest_one() {
        |
      5 |   dead_letter: 0
        |   ^
-       = did you mean `dead_letters`? (keys here: converged, diverging_cells, freshness_p99_below, dead_letters, item_stock, store_stock)
+       = did you mean `dead_letters`? (keys here: converged, diverging_cells, freshness_p99_below, dead_letters, in_dead_letters, discrepancies, item_stock, store_stock)
     ");
 }
 

@@ -4,7 +4,7 @@
 //! curve of the chain is the measured one in every world, however small.
 
 use contracts::ids::Gtin;
-use contracts::records::Article;
+use contracts::records::{Article, Pack};
 use fake::Fake;
 use fake::faker::name::raw::LastName;
 use fake::locales::EN;
@@ -16,6 +16,8 @@ use crate::shape;
 const SKU_BASE: u32 = 100_000;
 /// GS1 company prefix 0614141 (GS1's own sample), in front of a five-digit item reference.
 const GTIN_BODY_BASE: u64 = 61_414_100_000;
+/// The packaging indicator in a GTIN of 14 digits, without its check digit.
+const CARTON: u64 = 1_000_000_000_000;
 
 /// Prefix 28, labels with a weight, in front of an item of five digits and five digits of weight.
 const SCALE_BODY_BASE: u64 = 280_000_000_000;
@@ -384,6 +386,11 @@ fn named(item: &Item, name: String, department: &Department) -> Article {
         pack_size: u32::from(item.pack),
         weighed: item.weighed,
         plu: item.plu,
+        unit: if item.weighed { "KGM" } else { "EA" }.to_owned(),
+        packs: vec![Pack {
+            gtin: carton_of(item.gtin).value(),
+            quantity: i64::from(item.pack) * 1000,
+        }],
     }
 }
 
@@ -391,6 +398,11 @@ fn named(item: &Item, name: String, department: &Department) -> Article {
 fn scale_gtin(index: u32) -> Gtin {
     Gtin::from_body(SCALE_BODY_BASE + u64::from(index) * 100_000)
         .expect("twelve digits are fewer than thirteen")
+}
+
+/// A carton's GTIN is its article's with the packaging indicator 1 in front.
+fn carton_of(gtin: Gtin) -> Gtin {
+    Gtin::from_body(CARTON + gtin.value() / 10).expect("thirteen digits")
 }
 
 fn gtin(index: u32) -> Gtin {
@@ -406,6 +418,11 @@ mod tests {
         let catalogue = Catalogue::new(1, 2_000);
         for article in &catalogue.articles {
             assert!(Gtin::new(article.gtin).is_some());
+            let [carton] = &article.packs[..] else {
+                panic!("one carton: {article:?}")
+            };
+            assert!(Gtin::new(carton.gtin).is_some_and(|gtin| gtin.value() != article.gtin));
+            assert_eq!(carton.quantity, i64::from(article.pack_size) * 1000);
         }
         assert!(catalogue.articles.is_sorted_by(|a, b| a.sku < b.sku));
         let gtins: std::collections::BTreeSet<u64> =

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use contracts::ids::{LocationId, TimeMs, TransactionId};
+use contracts::records::PaperKind;
 use contracts::wire::mqmd::Descriptor;
 use ledger::Line;
 
@@ -43,6 +44,17 @@ pub struct Transaction {
     pub lines: Range<u32>,
 }
 
+/// A transaction is a paper of a delivery too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaperFact {
+    /// Into [`PlaceEvents::transactions`]; its lines are the paper's.
+    pub transaction: u32,
+    pub despatch_advice: u64,
+    pub kind: PaperKind,
+    /// As [`ledger::TruePaper`] has it.
+    pub group: Option<(u32, bool)>,
+}
+
 /// All that one place brings in a step, ascending by time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlaceEvents {
@@ -52,6 +64,8 @@ pub struct PlaceEvents {
     pub bytes: Vec<u8>,
     /// Of a warehouse: what its queue manager says of each message.
     pub descriptors: Vec<Descriptor>,
+    /// Ascending by transaction.
+    pub papers: Vec<PaperFact>,
 }
 
 impl PlaceEvents {
@@ -61,6 +75,12 @@ impl PlaceEvents {
 
     pub fn transactions_of(&self, message: &Message) -> &[Transaction] {
         &self.transactions[message.transactions.start as usize..message.transactions.end as usize]
+    }
+
+    /// Papers among the transactions of a message.
+    pub fn papers_of(&self, message: &Message) -> &[PaperFact] {
+        let before = |end: u32| self.papers.partition_point(|paper| paper.transaction < end);
+        &self.papers[before(message.transactions.start)..before(message.transactions.end)]
     }
 
     pub fn lines_of(&self, transaction: &Transaction) -> &[Line] {
@@ -115,6 +135,7 @@ impl PlaceEvents {
         self.lines.clear();
         self.bytes.clear();
         self.descriptors.clear();
+        self.papers.clear();
     }
 
     pub(crate) fn mark(&self) -> Mark {
@@ -134,6 +155,16 @@ impl PlaceEvents {
             lines: start..end,
         });
         (end - start) as usize
+    }
+
+    /// The last transaction is a paper of a delivery.
+    pub(crate) fn paper(&mut self, despatch_advice: u64, kind: PaperKind) {
+        self.papers.push(PaperFact {
+            transaction: self.transactions.len() as u32 - 1,
+            despatch_advice,
+            kind,
+            group: None,
+        });
     }
 
     /// Makes what was written since the mark a message.

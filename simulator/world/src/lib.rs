@@ -11,6 +11,7 @@ mod calendar;
 mod catalogue;
 mod chain;
 mod config;
+mod contradiction;
 mod digest;
 pub mod events;
 mod generation;

@@ -7,7 +7,7 @@ mod delivery;
 mod slip;
 
 use contracts::ids::{BusinessDay, LocationId, Quantity, Sku, SourceId, TimeMs, TransactionId};
-use contracts::records::MovementKind;
+use contracts::records::{MovementKind, PaperKind};
 use contracts::wire::FORMAT_EPCIS;
 use contracts::wire::epcis::{
     Action, Disposition, DocumentWriter, DraftContent, DraftLine, DraftThings, EventDraft, IdDraft, Site,
@@ -303,6 +303,9 @@ impl<'a, F: Fn(u16) -> &'a Item> Scribe<'_, '_, F> {
             number,
         };
         self.counts.add(self.out.transaction(id, self.at));
+        if let Handling::Receiving { despatch_advice } = self.handling {
+            self.out.paper(despatch_advice, PaperKind::ReceivingScan);
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 mod cell;
 
 use contracts::ids::{BusinessDay, LocationId, Money, Quantity, Sku, SourceId, TimeMs, TransactionId};
-use contracts::records::MovementKind;
+use contracts::records::{MovementKind, PaperKind};
 use contracts::wire::FORMAT_COPYBOOK_037;
 use contracts::wire::copybook::{self, MoveRecord, MoveType, QUANTITY_FIELD_MAX};
 use contracts::wire::mqmd::{self, LAST_IN_GROUP};
@@ -409,6 +409,9 @@ impl Warehouse {
                 number,
             };
             self.queue.add(out.transaction(id, at));
+            if let Some(to) = destination {
+                out.paper(to.despatch_advice, PaperKind::Shipment);
+            }
             out.close(mark, at, Channel::Queue, FORMAT_COPYBOOK_037);
         }
     }

@@ -10,6 +10,7 @@ use crate::calendar::HOUR_MS;
 use crate::catalogue::Catalogue;
 use crate::chain::{self, Listing};
 use crate::config::{self, ConfigError, STEP_MS, WorldConfig};
+use crate::contradiction::Contradictions;
 use crate::events::{Place, PlaceEvents, Step};
 use crate::offers::Offers;
 use crate::queue::QueueManager;
@@ -84,6 +85,10 @@ impl World {
             catalogue: Catalogue::new(config.seed, config.skus),
             offers: Offers::new(config.seed, config.skus as usize),
             shape: Shape::new(),
+            contradictions: Contradictions {
+                seed: config.seed,
+                one_in: 0,
+            },
         };
         let listing = Listing::new(&scene.catalogue.popularity, config.assortment);
         let mut demand = vec![vec![0.0; config.skus as usize]; usize::from(config.warehouses)];
@@ -155,6 +160,15 @@ impl World {
             life,
             spare: Vec::new(),
         }
+    }
+
+    /// One delivery in so many arrives with a carton less or more than its warehouse wrote; 0: none. A script has no lorries.
+    #[must_use]
+    pub fn with_contradicting_deliveries(mut self, one_in: u32) -> Self {
+        if let Life::Living(living) = &mut self.life {
+            living.scene.contradictions.one_in = one_in;
+        }
+        self
     }
 
     pub fn config(&self) -> &WorldConfig {

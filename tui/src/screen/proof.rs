@@ -103,7 +103,7 @@ fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
             count(proof.cells_compared)
         )
     };
-    vec![
+    let mut entries = vec![
         entry(theme, width, "lost", &lost, lost_role),
         entry(theme, width, "duplicated", &doubled, doubled_role),
         counted("cells that differ", proof.cells_diverging, diverging_role),
@@ -173,7 +173,16 @@ fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
             ),
             Role::Strong,
         ),
-    ]
+    ];
+    // Of the deliveries and not of the proof: shown where there is something to see.
+    if proof.discrepancies > 0 {
+        entries.push(counted(
+            "deliveries that contradict",
+            proof.discrepancies,
+            Role::Warn,
+        ));
+    }
+    entries
 }
 
 /// `2,010 of 2,312`; `–` of nothing.

@@ -123,6 +123,7 @@ fn running() -> Snapshot {
             in_transit_view: 12_000_000,
             in_transit_truth: 12_004_000,
             duplicates_dropped: 12,
+            discrepancies: 0,
             ..ProofView::default()
         },
         completeness: CompletenessView {

@@ -24,6 +24,9 @@ pub enum Order {
     Start(ServiceName),
     Break(Break),
     Mend(Mend),
+    ReleaseArticles,
+    /// Letters of a class.
+    Replay(String),
 }
 
 /// What the audit and the counters know.
@@ -53,6 +56,14 @@ pub trait Facts {
     fn freshness_p99_whole(&self) -> Option<u64>;
     fn next_period(&mut self);
     fn dead_letters(&self) -> u64;
+    /// Letters that were not put back, as the view says.
+    fn in_dead_letters(&self) -> u64 {
+        0
+    }
+    /// Deliveries whose papers contradict each other; `None`: not known.
+    fn discrepancies(&self) -> Option<u64> {
+        None
+    }
     /// Thousandths; `None`: the view does not have it.
     fn store_stock(&self, store: StoreNumber, item: ItemNumber) -> Option<i64>;
     fn item_stock(&self, item: ItemNumber) -> Option<i64>;
@@ -146,6 +157,8 @@ impl Director {
             Action::StartService(name) => Order::Start(name),
             Action::Break(what) => Order::Break(what),
             Action::Mend(what) => Order::Mend(what),
+            Action::ReleaseArticles => Order::ReleaseArticles,
+            Action::Replay(class) => Order::Replay(class),
         }));
         self.expect(now, step.expect, false, pauses, facts);
         self.paused |= pauses;
@@ -210,6 +223,14 @@ impl Director {
                 Expectation::DivergingCells { at_most, .. } => (
                     Some(facts.diverging().saturating_sub(at_most)),
                     "cells too many differ",
+                ),
+                Expectation::InDeadLetters { equal, .. } => (
+                    Some(facts.in_dead_letters().abs_diff(equal)),
+                    "letters too many or too few",
+                ),
+                Expectation::Discrepancies { equal, .. } => (
+                    facts.discrepancies().map(|found| found.abs_diff(equal)),
+                    "discrepancies too many or too few",
                 ),
                 _ => (facts.behind(open.mark), "cells are behind"),
             };
@@ -279,7 +300,9 @@ fn judge(expectation: &Expectation, at_end: bool, facts: &impl Facts) -> (bool, 
                 _ => (met, detail),
             }
         }
-        Expectation::Converged { .. } => (false, "needs a time".into()),
+        Expectation::Converged { .. }
+        | Expectation::InDeadLetters { .. }
+        | Expectation::Discrepancies { .. } => (false, "needs a time".into()),
     }
 }
 
@@ -304,6 +327,8 @@ mod tests {
         diverging: u64,
         p99: Option<u64>,
         letters: u64,
+        open: u64,
+        discrepancies: Option<u64>,
     }
 
     impl Facts for Told {
@@ -326,6 +351,12 @@ mod tests {
         fn next_period(&mut self) {}
         fn dead_letters(&self) -> u64 {
             self.letters
+        }
+        fn in_dead_letters(&self) -> u64 {
+            self.open
+        }
+        fn discrepancies(&self) -> Option<u64> {
+            self.discrepancies
         }
         fn store_stock(&self, _: StoreNumber, _: ItemNumber) -> Option<i64> {
             Some(10_000)
@@ -365,6 +396,34 @@ mod tests {
         assert_eq!(director.expectations()[0].met, Some(false));
         assert_eq!(director.expectations()[0].detail, "3 cells are behind");
         assert!(!director.all_met());
+    }
+
+    #[test]
+    fn letters_and_discrepancies_are_waited_for_until_they_are_so_many() {
+        let mut director = director(
+            "  - {at: 0s, expect: {in_dead_letters: {equal: 3, within: 10s}, discrepancies: {equal: 0, within: 10s}}}\n",
+        );
+        let start = Instant::now();
+        let mut facts = Told {
+            open: 4,
+            ..Told::default()
+        };
+        let met = |director: &Director| {
+            director
+                .expectations()
+                .iter()
+                .map(|view| view.met)
+                .collect::<Vec<_>>()
+        };
+        director.tick(start, at(0), &mut facts);
+        assert_eq!(met(&director), [None, None]);
+        facts.open = 3;
+        director.tick(start + Duration::from_secs(1), at(1), &mut facts);
+        assert_eq!(met(&director), [Some(true), None]);
+        // Nobody knows of any, which is not none.
+        director.tick(start + Duration::from_secs(11), at(11), &mut facts);
+        assert_eq!(met(&director), [Some(true), Some(false)]);
+        assert_eq!(director.expectations()[1].detail, "not known");
     }
 
     #[test]

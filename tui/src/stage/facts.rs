@@ -12,6 +12,8 @@ pub struct Known<'a> {
     pub audit: &'a Audit,
     pub snapshot: &'a AuditSnapshot,
     pub dead_letters: u64,
+    /// Deliveries that contradict each other now.
+    pub discrepancies: Option<u64>,
     /// Transactions that the edges have acknowledged.
     pub acknowledged: u64,
     /// SKUs by their place in the catalogue.
@@ -109,6 +111,14 @@ impl Facts for Known<'_> {
 
     fn dead_letters(&self) -> u64 {
         self.dead_letters
+    }
+
+    fn in_dead_letters(&self) -> u64 {
+        self.snapshot.completeness.dead_letters
+    }
+
+    fn discrepancies(&self) -> Option<u64> {
+        self.discrepancies
     }
 
     fn store_stock(&self, store: StoreNumber, item: ItemNumber) -> Option<i64> {

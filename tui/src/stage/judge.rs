@@ -3,10 +3,11 @@
 //! Invariant: a class of anomalies that is not zero, a violation that was seen live, an outage that lost something or never
 //! recovered: each alone makes a run FAIL, and none is only mentioned.
 
-use audit::AuditReport;
+use audit::{AuditReport, DiscrepancyReport};
 use contracts::ids::Quantity;
 
 use super::anomalies::{self, AnomalyView};
+use super::deliveries;
 use super::outages::OutageView;
 use super::safety::ViolationView;
 use crate::format::count;
@@ -21,6 +22,8 @@ pub struct Case<'a> {
     pub outages: &'a [OutageView],
     pub expectations: &'a [ExpectationView],
     pub pacing: &'a Pacing,
+    /// The list of contradicting deliveries; `None`: nobody here looked.
+    pub deliveries: Option<&'a Result<DiscrepancyReport, String>>,
     /// What was sent has arrived.
     pub drained: bool,
     pub broker_is_full: bool,
@@ -92,6 +95,7 @@ fn wrong(case: &Case<'_>) -> Vec<String> {
             count(report.cells_compared)
         ));
     }
+    reasons.extend(case.deliveries.and_then(deliveries::wrong));
     reasons.extend(anomalies::found(case.anomalies).map(AnomalyView::sentence));
     reasons.extend(case.violations.iter().map(ViolationView::sentence));
     reasons.extend(
@@ -207,6 +211,7 @@ mod tests {
                 kept: true,
                 ..Pacing::default()
             },
+            deliveries: None,
             drained: true,
             broker_is_full: false,
             interrupted: false,

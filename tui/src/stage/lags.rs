@@ -19,6 +19,7 @@ pub struct Lags {
     normaliser: AtomicU64,
     inventory: AtomicU64,
     dead_letters: AtomicU64,
+    extras: AtomicU64,
     /// Measurements since the start.
     rounds: AtomicU64,
 }
@@ -31,7 +32,16 @@ fn ends(reader: &Reader) -> Option<u64> {
 }
 
 impl Lags {
-    pub fn start(backbone: &Backbone, cancel: CancellationToken) -> Result<Arc<Self>> {
+    /// `extras` are groups, and the topics that they read.
+    pub fn start(
+        backbone: &Backbone,
+        extras: &[(&'static str, &'static str)],
+        cancel: CancellationToken,
+    ) -> Result<Arc<Self>> {
+        let extras = extras
+            .iter()
+            .map(|(group, topic)| backbone.lag_probe(group, topic, PARTITIONS))
+            .collect::<Result<Vec<_>, _>>()?;
         let raw = [topics::TLOG_RAW, topics::MQ_RAW, topics::SCAN_RAW]
             .iter()
             .map(|topic| backbone.lag_probe(normaliser::GROUP, topic, PARTITIONS))
@@ -42,6 +52,7 @@ impl Lags {
             normaliser: AtomicU64::new(UNKNOWN),
             inventory: AtomicU64::new(UNKNOWN),
             dead_letters: AtomicU64::new(UNKNOWN),
+            extras: AtomicU64::new(UNKNOWN),
             rounds: AtomicU64::new(0),
         });
         thread::Builder::new()
@@ -56,6 +67,8 @@ impl Lags {
                             .store(movements.records().unwrap_or(UNKNOWN), Ordering::Release);
                         lags.dead_letters
                             .store(ends(&letters).unwrap_or(UNKNOWN), Ordering::Release);
+                        let extras = extras.iter().map(LagProbe::records).sum::<Option<u64>>();
+                        lags.extras.store(extras.unwrap_or(UNKNOWN), Ordering::Release);
                         lags.rounds.fetch_add(1, Ordering::AcqRel);
                         thread::sleep(INTERVAL);
                     }
@@ -80,6 +93,11 @@ impl Lags {
     /// Records that were ever in the dead letters, whoever wrote them.
     pub fn dead_letters(&self) -> Option<u64> {
         Self::known(self.dead_letters.load(Ordering::Acquire))
+    }
+
+    /// In front of the services beside the way of the stock.
+    pub fn extras(&self) -> Option<u64> {
+        Self::known(self.extras.load(Ordering::Acquire))
     }
 
     pub fn rounds(&self) -> u64 {

@@ -4,10 +4,13 @@
 //! nothing about stock: the services count, the audit compares.
 
 mod anomalies;
+mod articles;
 mod completeness;
 mod damage;
+mod deliveries;
 mod digests;
 mod director;
+mod extras;
 mod facts;
 mod faults;
 mod formats;

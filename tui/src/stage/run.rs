@@ -15,7 +15,9 @@ use world::World;
 use world::events::Place;
 
 use super::anomalies::AnomalyView;
+use super::articles;
 use super::director::{Director, Order};
+use super::extras::Extras;
 use super::facts::{Known, Marks};
 use super::faults::{self, Faults, Scene};
 use super::lags::Lags;
@@ -225,7 +227,7 @@ impl Stage {
             // Images, and the movements since the last one, want more room than the embedded broker has.
             services.image_every = None;
         }
-        let articles = world.articles().to_vec();
+        let (articles, held_articles) = articles::split(&scenario, world.articles());
         let backbone = servers.backbone.clone();
         let of_places = places.clone();
         tokio::task::spawn_blocking(move || {
@@ -234,10 +236,12 @@ impl Stage {
         })
         .await
         .context("master data")??;
+        let mut extras = Extras::outside();
         let gateway = if let Some(gateway) = outside {
             services.are_outside();
             gateway
         } else {
+            extras = Extras::start(&servers.backbone, scenario.services.project_items)?;
             for name in ServiceName::ALL {
                 services.start(name).await?;
             }
@@ -253,7 +257,7 @@ impl Stage {
         // Not of Ctrl-C's token: a run that is interrupted still brings home what was sent, and watches it arrive.
         let lags_cancel = CancellationToken::new();
         let _lags_end = lags_cancel.clone().drop_guard();
-        let lags = Lags::start(&servers.backbone, lags_cancel)?;
+        let lags = Lags::start(&servers.backbone, extras.groups(), lags_cancel)?;
         let receipts = match scenario.stop {
             Stop::Transactions(receipts) => Some(args.transactions.unwrap_or(receipts)),
             Stop::Duration(_) => args.transactions,
@@ -305,6 +309,9 @@ impl Stage {
             first,
             pace,
             paused: false,
+            extras,
+            held_articles,
+            letters_put_back: 0,
             opening_handled: Handled::default(),
             interrupted: false,
             started_at,
@@ -337,6 +344,10 @@ pub struct Run<'a> {
     pub first: TimeMs,
     pace: Pace,
     paused: bool,
+    pub extras: Extras,
+    /// Not in the catalogue yet.
+    pub held_articles: Vec<contracts::records::Article>,
+    pub letters_put_back: u64,
     /// Of what is handled, the opening stock.
     pub opening_handled: Handled,
     pub interrupted: bool,
@@ -353,6 +364,7 @@ impl Run<'_> {
         let drained = self.drain().await;
         let ended = verdict::give(&mut self, drained);
         self.services.stop_all().await;
+        self.extras.stop().await;
         let Self { load, audit, .. } = self;
         tokio::task::spawn_blocking(move || {
             load.abort();
@@ -378,6 +390,9 @@ impl Run<'_> {
                 self.view.set_alert(Some(alert));
             }
         }
+        if let Some(reason) = self.extras.failure() {
+            self.view.set_alert(Some(reason));
+        }
         self.let_faults_happen().await;
         let audit = self.audit.snapshot();
         let faults = self.fault_views();
@@ -398,6 +413,7 @@ impl Run<'_> {
                 queue_depth: self.servers.queue_depth(),
                 opening_handled: self.opening_handled,
                 dead_letters: self.dead_letters(),
+                discrepancies: self.extras.discrepancies().unwrap_or_default(),
                 paused: self.paused,
             },
         );
@@ -481,6 +497,7 @@ impl Run<'_> {
             audit: &self.audit,
             snapshot: audit,
             dead_letters: self.dead_letters(),
+            discrepancies: self.extras.discrepancies(),
             acknowledged: sent.acknowledged.iter().sum(),
             skus: &self.skus,
             marks: &mut self.marks,
@@ -500,6 +517,8 @@ impl Run<'_> {
                 Order::Online(selector) => self.set_offline(&selector, false),
                 Order::Break(what) => self.break_it(&what).await,
                 Order::Mend(what) => self.mend(what).await,
+                Order::ReleaseArticles => self.release_articles().await,
+                Order::Replay(class) => self.put_back(class).await,
                 Order::Stop(name) => {
                     self.services.stop(name, Ending::Abrupt).await;
                 }
@@ -548,6 +567,7 @@ impl Run<'_> {
             audit: &self.audit,
             snapshot: &audit,
             dead_letters: self.dead_letters(),
+            discrepancies: self.extras.discrepancies(),
             acknowledged: self.load.snapshot().acknowledged.iter().sum(),
             skus: &self.skus,
             marks: &mut self.marks,
@@ -656,6 +676,7 @@ impl Run<'_> {
     fn waits_nowhere(&self) -> bool {
         self.lags.normaliser() == Some(0)
             && self.lags.inventory() == Some(0)
+            && self.lags.extras() == Some(0)
             && self.servers.queue_depth().unwrap_or_default() == 0
     }
 
@@ -735,6 +756,7 @@ impl Run<'_> {
             audit: &self.audit,
             snapshot: audit,
             dead_letters: self.dead_letters(),
+            discrepancies: self.extras.discrepancies(),
             acknowledged: sent.acknowledged.iter().sum(),
             skus: &self.skus,
             marks: &mut self.marks,
@@ -764,6 +786,7 @@ impl Run<'_> {
             queue_depth: self.servers.queue_depth(),
             opening_handled: self.opening_handled,
             dead_letters: self.dead_letters(),
+            discrepancies: self.extras.discrepancies().unwrap_or_default(),
             paused: self.paused,
         };
         let snapshot = self.view.end(&sources, proof, anomalies, verdict);

@@ -14,7 +14,7 @@ use super::facts::Missing;
 use super::judge::{Case, judge};
 use super::run::Run;
 use super::view::{freshness_view, recovery};
-use super::{anomalies, completeness, formats};
+use super::{anomalies, completeness, deliveries, formats};
 use crate::format::count;
 use crate::report::{
     Amount, Amounts, AuditView, CompletenessReport, DeadLetters, DivergingCell, Ended, Pacing, Recovery,
@@ -63,6 +63,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
     };
     run.facts_at_end(&audit);
 
+    let compared = deliveries::compare(run);
     let pacing = pacing(run);
     let anomalies = anomalies::of(&report);
     let (outcome, mut reasons) = judge(&Case {
@@ -72,10 +73,12 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         outages: run.watch.outages.views(),
         expectations: run.director.expectations(),
         pacing: &pacing,
+        deliveries: compared.as_ref(),
         drained,
         broker_is_full: run.servers.broker_throttled() > 0,
         interrupted: run.interrupted,
     });
+    reasons.extend(compared.as_ref().and_then(deliveries::sentence));
     reasons.extend(completeness::sentences(
         &run.watch.completeness.view(&audit),
         &report.places_incomplete,
@@ -100,6 +103,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         books_difference: report.books_difference,
         in_transit_view: audit.in_transit_view,
         in_transit_truth: audit.in_transit_truth,
+        discrepancies: run.extras.discrepancies().unwrap_or_default(),
         dead_letters: run.dead_letters(),
         duplicates_dropped: run
             .services
@@ -121,6 +125,8 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         let mut written = written(run, &snapshot, &report, &audit, pacing, verdict, wall_seconds);
         written.stages_digest = Some(digests);
         written.sabotage = examined;
+        written.deliveries = compared.and_then(Result::ok);
+        written.items_projected = run.extras.items();
         unwritten = written.write(&path).err();
     }
     Ended { outcome, unwritten }
@@ -461,7 +467,11 @@ fn written(
         },
         stages_digest: None,
         sabotage: None,
+        deliveries: None,
+        items_projected: 0,
         dead_letters: DeadLetters {
+            put_back: run.letters_put_back,
+            open_in_view: audit.completeness.dead_letters,
             total: run.dead_letters(),
             by_class,
         },

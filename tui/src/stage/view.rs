@@ -59,6 +59,7 @@ pub struct Sources<'a> {
     /// Of what is handled, the opening stock, when all of it is.
     pub opening_handled: Handled,
     pub dead_letters: u64,
+    pub discrepancies: u64,
     pub paused: bool,
 }
 
@@ -198,6 +199,7 @@ impl View {
         snapshot.handled = self.handled.sample(now, handled.transactions, handled.lines);
         snapshot.stores_offline = sent.stores_offline as u32;
         snapshot.proof.dead_letters = sources.dead_letters;
+        snapshot.proof.discrepancies = sources.discrepancies;
         snapshot.proof.duplicates_dropped = get(&inventory.repeats);
         snapshot.proof = recovery(snapshot.proof, inventory);
 

@@ -68,6 +68,8 @@ impl Watch {
             // Whether something can be broken is known only when it is tried: the stage tells.
             Order::Break(_)
             | Order::Mend(_)
+            | Order::ReleaseArticles
+            | Order::Replay(_)
             | Order::Rate(_)
             | Order::Speed(_)
             | Order::Pause

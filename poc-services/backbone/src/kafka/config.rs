@@ -36,6 +36,10 @@ pub enum BackboneError {
          acknowledged may be gone"
     )]
     Position { client: String, source: KafkaError },
+    #[error(
+        "transaction of `{id}`: {source}; its producer is fenced or gave up, and a new one goes on from the last commit"
+    )]
+    Transaction { id: String, source: KafkaError },
     #[error("commit for group `{group}` was refused: {source}")]
     Commit { group: String, source: KafkaError },
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -21,7 +21,7 @@ const CLOSE_POLL: Duration = Duration::from_millis(100);
 const SEEK_PAUSE: Duration = Duration::from_millis(5);
 
 /// One record, borrowed from the client's buffer.
-pub struct Record<'a>(BorrowedMessage<'a>);
+pub struct Record<'a>(pub(super) BorrowedMessage<'a>);
 
 impl Record<'_> {
     pub fn topic(&self) -> &str {
@@ -324,6 +324,14 @@ impl GroupConsumer {
             .collect())
     }
 
+    /// Which member of which generation this is: a transaction that commits for another one is refused.
+    pub(super) fn group_metadata(&self) -> Result<ConsumerGroupMetadata, BackboneError> {
+        self.inner.group_metadata().ok_or_else(|| BackboneError::Client {
+            client: self.group.clone(),
+            source: KafkaError::Canceled,
+        })
+    }
+
     /// The group gave what this member had to others, without asking it.
     pub fn is_lost(&self) -> bool {
         self.inner.assignment_lost()
@@ -392,7 +400,7 @@ fn event(rebalance: Rebalance) -> Event<'static> {
     }
 }
 
-fn is_fatal(error: &KafkaError) -> bool {
+pub(super) fn is_fatal(error: &KafkaError) -> bool {
     use rdkafka::error::RDKafkaErrorCode as Code;
     matches!(
         error.rdkafka_error_code(),

@@ -309,7 +309,7 @@ fn is_gone(error: &KafkaError) -> bool {
     )
 }
 
-fn record<'a, D>(
+pub(super) fn record<'a, D>(
     topic: &'a str,
     partition: u32,
     key: &'a [u8],

@@ -5,6 +5,7 @@ pub mod copybook;
 pub mod ebcdic;
 pub mod epcis;
 pub mod gs1;
+pub mod items;
 mod json;
 pub mod mqmd;
 pub mod poslog;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use contracts::ids::LocationId;
 use contracts::records::{
-    self, ExpectedSource, Movement, MovementKind, MovementLine, Rejected, SourceKind, SourceMark,
+    self, ExpectedSource, Movement, MovementKind, MovementLine, Rejected, Resolved, SourceKind, SourceMark,
 };
 use contracts::topics::{StateKey, partition_of};
 use inventory::{
@@ -193,6 +193,13 @@ impl Sayer {
                     topic: ["tlog.raw", "scan.raw"][self.draw.below(2) as usize].into(),
                     offset: self.draw.below(20),
                     class: "bad-frame".into(),
+                }),
+                ..said
+            },
+            13 => Movement {
+                resolved: Some(Resolved {
+                    topic: ["tlog.raw", "scan.raw"][self.draw.below(2) as usize].into(),
+                    offset: self.draw.below(20),
                 }),
                 ..said
             },

@@ -1,5 +1,6 @@
 //! Rules between the keys of a scenario: what is well-formed and yet impossible.
 
+mod articles;
 mod faults;
 mod steps;
 
@@ -42,7 +43,15 @@ const INSTANCES_MAX: u64 = 4;
 type Check = Result<(), Problem>;
 
 pub(crate) fn first_problem(scenario: &Scenario) -> Option<Problem> {
-    let checks: [fn(&Scenario) -> Check; 6] = [words, world, load_and_stop, script, steps::steps, end];
+    let checks: [fn(&Scenario) -> Check; 7] = [
+        words,
+        world,
+        articles::articles,
+        load_and_stop,
+        script,
+        steps::steps,
+        end,
+    ];
     checks.iter().find_map(|check| check(scenario).err())
 }
 

@@ -105,7 +105,12 @@ impl State {
                     "a pause lasts until what its step expects has come true: add `expect: {converged: {within: 10s}}`",
                 )
             }
-            Action::Speed(_) | Action::Pause => Ok(()),
+            Action::Replay(class) if class.trim().is_empty() => problem(
+                &inner("replay"),
+                "no class of dead letters is named",
+                "such as `unknown-item`",
+            ),
+            Action::Speed(_) | Action::Pause | Action::ReleaseArticles | Action::Replay(_) => Ok(()),
             Action::StoresOffline(which) => {
                 self.offline = Some(index);
                 self.any_offline = true;

@@ -15,6 +15,7 @@ use crate::calendar::{CUT_OVER_MS, DAY_MS, HOUR_MS, next_slot};
 use crate::catalogue::Catalogue;
 use crate::chain::{self, StorePlan};
 use crate::config::STEP_MS;
+use crate::contradiction::Contradictions;
 use crate::events::PlaceEvents;
 use crate::generation::{self, TillMix};
 use crate::offers::Offers;
@@ -47,6 +48,7 @@ pub(crate) struct Scene {
     pub catalogue: Catalogue,
     pub offers: Offers,
     pub shape: Shape,
+    pub contradictions: Contradictions,
 }
 
 /// One SKU in a store. Quantities are thousandths.

@@ -49,9 +49,17 @@ impl Store {
         }
         scratch.scan.clear();
         for (slot, quantity) in &delivery.lines {
-            let cell = &mut self.cells[usize::from(*slot)];
-            cell.back_room += quantity;
-            cell.on_order -= quantity;
+            self.cells[usize::from(*slot)].on_order -= quantity;
+        }
+        let pack_of = |slot: u16| {
+            let article = usize::from(self.articles[usize::from(slot)]);
+            i32::from(scene.catalogue.items[article].pack) * 1000
+        };
+        let arrived = scene
+            .contradictions
+            .on_the_lorry(delivery.despatch_advice, &delivery.lines, pack_of);
+        for (slot, quantity) in &arrived {
+            self.cells[usize::from(*slot)].back_room += quantity;
             scratch.scan.moved(usize::from(*slot), *quantity);
         }
         let handling = Handling::Receiving {

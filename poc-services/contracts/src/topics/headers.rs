@@ -1,0 +1,18 @@
+//! Header names of the `*.raw` topics. A raw message's Kafka timestamp is the instant when it was due to be sent.
+
+/// One of [`crate::wire::FORMATS`].
+pub const FORMAT: &str = "format";
+/// Wall clock milliseconds, decimal text: when our edge took it.
+pub const RECEIVED: &str = "received-ms";
+/// Dead letters: where the message stood, what is wrong with it (a class for machines, a sentence for people).
+pub const DLQ_TOPIC: &str = "dlq-topic";
+pub const DLQ_PARTITION: &str = "dlq-partition";
+pub const DLQ_OFFSET: &str = "dlq-offset";
+pub const DLQ_CLASS: &str = "dlq-class";
+pub const DLQ_MESSAGE: &str = "dlq-message";
+/// All that the dead letters put on a message begin so.
+pub const DLQ: &str = "dlq-";
+/// Of a raw message that was put back from the dead letters: the offset that it had before, in the same partition.
+pub const REPLAY_OF: &str = "replay-of";
+/// And where `catalogue` ended then: whoever reads the message has to know the articles up to there.
+pub const REPLAY_CATALOGUE: &str = "replay-catalogue";

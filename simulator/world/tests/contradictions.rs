@@ -1,0 +1,95 @@
+//! Deliveries that arrive otherwise than their warehouse wrote: what is on the list, and where the cartons are.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{STEPS_A_DAY, small, walk};
+use contracts::records::PaperKind;
+use ledger::{Ledger, TrueDiscrepancy, TruePaper};
+use world::World;
+
+/// The list, and what is shipped less received over all places, less what is on lorries: by article.
+fn played(one_in: u32) -> (Vec<TrueDiscrepancy>, u64, BTreeMap<u32, i64>) {
+    let mut world = World::new(small(12))
+        .expect("valid")
+        .with_contradicting_deliveries(one_in);
+    let ledger = Ledger::new(&world.assortments());
+    let mut gone = BTreeMap::<u32, i64>::new();
+    walk(&mut world, 2 * STEPS_A_DAY, |_, place, events| {
+        let mut truth = ledger.place(place);
+        for transaction in &events.transactions {
+            truth.apply(&transaction.id, events.lines_of(transaction));
+        }
+        for message in &events.messages {
+            for paper in events.papers_of(message) {
+                let lines = events.lines_of(&events.transactions[paper.transaction as usize]);
+                ledger.deliveries().wrote(&TruePaper {
+                    despatch_advice: paper.despatch_advice,
+                    kind: paper.kind,
+                    lines,
+                    group: paper.group,
+                });
+            }
+        }
+    });
+    for place in 0..ledger.places() {
+        let truth = ledger.place(place);
+        for (slot, (sku, cell)) in truth.skus.iter().zip(&truth.cells).enumerate() {
+            assert_eq!(
+                (cell.floor, cell.back_room),
+                world.stock(place, slot),
+                "{} {sku}",
+                truth.location
+            );
+            *gone.entry(sku.0).or_default() += cell.shipped - cell.received;
+        }
+    }
+    for lorry in world.lorries() {
+        for (sku, quantity) in lorry.lines {
+            *gone.entry(sku.0).or_default() -= quantity;
+        }
+    }
+    gone.retain(|_, quantity| *quantity != 0);
+    let deliveries = ledger.deliveries();
+    (deliveries.discrepancies(), deliveries.len() as u64, gone)
+}
+
+#[test]
+fn the_list_is_what_was_lost_on_the_road_carton_by_carton() {
+    let (list, deliveries, gone) = played(6);
+    assert!(deliveries > 60, "{deliveries}");
+    let share = list.len() as u64 * 100 / deliveries;
+    assert!((8..30).contains(&share), "{} of {deliveries}", list.len());
+    let mut on_the_list = BTreeMap::<u32, i64>::new();
+    for discrepancy in &list {
+        let [(sku, [shipped, scanned, posted])] = discrepancy.lines[..] else {
+            panic!("one article of a delivery: {discrepancy:?}");
+        };
+        assert_eq!((posted, discrepancy.has_receive_inventory), (0, false));
+        *on_the_list.entry(sku.0).or_default() += shipped - scanned;
+    }
+    on_the_list.retain(|_, quantity| *quantity != 0);
+    assert_eq!(on_the_list, gone);
+    assert_eq!(played(6).0, list, "the same again");
+}
+
+#[test]
+fn where_nothing_contradicts_the_list_is_empty() {
+    let (list, deliveries, gone) = played(0);
+    assert_eq!((list.len(), gone.len()), (0, 0));
+    assert!(deliveries > 60);
+}
+
+#[test]
+fn every_shipment_and_every_receipt_is_a_paper() {
+    let mut world = World::new(small(4)).expect("valid");
+    let mut kinds = BTreeMap::new();
+    walk(&mut world, STEPS_A_DAY, |_, _, events| {
+        for paper in &events.papers {
+            assert!(paper.despatch_advice > 0);
+            *kinds.entry(paper.kind).or_insert(0_u64) += 1;
+        }
+    });
+    assert!(kinds[&PaperKind::Shipment] > kinds[&PaperKind::ReceivingScan]);
+}
