@@ -11,7 +11,7 @@ use crate::ids::{LocationId, SourceId, TransactionId};
 use crate::topics::PARTITIONS;
 
 const MINUTE_MS: i64 = 60_000;
-/// Two weeks; each minute takes 32 bytes.
+/// Two weeks; each minute takes 64 bytes.
 const MINUTES_MAX: usize = 14 * 24 * 60;
 /// What is reported late, by clocks that are behind: this much before the first minute still has a place.
 const BEFORE: i64 = 24 * 60;
@@ -66,34 +66,50 @@ fn place_word(location: LocationId) -> u64 {
     u64::from(location.copybook_number())
 }
 
+/// Of a minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Minute {
+    all: Digest,
+    /// Of them, those without lines: nobody can tell from stock whether they are in.
+    without_lines: Digest,
+}
+
 /// Digests by minute.
 #[derive(Clone, Debug, Default)]
 pub struct Minutes {
     /// The minute of the first digest, since 1970.
     base: Option<i64>,
-    minutes: VecDeque<Digest>,
+    minutes: VecDeque<Minute>,
     /// Of minutes that have no place.
-    elsewhere: Digest,
+    elsewhere: Minute,
 }
 
 impl Minutes {
     /// Counts a transaction that happened at this time, by its source's clock.
     pub fn add(&mut self, at_ms: i64, digest: &Digest) {
-        self.at(at_ms.div_euclid(MINUTE_MS)).add(digest);
+        let minute = self.at(at_ms.div_euclid(MINUTE_MS));
+        minute.all.add(digest);
+        if digest.lines == 0 {
+            minute.without_lines.add(digest);
+        }
     }
 
     /// Takes a transaction out again.
     pub fn subtract(&mut self, at_ms: i64, digest: &Digest) {
-        self.at(at_ms.div_euclid(MINUTE_MS)).subtract(digest);
+        let minute = self.at(at_ms.div_euclid(MINUTE_MS));
+        minute.all.subtract(digest);
+        if digest.lines == 0 {
+            minute.without_lines.subtract(digest);
+        }
     }
 
-    fn at(&mut self, minute: i64) -> &mut Digest {
+    fn at(&mut self, minute: i64) -> &mut Minute {
         let base = *self.base.get_or_insert_with(|| minute.saturating_sub(BEFORE));
         let index = minute.saturating_sub(base);
         match usize::try_from(index) {
             Ok(index) if index < MINUTES_MAX => {
                 if index >= self.minutes.len() {
-                    self.minutes.resize(index + 1, Digest::default());
+                    self.minutes.resize(index + 1, Minute::default());
                 }
                 &mut self.minutes[index]
             }
@@ -103,6 +119,15 @@ impl Minutes {
 
     /// Minutes since 1970 with something in them, ascending. `None` stands last, for those that have no place.
     pub fn iter(&self) -> impl Iterator<Item = (Option<i64>, Digest)> + '_ {
+        self.rows().map(|(at, minute)| (at, minute.all))
+    }
+
+    /// The same of transactions without lines alone.
+    pub fn iter_without_lines(&self) -> impl Iterator<Item = (Option<i64>, Digest)> + '_ {
+        self.rows().map(|(at, minute)| (at, minute.without_lines))
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (Option<i64>, Minute)> + '_ {
         let base = self.base.unwrap_or_default();
         let minutes = self
             .minutes
@@ -111,13 +136,13 @@ impl Minutes {
             .map(move |(digest, index)| (Some(base + index), *digest));
         minutes
             .chain([(None, self.elsewhere)])
-            .filter(|(_, digest)| *digest != Digest::default())
+            .filter(|(_, minute)| *minute != Minute::default())
     }
 
     /// Of all minutes.
     pub fn total(&self) -> Digest {
-        let mut total = self.elsewhere;
-        self.minutes.iter().for_each(|digest| total.add(digest));
+        let mut total = self.elsewhere.all;
+        self.minutes.iter().for_each(|minute| total.add(&minute.all));
         total
     }
 }

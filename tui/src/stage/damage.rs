@@ -34,6 +34,8 @@ pub struct SabotageView {
 pub struct Damaged {
     sabotage: Sabotage,
     transactions: BTreeSet<TransactionId>,
+    /// Hit as well, but nothing moves in them: stock is right, and only digests, windows and completeness tell.
+    without_lines: BTreeSet<TransactionId>,
     articles: BTreeSet<Sku>,
 }
 
@@ -42,16 +44,22 @@ impl Damaged {
         Self {
             sabotage,
             transactions: BTreeSet::new(),
+            without_lines: BTreeSet::new(),
             articles: BTreeSet::new(),
         }
     }
 
     #[allow(dead_code, reason = "tests ask")]
     pub fn has(&self, id: &TransactionId) -> bool {
-        self.transactions.contains(id)
+        self.transactions.contains(id) || self.without_lines.contains(id)
     }
 
-    /// A message that was released. A transaction without lines leaves no trace, so nothing can be damaged in it.
+    #[allow(dead_code, reason = "tests ask")]
+    pub fn without_lines(&self) -> u64 {
+        self.without_lines.len() as u64
+    }
+
+    /// A message that was released. A transaction without lines leaves no trace in stock, so none can be damaged by it.
     pub fn message(&mut self, events: &PlaceEvents, message: &Message) {
         let with_lines = || {
             events
@@ -61,15 +69,27 @@ impl Damaged {
                 .map(|transaction| transaction.id)
         };
         let sabotage = &self.sabotage;
+        let without_lines = || {
+            events
+                .transactions_of(message)
+                .iter()
+                .filter(|transaction| transaction.lines.is_empty())
+                .map(|transaction| transaction.id)
+        };
+        let takes_whole = matches!(
+            sabotage.class,
+            SabotageClass::Drop | SabotageClass::Double | SabotageClass::Misroute
+        );
         match sabotage.stage {
             SabotageStage::StoreGateway | SabotageStage::MqSource => {
                 let is_queue = message.channel == Channel::Queue;
                 if is_queue != (sabotage.stage == SabotageStage::MqSource) {
                     return;
                 }
-                let Some(location) = with_lines().next().map(|id| id.source.location) else {
+                let Some(first) = events.transactions_of(message).first() else {
                     return;
                 };
+                let location = first.id.source.location;
                 let bytes = events.bytes_of(message);
                 if !sabotage.hits_message(location, bytes) {
                     return;
@@ -80,11 +100,18 @@ impl Damaged {
                         .extend(with_lines().next().filter(|_| is_alterable));
                 } else {
                     self.transactions.extend(with_lines());
+                    if takes_whole {
+                        self.without_lines.extend(without_lines());
+                    }
                 }
             }
             SabotageStage::Normaliser | SabotageStage::Inventory => {
                 let hit: Vec<_> = with_lines().filter(|id| sabotage.hits(id)).collect();
                 self.transactions.extend(hit);
+                if takes_whole && sabotage.stage == SabotageStage::Normaliser {
+                    self.without_lines
+                        .extend(without_lines().filter(|id| sabotage.hits(id)));
+                }
             }
             // An article that nothing happened to has no total.
             SabotageStage::ItemInventory => {

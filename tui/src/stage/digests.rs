@@ -93,23 +93,28 @@ fn key(at: Option<i64>) -> (bool, i64) {
 pub fn compare(points: &Points<'_>) -> StagesDigest {
     // Of each minute: source, raw, movements, movements without repeats, view.
     let mut by_minute: BTreeMap<(bool, i64), [Digest; 5]> = BTreeMap::new();
-    let mut enter = |minutes: &Minutes, into: &[usize], negative: bool| {
-        for (at, digest) in minutes.iter() {
-            let row = by_minute.entry(key(at)).or_default();
-            for column in into {
-                if negative {
-                    row[*column].subtract(&digest);
-                } else {
-                    row[*column].add(&digest);
+    let mut enter =
+        |minutes: &mut dyn Iterator<Item = (Option<i64>, Digest)>, into: &[usize], negative: bool| {
+            for (at, digest) in minutes {
+                let row = by_minute.entry(key(at)).or_default();
+                for column in into {
+                    if negative {
+                        row[*column].subtract(&digest);
+                    } else {
+                        row[*column].add(&digest);
+                    }
                 }
             }
-        }
-    };
-    enter(points.source, &[0, 4], false);
-    enter(points.raw, &[1], false);
-    enter(points.movements, &[2, 3], false);
-    enter(points.repeats, &[3], true);
-    enter(points.view_less_truth, &[4], false);
+        };
+    enter(&mut points.source.iter(), &[0, 4], false);
+    enter(&mut points.raw.iter(), &[1], false);
+    enter(&mut points.movements.iter(), &[2, 3], false);
+    enter(&mut points.repeats.iter(), &[3], true);
+    enter(&mut points.view_less_truth.iter(), &[4], false);
+    // What has no lines leaves nothing in a cell: of that the view has what `movements` has.
+    enter(&mut points.source.iter_without_lines(), &[4], true);
+    enter(&mut points.movements.iter_without_lines(), &[4], false);
+    enter(&mut points.repeats.iter_without_lines(), &[4], true);
     let mut totals = [Digest::default(); 5];
     let mut differences = Vec::new();
     let mut differences_total = 0;
