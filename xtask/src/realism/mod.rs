@@ -81,6 +81,7 @@ impl Realism {
         for row in &rows {
             row.print(self.markdown);
         }
+        self.formats(&shape);
         let outside: Vec<&str> = rows
             .iter()
             .filter(|row| !row.holds())
@@ -92,6 +93,44 @@ impl Realism {
             outside.join(", ")
         );
         Ok(())
+    }
+}
+
+impl Realism {
+    /// Nothing here is inside or outside: what real ones write differs by ten times from vendor to vendor.
+    fn formats(&self, shape: &Shape) {
+        if self.markdown {
+            println!(
+                "\n| format | messages | transactions a message | bytes a message | real ones |\n| --- | --- | --- | --- | --- |"
+            );
+        } else {
+            println!(
+                "\n{:<16} {:>10} {:>14} {:>10}   real ones",
+                "format", "messages", "transactions", "bytes"
+            );
+        }
+        for (name, format) in &shape.formats {
+            let messages = format.messages as f64;
+            let (transactions, bytes) = (
+                format.transactions as f64 / messages,
+                format.bytes as f64 / messages,
+            );
+            let real = measured::SIZES
+                .iter()
+                .find(|(known, _)| known == name)
+                .map_or("", |(_, said)| said);
+            if self.markdown {
+                println!(
+                    "| `{name}` | {} | {transactions:.2} | {bytes:.0} | {real} |",
+                    format.messages
+                );
+            } else {
+                println!(
+                    "{name:<16} {:>10} {transactions:>14.2} {bytes:>10.0}   {real}",
+                    format.messages
+                );
+            }
+        }
     }
 }
 

@@ -27,6 +27,15 @@ pub struct Shape {
     pub skus: usize,
     pub lines: u64,
     pub baskets: u64,
+    pub formats: BTreeMap<&'static str, Format>,
+}
+
+/// What tills, warehouses or scanners wrote in a format.
+#[derive(Clone, Copy, Default)]
+pub struct Format {
+    pub messages: u64,
+    pub transactions: u64,
+    pub bytes: u64,
 }
 
 impl Shape {
@@ -42,7 +51,16 @@ impl Shape {
         drop(world.opening());
         let start = world.config().start.0;
         while shape.lines < least {
-            walk(&mut world, 7, |at, sold| {
+            let formats = &mut shape.formats;
+            let mut wrote = |events: &PlaceEvents| {
+                for message in &events.messages {
+                    let format = formats.entry(message.format).or_default();
+                    format.messages += 1;
+                    format.transactions += message.transactions.len() as u64;
+                    format.bytes += message.bytes.len() as u64;
+                }
+            };
+            walk(&mut world, 7, &mut wrote, |at, sold| {
                 if sold.is_empty() {
                     return;
                 }
@@ -100,7 +118,7 @@ impl Dispersion {
         drop(world.opening());
         for _ in 0..=DISPERSION_WEEKS {
             let mut sales: BTreeMap<u32, i64> = BTreeMap::new();
-            walk(&mut world, 7, |_, sold| {
+            walk(&mut world, 7, &mut |_| {}, |_, sold| {
                 for (sku, quantity) in sold {
                     *sales.entry(*sku).or_default() += if weighed[sku] { 1 } else { quantity / UNIT };
                 }
@@ -153,11 +171,17 @@ fn weighed(world: &World) -> BTreeMap<u32, bool> {
 }
 
 /// Each basket of so many days: when, and what of which SKU was sold.
-fn walk(world: &mut World, days: u32, mut basket: impl FnMut(i64, &[(u32, i64)])) {
+fn walk(
+    world: &mut World,
+    days: u32,
+    wrote: &mut impl FnMut(&PlaceEvents),
+    mut basket: impl FnMut(i64, &[(u32, i64)]),
+) {
     let mut sold = Vec::new();
     for _ in 0..days * STEPS_A_DAY {
         let step = world.step(1);
         for events in &step.places {
+            wrote(events);
             for (at, lines) in baskets(events) {
                 sold.clear();
                 sold.extend(lines);

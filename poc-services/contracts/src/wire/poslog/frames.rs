@@ -119,9 +119,9 @@ mod tests {
             parts,
             [
                 Ok(0..10),
-                Ok(12..48),
-                broken(49, FrameFault::NoStart),
-                broken(57, FrameFault::NoEnd)
+                Ok(12..47),
+                broken(48, FrameFault::NoStart),
+                broken(56, FrameFault::NoEnd)
             ]
         );
         assert_eq!(frames(b" \x1e\n").count(), 0);
