@@ -127,7 +127,7 @@ fn check(class: SabotageClass) {
             } else {
                 assert!(ran.report.is_clean(), "{what}: {:?}", ran.report.diverging);
                 let exam = ran.exam.as_ref().expect("a sabotage");
-                let damaged = exam.damaged + ran.without_lines;
+                let damaged = exam.damaged + exam.hit_without_lines;
                 assert_eq!(ran.repeats, damaged, "{what}: the windows saw them");
             }
             check_digests(&ran, &what, class, stage);

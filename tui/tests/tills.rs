@@ -91,8 +91,8 @@ fn altered_documents_turn_the_audit_red() {
         )
         .replace("26h", "12h");
     let (_folder, path) = file_of(&only_poslog);
-    let ran = run(&[&path, "--sabotage", "alter:1/50@store-gateway"]);
+    let ran = run(&[&path, "--sabotage", "alter:1/200@store-gateway"]);
     assert_eq!(ran.code, 1, "{}\n{}", ran.out, ran.error);
-    assert!(ran.number("/sabotage/damaged") > 5, "{}", ran.out);
+    assert!(ran.number("/sabotage/damaged") > 3, "{}", ran.out);
     assert_eq!(ran.number("/sabotage/found"), ran.number("/sabotage/damaged"));
 }

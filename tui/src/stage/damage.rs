@@ -21,6 +21,8 @@ pub struct SabotageView {
     pub expected: &'static str,
     /// Transactions, or articles where the stage knows no transactions.
     pub damaged: u64,
+    /// Transactions that were hit besides, and move nothing: windows, digests and completeness tell of them, stock cannot.
+    pub hit_without_lines: u64,
     /// Of the damaged, those that the audit names.
     pub found: u64,
     /// Damaged and not named, the first 100. Must be empty where red is expected.
@@ -52,11 +54,6 @@ impl Damaged {
     #[allow(dead_code, reason = "tests ask")]
     pub fn has(&self, id: &TransactionId) -> bool {
         self.transactions.contains(id) || self.without_lines.contains(id)
-    }
-
-    #[allow(dead_code, reason = "tests ask")]
-    pub fn without_lines(&self) -> u64 {
-        self.without_lines.len() as u64
     }
 
     /// A message that was released. A transaction without lines leaves no trace in stock, so none can be damaged by it.
@@ -157,6 +154,7 @@ impl Damaged {
     /// Those whose place was taken, and those that came after in the same cell: no false alarm, though nothing was
     /// planted in them.
     fn without_harm_to_others(&self, mut view: SabotageView) -> SabotageView {
+        view.hit_without_lines = self.without_lines.len() as u64;
         if matches!(
             self.sabotage.class,
             SabotageClass::Misroute | SabotageClass::Stale
@@ -176,6 +174,7 @@ fn view<T: Ord + ToString>(sabotage: &Sabotage, damaged: &BTreeSet<T>, found: &B
             Effect::Healed | Effect::NotApplicable => "healed",
         },
         damaged: damaged.len() as u64,
+        hit_without_lines: 0,
         found: damaged.intersection(found).count() as u64,
         missed: match sabotage.effect() {
             Effect::Red => names(damaged.difference(found).collect()),

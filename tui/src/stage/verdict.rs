@@ -248,7 +248,7 @@ fn exam(examined: &SabotageView) -> String {
     } else {
         format!(
             "planted {planted}: {} repeats sent, to be dropped by the windows",
-            count(*damaged)
+            count(*damaged + examined.hit_without_lines)
         )
     }
 }

@@ -56,8 +56,6 @@ pub struct Ran {
     pub exam: Option<SabotageView>,
     /// Minutes in which something that was damaged happened, as the digest writes them.
     pub minutes: Vec<String>,
-    /// Transactions that were hit, and move nothing.
-    pub without_lines: u64,
     pub repeats: u64,
     pub dead_letters: u64,
 }
@@ -359,7 +357,6 @@ pub fn run(seed: u64, sabotage: Option<Sabotage>) -> Ran {
         view_unexplained_cells: report.unexplained_cells,
     });
     Ran {
-        without_lines: damaged.as_ref().map_or(0, Damaged::without_lines),
         exam: damaged.map(|damaged| damaged.examine(&report)),
         report,
         digest,
