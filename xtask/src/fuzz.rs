@@ -29,22 +29,20 @@ pub struct Fuzz {
 impl Fuzz {
     pub fn run(&self) -> Result<()> {
         let folder = crate::root().join("fuzz");
-        for (program, arguments, mend) in [
+        for (tool, mend) in [
             (
-                "rustup",
-                ["run", "nightly", "rustc", "-V"],
+                &["rustup", "run", "nightly", "rustc", "-V"][..],
                 "rustup toolchain install nightly",
             ),
             (
-                "cargo",
-                ["fuzz", "--version", "", ""],
+                &["cargo", "fuzz", "--version"],
                 "cargo install cargo-fuzz --locked",
             ),
         ] {
             ensure!(
-                has(program, &arguments),
-                "`{program} {}` does not run; install it: {mend}",
-                arguments[0]
+                runs(tool),
+                "`{}` does not run; install it: {mend}",
+                tool.join(" ")
             );
         }
         let all = readers(&folder)?;
@@ -112,9 +110,9 @@ impl Fuzz {
     }
 }
 
-fn has(program: &str, arguments: &[&str]) -> bool {
-    Command::new(program)
-        .args(arguments.iter().filter(|argument| !argument.is_empty()))
+fn runs(command: &[&str]) -> bool {
+    Command::new(command[0])
+        .args(&command[1..])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()

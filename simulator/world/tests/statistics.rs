@@ -1,41 +1,17 @@
 //! What people do has the measured shape: Complete Journey (dunnhumby, 2017), the aggregates only.
 
 mod common;
+#[allow(dead_code, reason = "what is left out here `cargo xtask realism` holds")]
+#[path = "../../../xtask/src/realism/measured.rs"]
+mod measured;
 
 use std::collections::BTreeMap;
 
 use common::{STEPS_A_DAY, walk};
 use contracts::records::MovementKind;
+use measured::{BASKET_SIZES, HOURS, LINES_A_BASKET, LORENZ, UNITS, WEEKDAYS};
 use world::events::Channel;
 use world::{World, WorldConfig};
-
-/// Measured share of baskets with so many lines or fewer.
-const BASKET_SIZES: [(usize, f64); 10] = [
-    (1, 0.142),
-    (2, 0.268),
-    (3, 0.365),
-    (4, 0.441),
-    (5, 0.502),
-    (10, 0.694),
-    (13, 0.75),
-    (26, 0.90),
-    (37, 0.95),
-    (60, 0.99),
-];
-const HOURS: [f64; 24] = [
-    0.80, 0.39, 0.49, 0.19, 0.14, 0.19, 0.64, 1.25, 1.94, 2.83, 4.27, 5.91, 6.64, 6.76, 7.07, 7.70, 9.00,
-    10.10, 9.49, 8.06, 6.58, 4.89, 3.07, 1.60,
-];
-const WEEKDAYS: [f64; 7] = [14.00, 13.36, 13.12, 13.24, 13.63, 15.96, 16.68];
-/// Measured share of lines of the best sellers.
-const LORENZ: [(f64, f64); 6] = [
-    (0.001, 12.1),
-    (0.01, 31.2),
-    (0.05, 57.2),
-    (0.10, 71.8),
-    (0.20, 85.8),
-    (0.50, 96.8),
-];
 
 /// What is counted over a week.
 #[derive(Default)]
@@ -128,19 +104,19 @@ fn a_week_of_a_million_lines_has_the_measured_shape() {
     println!("baskets: {baskets}, Kolmogorov-Smirnov distance {distance:.4}");
     assert!(distance <= 0.03, "{distance}");
     let mean = week.lines as f64 / baskets as f64;
-    assert!((mean - 10.25).abs() < 0.3, "{mean}");
+    assert!((mean - LINES_A_BASKET).abs() < 0.3, "{mean}");
 
     let single = week.single as f64 / week.lines as f64;
     println!("mean {mean:.3}, one unit a line {single:.4}");
-    assert!((single - 0.795).abs() <= 0.02, "{single}");
+    assert!((single - UNITS[0].1).abs() <= 0.02, "{single}");
 
     for (hour, (count, share)) in week.baskets_by_hour.iter().zip(HOURS).enumerate() {
         let made = 100.0 * *count as f64 / week.baskets as f64;
         assert!((made - share).abs() <= 0.5, "hour {hour}: {made}");
     }
-    for (weekday, (count, share)) in week.baskets_by_weekday.iter().zip(WEEKDAYS).enumerate() {
+    for (count, (weekday, share)) in week.baskets_by_weekday.iter().zip(WEEKDAYS) {
         let made = 100.0 * *count as f64 / week.baskets as f64;
-        assert!((made - share).abs() <= 0.5, "weekday {weekday}: {made}");
+        assert!((made - share).abs() <= 0.5, "{weekday}: {made}");
     }
     assert!(
         (week.baskets as f64 / 105_000.0 - 1.0).abs() < 0.01,
