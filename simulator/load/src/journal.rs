@@ -1,12 +1,14 @@
 //! Store servers: each keeps a journal of what its tills and scanners wrote until the gateway has it.
 //!
-//! Invariant: what is in a journal leaves it only when the gateway answered for it, in the order in which it was
-//! written; one upload of a store is under way at a time. A store that is offline sells on into its journal, and a
-//! server that is restarted has it still.
+//! Invariant: what is in a journal leaves it only when the gateway answered for it; what one source wrote, in the order
+//! in which it wrote it, and a mark behind all that was there before it; one upload of a store is under way at a time. A
+//! store that is offline sells on into its journal, and a server that is restarted has it still.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use contracts::wire::mqmd::Descriptor;
@@ -14,6 +16,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use world::events::Channel;
+
+use crate::release::wall_ms;
 
 /// Of one upload.
 const UPLOAD_BYTES_MAX: usize = 256 << 10;
@@ -86,7 +90,11 @@ pub struct Upload {
 #[derive(Debug)]
 pub struct Journals {
     stores: Vec<Mutex<Journal>>,
+    /// A store gathers so long before it uploads.
+    interval: Duration,
     ready: Mutex<VecDeque<u32>>,
+    /// Stores that gather, by the instant when their time has come.
+    gathering: Mutex<BinaryHeap<Reverse<(Instant, u32)>>>,
     news: Notify,
     /// Held by offline stores: nobody can wait for it.
     held_bytes: AtomicUsize,
@@ -101,11 +109,74 @@ pub enum Put {
     Full,
 }
 
+/// What comes next of a store behind an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum More {
+    Nothing,
+    Now,
+    Later(Duration),
+}
+
+impl Journal {
+    /// What goes into one request: a document or a mark alone; of receipts, those in the format of the first, which are of
+    /// other tills than the rest, but none from behind a mark.
+    fn next_batch(&mut self) -> Vec<Pending> {
+        let mut batch: Vec<Pending> = Vec::new();
+        let mut bytes = 0;
+        let mut passed_over = Vec::new();
+        while let Some(next) = self.pending.pop_front() {
+            let alone = next.content != Content::Message(Channel::Till);
+            let fits = bytes + next.bytes.len() <= UPLOAD_BYTES_MAX && batch.len() < UPLOAD_MESSAGES_MAX;
+            let Some(first) = batch.first() else {
+                batch.push(next);
+                if alone {
+                    break;
+                }
+                bytes = batch[0].bytes.len();
+                continue;
+            };
+            if next.content == Content::Mark || !fits {
+                self.pending.push_front(next);
+                break;
+            }
+            if alone || next.format != first.format {
+                passed_over.push(next);
+                continue;
+            }
+            bytes += next.bytes.len();
+            batch.push(next);
+        }
+        for message in passed_over.into_iter().rev() {
+            self.pending.push_front(message);
+        }
+        self.bytes -= batch.iter().map(Pending::message_bytes).sum::<usize>();
+        batch
+    }
+
+    /// What has waited for as long as stores gather, or goes alone, goes at once.
+    fn more(&self, interval: Duration) -> More {
+        match self.pending.front() {
+            None => More::Nothing,
+            Some(_) if self.offline => More::Nothing,
+            Some(next) if next.content != Content::Message(Channel::Till) => More::Now,
+            Some(next) => {
+                let waited = Duration::from_millis(wall_ms().saturating_sub(next.due_ms).max(0) as u64);
+                match interval.saturating_sub(waited) {
+                    Duration::ZERO => More::Now,
+                    rest => More::Later(rest),
+                }
+            }
+        }
+    }
+}
+
 impl Journals {
-    pub fn new(stores: usize) -> Self {
+    pub fn new(stores: usize, interval: Duration) -> Self {
         Self {
             stores: (0..stores).map(|_| Mutex::default()).collect(),
+            interval,
             ready: Mutex::default(),
+            gathering: Mutex::default(),
             news: Notify::new(),
             held_bytes: AtomicUsize::new(0),
         }
@@ -181,6 +252,31 @@ impl Journals {
         self.news.notify_one();
     }
 
+    /// The store gathers, for as long as stores do.
+    pub fn gather(&self, store: usize, now: Instant) {
+        self.gather_until(store, now + self.interval);
+    }
+
+    fn gather_until(&self, store: usize, instant: Instant) {
+        self.gathering.lock().push(Reverse((instant, store as u32)));
+    }
+
+    /// Stores that have gathered long enough are ready.
+    pub fn tend(&self, now: Instant) {
+        loop {
+            let mut gathering = self.gathering.lock();
+            match gathering.peek() {
+                Some(Reverse((instant, _))) if *instant <= now => {}
+                _ => return,
+            }
+            let Some(Reverse((_, store))) = gathering.pop() else {
+                return;
+            };
+            drop(gathering);
+            self.make_ready(store as usize);
+        }
+    }
+
     /// Everything that waits for more to come is ready now.
     pub fn flush(&self) {
         for (store, journal) in self.stores.iter().enumerate() {
@@ -243,27 +339,7 @@ impl Journals {
             journal.scheduled = false;
             return None;
         }
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        while let Some(next) = journal.pending.front() {
-            let fits = bytes + next.bytes.len() <= UPLOAD_BYTES_MAX && batch.len() < UPLOAD_MESSAGES_MAX;
-            let alone = next.content != Content::Message(Channel::Till);
-            let other = batch
-                .first()
-                .is_some_and(|first: &Pending| first.format != next.format);
-            if !batch.is_empty() && (alone || other || !fits) {
-                break;
-            }
-            bytes += next.bytes.len();
-            let Some(message) = journal.pending.pop_front() else {
-                break;
-            };
-            journal.bytes -= message.message_bytes();
-            batch.push(message);
-            if alone {
-                break;
-            }
-        }
+        let batch = journal.next_batch();
         let broken = CancellationToken::new();
         let has_messages = marks_in(&batch) == 0;
         journal.upload = has_messages.then(|| broken.clone());
@@ -281,11 +357,13 @@ impl Journals {
         // A restart that came when the answer had been heard hits the next one.
         journal.restarts |= journal.upload.take().is_some_and(|upload| upload.is_cancelled());
         journal.marks -= marks_in(batch);
-        let more = !journal.pending.is_empty() && !journal.offline;
-        journal.scheduled = more;
+        let more = journal.more(self.interval);
+        journal.scheduled = more != More::Nothing;
         drop(journal);
-        if more {
-            self.make_ready(store);
+        match more {
+            More::Nothing => {}
+            More::Now => self.make_ready(store),
+            More::Later(rest) => self.gather_until(store, Instant::now() + rest),
         }
     }
 
@@ -346,7 +424,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failed_batch_comes_again_first_and_in_order() {
-        let journals = Journals::new(1);
+        let journals = Journals::new(1, Duration::ZERO);
         assert_eq!(journals.put(0, message("a", Channel::Till), 0), Put::Schedule);
         journals.make_ready(0);
         assert_eq!(journals.put(0, message("b", Channel::Till), 0), Put::Waits);
@@ -362,7 +440,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_offline_store_keeps_its_journal_and_sends_it_when_it_is_back() {
-        let journals = Journals::new(2);
+        let journals = Journals::new(2, Duration::ZERO);
         assert!(journals.set_offline(0, true));
         assert_eq!(journals.put(0, message("a", Channel::Till), 0), Put::Waits);
         assert_eq!(journals.held_bytes(), 1);
@@ -376,23 +454,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_document_goes_alone_and_keeps_its_place_among_receipts() {
-        let journals = Journals::new(1);
+    async fn a_document_goes_alone_and_the_receipts_around_it_together() {
+        let journals = Journals::new(1, Duration::ZERO);
         for (text, channel) in [("a", Channel::Till), ("doc", Channel::Scan), ("b", Channel::Till)] {
             if journals.put(0, message(text, channel), 0) == Put::Schedule {
                 journals.make_ready(0);
             }
         }
-        for expected in ["a", "doc", "b"] {
+        for expected in [&["a", "b"][..], &["doc"]] {
             let upload = journals.next().await;
-            assert_eq!(texts(&upload.batch), [expected]);
+            assert_eq!(texts(&upload.batch), expected);
             journals.uploaded(0, &upload.batch);
         }
     }
 
     #[tokio::test]
-    async fn tills_of_two_generations_do_not_share_an_upload_and_keep_their_order() {
-        let journals = Journals::new(1);
+    async fn tills_of_two_generations_do_not_share_an_upload_and_each_keeps_its_order() {
+        let journals = Journals::new(1, Duration::ZERO);
         for (text, format) in [("a", "x"), ("b", "x"), ("c", "y"), ("d", "x")] {
             let message = Pending {
                 format,
@@ -402,7 +480,7 @@ mod tests {
                 journals.make_ready(0);
             }
         }
-        for expected in [&["a", "b"][..], &["c"], &["d"]] {
+        for expected in [&["a", "b", "d"][..], &["c"]] {
             let upload = journals.next().await;
             assert_eq!(texts(&upload.batch), expected);
             journals.uploaded(0, &upload.batch);
@@ -410,8 +488,51 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn nothing_passes_a_mark_that_was_there_before_it() {
+        let journals = Journals::new(1, Duration::ZERO);
+        let of = |text, format| Pending {
+            format,
+            ..message(text, Channel::Till)
+        };
+        journals.put(0, of("a", "x"), 0);
+        journals.make_ready(0);
+        journals.put(0, of("b", "y"), 0);
+        journals.put_mark(0, mark("m"));
+        journals.put(0, of("c", "x"), 0);
+        for expected in ["a", "b", "m", "c"] {
+            let upload = journals.next().await;
+            assert_eq!(texts(&upload.batch), [expected]);
+            journals.uploaded(0, &upload.batch);
+        }
+    }
+
+    #[tokio::test]
+    async fn behind_an_upload_a_store_gathers_again_unless_what_waits_has_waited_so_long() {
+        let interval = Duration::from_secs(3_600);
+        let journals = Journals::new(1, interval);
+        let at = |due_ms, text| Pending {
+            due_ms,
+            ..message(text, Channel::Till)
+        };
+        journals.put(0, at(1, "a"), 0);
+        journals.make_ready(0);
+        let upload = journals.next().await;
+        journals.put(0, at(1, "old"), 0);
+        journals.uploaded(0, &upload.batch);
+        let upload = journals.next().await;
+        assert_eq!(texts(&upload.batch), ["old"]);
+        journals.put(0, at(wall_ms(), "new"), 0);
+        journals.uploaded(0, &upload.batch);
+        assert!(journals.ready.lock().is_empty());
+        journals.tend(Instant::now());
+        assert!(journals.ready.lock().is_empty(), "it gathers");
+        journals.tend(Instant::now() + interval);
+        assert_eq!(texts(&journals.next().await.batch), ["new"]);
+    }
+
+    #[tokio::test]
     async fn a_mark_leaves_behind_what_was_there_and_the_last_of_several_is_enough() {
-        let journals = Journals::new(1);
+        let journals = Journals::new(1, Duration::ZERO);
         journals.put(0, message("a", Channel::Till), 10);
         assert_eq!(journals.put_mark(0, mark("m1")), Put::Schedule);
         journals.make_ready(0);
@@ -432,7 +553,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_restart_breaks_what_is_under_way_or_else_takes_the_next_answer() {
-        let journals = Journals::new(1);
+        let journals = Journals::new(1, Duration::ZERO);
         journals.put(0, message("a", Channel::Till), 0);
         journals.make_ready(0);
         let upload = journals.next().await;

@@ -128,7 +128,7 @@ impl Load {
         let places: Vec<LocationId> = world.places().iter().map(|place| place.location).collect();
         let counters = Arc::new(Counters::new(places.len()));
         let stores: Arc<[LocationId]> = places.iter().copied().filter(|place| place.is_store()).collect();
-        let journals = Arc::new(Journals::new(places.len()));
+        let journals = Arc::new(Journals::new(places.len(), config.upload_interval));
         let sources = Arc::new(Sources::new(world.config().seed, world.places()));
         let marks = Arc::new(Marks {
             sources: Arc::clone(&sources),

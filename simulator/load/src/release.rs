@@ -3,7 +3,6 @@
 //! Open loop: the schedule decides, not the system. A loop that is late catches up and never skips; how late it was
 //! is recorded. Unthrottled, nothing is due, and the loop waits while too much is not yet acknowledged.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -81,8 +80,6 @@ pub struct Going {
     schedule: Schedule,
     start: Instant,
     start_ms: i64,
-    /// Stores by the instant when their upload is due, ascending.
-    timers: VecDeque<(Instant, usize)>,
     receipts: u64,
     first_simulated_ms: i64,
     /// Everything released, to be sent again.
@@ -126,7 +123,6 @@ impl Release {
             schedule: Schedule::new(self.config.pace, first, 0.0),
             start,
             start_ms: wall_ms(),
-            timers: VecDeque::new(),
             receipts: 0,
             first_simulated_ms: first,
             again: Vec::new(),
@@ -419,9 +415,7 @@ impl Release {
         let enough = if unthrottled { ENOUGH_BYTES } else { 0 };
         match self.journals.put(place, message, enough) {
             Put::Schedule if unthrottled => self.journals.make_ready(place),
-            Put::Schedule => going
-                .timers
-                .push_back((Instant::now() + self.config.upload_interval, place)),
+            Put::Schedule => self.journals.gather(place, Instant::now()),
             Put::Waits => {}
             Put::Full => self.counters.journal_full.store(true, Ordering::Relaxed),
         }
@@ -471,11 +465,7 @@ impl Release {
             self.send_held(going, place, message);
         }
         self.due_marks(going);
-        while going.timers.front().is_some_and(|(at, _)| *at <= now) {
-            if let Some((_, store)) = going.timers.pop_front() {
-                self.journals.make_ready(store);
-            }
-        }
+        self.journals.tend(now);
     }
 }
 
