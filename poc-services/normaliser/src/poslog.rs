@@ -61,6 +61,7 @@ impl Reader {
                 occurred,
                 content_hash,
                 despatch_advice,
+                group: None,
                 lines,
             });
         }

@@ -56,6 +56,7 @@ pub(crate) fn read_document(
             occurred: event.at,
             content_hash: event_hash(&capture, event, (reader, number)),
             despatch_advice: event.despatch_advice.unwrap_or(0),
+            group: None,
             lines: first..out.lines.len(),
         });
     }

@@ -21,8 +21,8 @@ use crate::feed::CatalogueFeed;
 use crate::paper;
 use crate::replay::Replay;
 use crate::{
-    BusinessClock, Catalogue, Counters, Normalised, Normaliser, Phase, RawMessage, RawTopic, Rejection,
-    Saboteur, Snapshot, encode_movement, rejected, resolved,
+    BusinessClock, Catalogue, Counters, Group, GroupPlace, Normalised, Normaliser, Phase, RawMessage,
+    RawTopic, Rejection, Saboteur, Snapshot, encode_movement, rejected, resolved,
 };
 
 /// The consumer group.
@@ -327,6 +327,7 @@ impl Worker<'_> {
             key: record.key(),
             payload,
             format: record.header(headers::FORMAT),
+            group: (topic == RawTopic::Queue).then(|| group_of(record)).flatten(),
         };
         let replay = Replay::of(record);
         if let Some(replay) = replay {
@@ -422,6 +423,19 @@ impl Worker<'_> {
         }
         Ok(())
     }
+}
+
+/// What the queue said of a message's group; `None`: it has none.
+fn group_of<'r>(record: &'r Record<'_>) -> Option<Group<'r>> {
+    let id = record.header(headers::GROUP_ID)?;
+    let sequence = std::str::from_utf8(record.header(headers::GROUP_SEQUENCE)?).ok()?;
+    Some(Group {
+        id,
+        place: GroupPlace {
+            sequence: sequence.parse().ok()?,
+            is_last: record.header(headers::LAST_IN_GROUP) == Some(b"true"),
+        },
+    })
 }
 
 /// What is said of a place's sources goes where their transactions go, and is never damaged: it is none.

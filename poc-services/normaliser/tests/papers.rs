@@ -68,6 +68,7 @@ fn scanned(document: &[u8]) -> Result<Vec<Movement>, Rejection> {
         key: b"S0042",
         payload: document,
         format: None,
+        group: None,
     })
 }
 
@@ -77,6 +78,7 @@ fn queued(message: &[u8]) -> Result<Vec<Movement>, Rejection> {
         key: b"W0007",
         payload: message,
         format: None,
+        group: None,
     })
 }
 
@@ -377,6 +379,7 @@ fn a_status_behind_a_descriptor_is_a_statement() {
             key: b"W0007",
             payload: &message,
             format: None,
+            group: None,
         };
         assert!(raw.is_statement(), "{ccsid}");
         assert_eq!(normalised(&raw).unwrap(), []);

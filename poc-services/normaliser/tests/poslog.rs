@@ -57,6 +57,7 @@ fn normalised(
         key: key.as_bytes(),
         payload,
         format: Some(format.as_bytes()),
+        group: None,
     };
     let mut out = Normalised::default();
     let mut normaliser = Normaliser::new(BusinessClock::default());
@@ -329,6 +330,7 @@ fn one_bad_transaction_takes_its_whole_document_to_the_dead_letters() {
         key: b"S0042",
         payload: &whole,
         format: Some(FORMAT_POSLOG_6.as_bytes()),
+        group: None,
     };
     let mut normaliser = Normaliser::new(BusinessClock::default());
     let rejection = normaliser.normalise(&raw, &two(), &mut out).unwrap_err();

@@ -158,13 +158,13 @@ impl PlaceEvents {
     }
 
     /// The last transaction is a paper of a delivery.
-    pub(crate) fn paper(&mut self, despatch_advice: u64, kind: PaperKind) {
-        self.papers.push(PaperFact {
+    pub(crate) fn paper(&mut self, despatch_advice: u64, kind: PaperKind) -> &mut PaperFact {
+        self.papers.push_mut(PaperFact {
             transaction: self.transactions.len() as u32 - 1,
             despatch_advice,
             kind,
             group: None,
-        });
+        })
     }
 
     /// Makes what was written since the mark a message.

@@ -62,6 +62,8 @@ struct Destination {
 struct Group {
     lines: u32,
     last: u32,
+    /// Index of the last one's paper.
+    last_paper: usize,
 }
 
 /// What left for a store in a step, and what it ordered in vain.
@@ -223,6 +225,7 @@ impl Warehouse {
     fn close_groups(&self, out: &mut PlaceEvents) {
         for group in self.groups.iter().filter(|group| group.lines > 0) {
             let last = group.last as usize;
+            out.papers[group.last_paper].group = Some((group.lines, true));
             out.descriptors[last].flags |= LAST_IN_GROUP;
             if self.manager.is_in_front() {
                 let bytes = &out.messages[last].bytes;
@@ -410,7 +413,9 @@ impl Warehouse {
             };
             self.queue.add(out.transaction(id, at));
             if let Some(to) = destination {
-                out.paper(to.despatch_advice, PaperKind::Shipment);
+                let paper = out.paper(to.despatch_advice, PaperKind::Shipment);
+                paper.group = group.map(|sequence| (sequence, false));
+                self.groups[to.group].last_paper = out.papers.len() - 1;
             }
             out.close(mark, at, Channel::Queue, FORMAT_COPYBOOK_037);
         }

@@ -85,11 +85,25 @@ fn where_nothing_contradicts_the_list_is_empty() {
 fn every_shipment_and_every_receipt_is_a_paper() {
     let mut world = World::new(small(4)).expect("valid");
     let mut kinds = BTreeMap::new();
+    let mut shipments = BTreeMap::new();
     walk(&mut world, STEPS_A_DAY, |_, _, events| {
         for paper in &events.papers {
             assert!(paper.despatch_advice > 0);
             *kinds.entry(paper.kind).or_insert(0_u64) += 1;
+            if let Some((sequence, is_last)) = paper.group {
+                assert_eq!(paper.kind, PaperKind::Shipment);
+                shipments
+                    .entry(paper.despatch_advice)
+                    .or_insert_with(Vec::new)
+                    .push((sequence, is_last));
+            }
         }
     });
+    assert!(shipments.len() > 20);
+    for (advice, records) in shipments {
+        let last = records.len() as u32;
+        let expected: Vec<_> = (1..=last).map(|sequence| (sequence, sequence == last)).collect();
+        assert_eq!(records, expected, "{advice}");
+    }
     assert!(kinds[&PaperKind::Shipment] > kinds[&PaperKind::ReceivingScan]);
 }
