@@ -4,6 +4,7 @@
 
 use contracts::ids::{Gtin, LocationId, Money, Quantity, Sku, TimeMs};
 use contracts::records::{MovementKind, Paper, PaperKind};
+use contracts::wire::FORMAT_POSLOG_6;
 use contracts::wire::copybook::{self, MoveRecord, MoveType};
 use contracts::wire::ebcdic::Ccsid;
 use contracts::wire::epcis::{BizStep, DocumentWriter, ScanEvent, ScanLine, SubLocation};
@@ -191,6 +192,70 @@ fn descriptor() -> Descriptor {
         sequence: 1,
         flags: 0,
     }
+}
+
+/// The till's receipt of the delivery, of so many oats in these words.
+fn receipt(attributes: &str, source: &str, received: &str) -> Vec<u8> {
+    format!(
+        "<POSLog xmlns='http://www.nrf-arts.org/IXRetail/namespace/' MajorVersion='6'><Transaction {attributes}>\
+         <BusinessUnit><UnitID>0042</UnitID></BusinessUnit><WorkstationID>1</WorkstationID>\
+         <SequenceNumber>12</SequenceNumber><BusinessDayDate>2025-03-14</BusinessDayDate>\
+         <InventoryControlTransaction><ReceiveInventory><DocumentID>{ADVICE}</DocumentID>\
+         <SourceBusinessUnitID TypeCode='{source}'>W0002</SourceBusinessUnitID>\
+         <LineItem><ItemID Type='SKU'>100234</ItemID><QuantityReceived>{received}</QuantityReceived></LineItem>\
+         </ReceiveInventory></InventoryControlTransaction></Transaction></POSLog>"
+    )
+    .into_bytes()
+}
+
+fn posted(document: &[u8]) -> Normalised {
+    let mut catalogue = Catalogue::default();
+    catalogue.insert(OATS.0, OATS.1);
+    let raw = RawMessage {
+        topic: RawTopic::Till,
+        key: b"S0042",
+        payload: document,
+        format: Some(FORMAT_POSLOG_6.as_bytes()),
+        group: None,
+    };
+    let mut out = Normalised::default();
+    Normaliser::new(BusinessClock::default())
+        .normalise(&raw, &catalogue, &mut out)
+        .unwrap();
+    out
+}
+
+#[test]
+fn what_the_till_posts_of_a_delivery_is_a_paper_and_moves_nothing() {
+    let came = posted(&receipt("", "DistributionCenter", "47"));
+    let ([paper], [transaction]) = (&came.papers[..], &came.transactions[..]) else {
+        panic!("one paper of one transaction: {came:?}")
+    };
+    assert_eq!((came.lines.len(), paper.kind()), (0, PaperKind::ReceiveInventory));
+    assert_eq!(
+        (paper.despatch_advice, transaction.despatch_advice),
+        (ADVICE, ADVICE)
+    );
+    assert_eq!((paper.lines[0].sku, paper.lines[0].quantity), (OATS.0.0, 47_000));
+    assert_eq!(paper_key(paper), "20000012/S0042/till/1/20161/12");
+    assert_eq!(paper_of_transaction(transaction, &[]), None, "nor another one");
+    let other = posted(&receipt("", "DistributionCenter", "46"));
+    assert_ne!(paper.content_hash, other.papers[0].content_hash);
+    assert_eq!(transaction.content_hash, paper.content_hash);
+    let nothing = posted(&receipt("", "DistributionCenter", "0"));
+    assert_eq!(
+        nothing.papers[0].lines[0].quantity, 0,
+        "that nothing came is said too"
+    );
+}
+
+#[test]
+fn what_a_supplier_brings_moves_and_training_says_nothing() {
+    let brought = posted(&receipt("", "Supplier", "47"));
+    assert_eq!((brought.lines.len(), brought.papers.len()), (1, 0));
+    let training = posted(&receipt("TrainingModeFlag='true'", "DistributionCenter", "47"));
+    assert_eq!((training.lines.len(), training.papers.len()), (0, 0));
+    assert_eq!(training.transactions.len(), 1, "its number is seen");
 }
 
 #[test]

@@ -629,6 +629,7 @@ proptest! {
             occurred: TimeMs(movement.occurred_ms),
             content_hash: movement.content_hash,
             despatch_advice: movement.despatch_advice,
+            group: None,
             lines: 0..movement.lines.len(),
         };
         let mut bytes = vec![1, 2, 3];

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use contracts::ids::{BusinessDay, LocationId, SourceId, TimeMs, TransactionId};
 use contracts::records::{Article, MovementKind};
-use contracts::wire::poslog::{ItemCode, StockUnit, parse, stock_lines};
+use contracts::wire::poslog::{ItemCode, StockUnit, parse, stock_and_confirmed};
 use contracts::wire::{FORMAT_POSLOG_2, FORMAT_POSLOG_6, QUANTITY_MAX};
 use normaliser::{BusinessClock, Catalogue, Normalised, Normaliser, RawMessage, RawTopic, Rejection};
 use prost::Message as _;
@@ -67,13 +67,13 @@ fn normalised(
 /// A catalogue that has what a document names: each line that moves is of an article of its own, in the unit of the line.
 fn catalogue_for(document: &[u8]) -> Catalogue {
     let mut articles: BTreeMap<u32, Article> = BTreeMap::new();
-    let mut lines = Vec::new();
+    let (mut lines, mut confirmed) = (Vec::new(), Vec::new());
     let document = parse(document).unwrap();
     for transaction in &document.transactions {
-        if stock_lines(transaction, &mut lines).is_err() {
+        if stock_and_confirmed(transaction, &mut lines, &mut confirmed).is_err() {
             continue;
         }
-        for line in &lines {
+        for line in lines.iter().chain(&confirmed) {
             let (gtin, plu) = match line.code {
                 Some(ItemCode::Gtin(gtin)) => (gtin.value(), 0),
                 Some(ItemCode::Plu(plu)) => (1_000_000 + u64::from(plu), plu),

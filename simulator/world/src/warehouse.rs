@@ -29,8 +29,15 @@ const LORRY_MS: i64 = 3 * HOUR_MS;
 /// What a store's warehouse scraps and counts, a day.
 const SCRAPS_A_DAY: f64 = 8.0;
 const COUNTS_A_DAY: f64 = 24.0;
+/// A warehouse numbers its despatch advices within so many: its own number stands in front.
+pub(crate) const ADVICES_A_WAREHOUSE: u64 = 10_000_000;
 /// No article.
 const NOWHERE: u16 = u16::MAX;
+
+/// Who wrote a despatch advice.
+pub(crate) fn of_advice(despatch_advice: u64) -> LocationId {
+    LocationId::warehouse((despatch_advice / ADVICES_A_WAREHOUSE) as u16)
+}
 
 /// An order of a store that waits to be picked.
 #[derive(Debug)]
@@ -189,7 +196,7 @@ impl Warehouse {
             self.advices += 1;
             Shipment {
                 store: pick.store,
-                despatch_advice: u64::from(self.location.number()) * 10_000_000 + self.advices,
+                despatch_advice: u64::from(self.location.number()) * ADVICES_A_WAREHOUSE + self.advices,
                 arrives: until + LORRY_MS,
                 lines: Vec::with_capacity(pick.lines.len()),
                 missing: Vec::new(),
