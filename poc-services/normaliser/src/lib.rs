@@ -21,7 +21,7 @@ mod scan;
 mod service;
 mod statement;
 
-pub use catalogue::{Catalogue, Facts};
+pub use catalogue::{Catalogue, Facts, TradeUnit};
 pub use counters::{Counters, Phase, RawDigest, Snapshot};
 pub use encode::encode_movement;
 pub use normalise::{

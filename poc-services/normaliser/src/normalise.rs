@@ -22,10 +22,10 @@ use contracts::wire::{
     FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_POSLOG_2, FORMAT_POSLOG_6, FORMAT_SOURCE_MARK,
 };
 
-use crate::Catalogue;
 use crate::poslog;
 use crate::scan;
 use crate::statement::{self, Statement};
+use crate::{Catalogue, TradeUnit};
 
 /// A `Place` record; it comes from nobody's wire.
 const FORMAT_PLACE: &str = "place";
@@ -284,14 +284,17 @@ impl Normaliser {
             message: error.to_string(),
         })?;
         for line in self.receipt.stock_lines() {
-            let sku = catalogue
-                .sku_of(line.item_code)
+            let unit = catalogue
+                .unit_of(line.item_code)
                 .ok_or_else(|| unknown_item(line.item_code))?;
+            let quantity = unit
+                .in_base_unit(line.quantity)
+                .ok_or_else(|| too_many(unit, line.item_code))?;
             let kind = match line.kind {
                 ItemKind::Sale => MovementKind::Sold,
                 ItemKind::Return => MovementKind::Returned,
             };
-            out.lines.push(movement_line(sku.0, kind, line.quantity));
+            out.lines.push(movement_line(unit.sku.0, kind, quantity));
         }
         let header = &self.receipt.header;
         out.transactions.push(Transaction {
@@ -367,9 +370,19 @@ fn move_of(
     out: &mut Normalised,
 ) -> Result<(), Rejection> {
     check_location(location, record.place)?;
-    let sku = catalogue
-        .sku_of(record.gtin.value())
+    let unit = catalogue
+        .unit_of(record.gtin.value())
         .ok_or_else(|| unknown_item(record.gtin.value()))?;
+    let sku = unit.sku;
+    if unit.is_pack() {
+        return Err(Rejection {
+            class: "item-conflict",
+            message: format!(
+                "the record has GTIN {}, a carton of SKU {sku}, and its quantity is in base units: which of the two is meant?",
+                record.gtin
+            ),
+        });
+    }
     if sku != record.sku {
         return Err(Rejection {
             class: "item-conflict",
@@ -420,6 +433,16 @@ pub(crate) fn unknown_item(gtin: u64) -> Rejection {
     Rejection {
         class: Rejection::UNKNOWN_ITEM,
         message: format!("GTIN {gtin:014} is not in the catalogue: add the article, then send this again"),
+    }
+}
+
+pub(crate) fn too_many(unit: TradeUnit, code: u64) -> Rejection {
+    Rejection {
+        class: "bad-quantity",
+        message: format!(
+            "so many of {code:014}, each {} of SKU {}, are more than a line can move",
+            unit.content, unit.sku
+        ),
     }
 }
 

@@ -15,7 +15,7 @@ use contracts::wire::poslog::{
 use crate::catalogue::Facts;
 use crate::normalise::{check_location, movement_line, unknown_item};
 use crate::paper::paper;
-use crate::{BusinessClock, Catalogue, Normalised, Rejection, Transaction};
+use crate::{BusinessClock, Catalogue, Normalised, Rejection, TradeUnit, Transaction};
 
 /// Reads documents. Used again from one to the next.
 #[derive(Debug, Default)]
@@ -93,16 +93,16 @@ fn moved(line: &StockLine, catalogue: &Catalogue) -> Result<(Sku, Quantity), Rej
     let by_code = match line.code {
         Some(ItemCode::Gtin(gtin)) => Some(
             catalogue
-                .sku_of(gtin.value())
+                .unit_of(gtin.value())
                 .ok_or_else(|| unknown_item(gtin.value()))?,
         ),
-        Some(ItemCode::Plu(plu)) => Some(catalogue.sku_of(plu.into()).ok_or_else(|| Rejection {
+        Some(ItemCode::Plu(plu)) => Some(catalogue.unit_of(plu.into()).ok_or_else(|| Rejection {
             class: Rejection::UNKNOWN_ITEM,
             message: format!("PLU {plu} is not in the catalogue: add the article, then send this again"),
         })?),
         None => None,
     };
-    let sku = match (line.sku, by_code) {
+    let sku = match (line.sku, by_code.map(|unit| unit.sku)) {
         (Some(sku), Some(of_code)) if sku != of_code => {
             return Err(Rejection {
                 class: "item-conflict",
@@ -116,7 +116,31 @@ fn moved(line: &StockLine, catalogue: &Catalogue) -> Result<(Sku, Quantity), Rej
         class: Rejection::UNKNOWN_ITEM,
         message: format!("SKU {sku} is not in the catalogue: add the article, then send this again"),
     })?;
-    Ok((sku, in_base_unit(sku, line, *facts)?))
+    let quantity = match by_code.filter(|unit| unit.is_pack()) {
+        Some(pack) => of_pack(pack, line)?,
+        None => in_base_unit(sku, line, *facts)?,
+    };
+    Ok((sku, quantity))
+}
+
+/// The line names a carton by its own number, so its quantity counts these, whether it calls them cartons or each.
+fn of_pack(pack: TradeUnit, line: &StockLine) -> Result<Quantity, Rejection> {
+    if let StockUnit::Kilogram | StockUnit::Litre | StockUnit::Metre = line.unit {
+        return Err(Rejection {
+            class: "unit-conflict",
+            message: format!(
+                "the line names a carton of SKU {} and counts {:?}: cartons are counted",
+                pack.sku, line.unit
+            ),
+        });
+    }
+    pack.in_base_unit(line.quantity).ok_or_else(|| Rejection {
+        class: "bad-quantity",
+        message: format!(
+            "so many cartons of SKU {} are more than a line can move",
+            pack.sku
+        ),
+    })
 }
 
 fn in_base_unit(sku: Sku, line: &StockLine, facts: Facts) -> Result<Quantity, Rejection> {

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use contracts::ids::{BusinessDay, LocationId, SourceId, TimeMs, TransactionId};
-use contracts::records::{Article, MovementKind};
+use contracts::records::{Article, MovementKind, Pack};
 use contracts::wire::poslog::{ItemCode, StockUnit, parse, stock_and_confirmed};
 use contracts::wire::{FORMAT_POSLOG_2, FORMAT_POSLOG_6, QUANTITY_MAX};
 use normaliser::{BusinessClock, Catalogue, Normalised, Normaliser, RawMessage, RawTopic, Rejection};
@@ -317,6 +317,31 @@ fn a_quantity_is_brought_to_the_base_unit_of_its_article_or_refused() {
     let document = document(&[(7, &sale(&oats, &of("CT", "1")))]);
     let refused = normalised("S0042", FORMAT_POSLOG_6, &document, &catalogue_of(&[unpacked]));
     assert_eq!(refused.unwrap_err().class, "unknown-pack");
+}
+
+#[test]
+fn a_line_that_names_a_carton_counts_cartons() {
+    let carton = Pack {
+        gtin: 10_614_141_999_993,
+        quantity: 24_000,
+    };
+    let oats = Article {
+        packs: vec![carton],
+        ..article(OATS, 614_141_999_996, 0, false)
+    };
+    let code = "<POSIdentity><POSItemID>10614141999993</POSItemID></POSIdentity>";
+    let moved = |unit: &str| {
+        let quantity = format!("<Quantity{unit}>2</Quantity>");
+        let document = document(&[(7, &sale(code, &quantity))]);
+        let catalogue = catalogue_of(std::slice::from_ref(&oats));
+        normalised("S0042", FORMAT_POSLOG_6, &document, &catalogue).map(|out| out.lines[0].quantity)
+    };
+    // The carton's own content, whatever another pack size of the article is.
+    for unit in ["", " UnitOfMeasureCode='EA'", " UnitOfMeasureCode='CT'"] {
+        assert_eq!(moved(unit), Ok(48_000), "{unit}");
+    }
+    let refused = moved(" UnitOfMeasureCode='KGM'").unwrap_err();
+    assert_eq!(refused.class, "unit-conflict");
 }
 
 #[test]
