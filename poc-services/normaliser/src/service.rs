@@ -109,7 +109,7 @@ fn run_until_cancelled(
 ) -> Result<(), BackboneError> {
     let counters = &*config.counters;
     let mut worker = Worker {
-        feed: CatalogueFeed::open(backbone, &config.client_id)?,
+        feed: CatalogueFeed::new(&config.client_id),
         catalogue: Catalogue::default(),
         normaliser: Normaliser::new(config.clock),
         normalised: Normalised::default(),
@@ -118,13 +118,9 @@ fn run_until_cancelled(
         saboteur: Saboteur::new(config.sabotage),
         counters,
     };
-    if !worker.feed.fill(&mut worker.catalogue, counters, cancel)? {
-        return Ok(());
-    }
     loop {
-        counters.phase(Phase::Running);
         match session(config, backbone, cancel, &mut worker) {
-            Err(error @ (BackboneError::Delivery { .. } | BackboneError::FlushTimeout { .. })) => {
+            Err(error) if error.is_passing() => {
                 tracing::warn!(%error, "going on from the last commit");
                 counters.recovery();
                 counters.phase(Phase::Recovering);
@@ -148,6 +144,12 @@ fn session(
     cancel: &CancellationToken,
     worker: &mut Worker<'_>,
 ) -> Result<(), BackboneError> {
+    worker.feed.open(backbone)?;
+    let counters = worker.counters;
+    if !worker.feed.fill(&mut worker.catalogue, counters, cancel)? {
+        return Ok(());
+    }
+    counters.phase(Phase::Running);
     let names = RawTopic::ALL.map(RawTopic::name);
     let consumer =
         backbone.group_consumer(&config.client_id, &config.group, &names, OffsetReset::Earliest)?;

@@ -63,11 +63,7 @@ pub enum ReconcilerError {
 pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> Result<(), ReconcilerError> {
     loop {
         match session(config, backbone, cancel) {
-            Err(
-                error @ (BackboneError::Delivery { .. }
-                | BackboneError::FlushTimeout { .. }
-                | BackboneError::Topic { .. }),
-            ) => {
+            Err(error) if error.is_passing() => {
                 tracing::warn!(%error, "starting again");
                 add(&config.counters.recoveries, 1);
                 std::thread::sleep(RECOVERY_PAUSE);

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use contracts::records::{Discrepancy, Paper, PaperKind, PaperLine, SourceKind};
 use contracts::topics::{self, PARTITIONS, partition_of_advice};
+use embedded::broker::faults::{Api, Effect, ErrorCode, Fault, FaultId, Moment, When};
 use kafka::Kafka;
 use prost::Message as _;
 use reconciler::{Config, Counters, ReconcilerError, Snapshot, run};
@@ -275,4 +276,37 @@ fn a_contradiction_that_a_later_paper_explains_is_withdrawn() {
     wait_for_list(&kafka, &BTreeMap::new());
     running.end();
     assert_eq!(running.counters.snapshot().withdrawn, 1);
+}
+
+fn refuse(kafka: &Kafka, api: Api, error: ErrorCode) -> FaultId {
+    kafka.broker.faults().add(
+        Fault::new(Effect::Error(error, Moment::Before))
+            .api(api)
+            .client("reconciler-one")
+            .when(When::Times(1)),
+    )
+}
+
+/// The client gives up such a producer for good.
+#[test]
+fn it_begins_anew_when_kafka_gives_its_producer_no_id() {
+    let kafka = Kafka::start();
+    let refused = refuse(&kafka, Api::InitProducerId, ErrorCode::ClusterAuthorizationFailed);
+    let mut running = Running::start(&kafka, "one");
+    send(&kafka, &shuffled());
+    wait_for_list(&kafka, &expected());
+    running.end();
+    assert!(kafka.broker.faults().hits(refused) > 0, "it did happen");
+    assert!(running.counters.snapshot().recoveries > 0);
+}
+
+#[test]
+fn it_ends_with_what_was_wrong_when_it_may_not_be_in_its_group() {
+    let kafka = Kafka::start();
+    let refused = refuse(&kafka, Api::JoinGroup, ErrorCode::GroupAuthorizationFailed);
+    let mut running = Running::start(&kafka, "one");
+    let ended = running.thread.take().unwrap().join().unwrap();
+    let error = ended.unwrap_err().to_string();
+    assert!(error.contains("uthoriz"), "{error}");
+    assert!(kafka.broker.faults().hits(refused) > 0, "it did happen");
 }
