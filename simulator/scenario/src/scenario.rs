@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::expectation::{Expect, Expectation, expectations};
-use crate::load::Load;
+use crate::load::{Load, Rates};
 use crate::names::{ItemNumber, StoreNumber};
 use crate::step::Step;
 use crate::time::{SimOffset, WallTime};
@@ -31,6 +31,9 @@ pub struct Scenario {
     pub world: WorldSpec,
     /// How fast it starts.
     pub load: Load,
+    /// Whether rates, here and in steps, are kept exactly or are the most that is asked of the system.
+    #[serde(default)]
+    pub rates: Rates,
     /// When sources fall silent; what they sent then drains, and the verdict follows.
     pub stop: Stop,
     /// Whether every place counts its stock before trading starts, which fills the view. Without it all stock is zero.

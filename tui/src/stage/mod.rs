@@ -14,6 +14,7 @@ mod extras;
 mod facts;
 mod faults;
 mod formats;
+mod governor;
 mod judge;
 mod lags;
 mod outages;
