@@ -103,7 +103,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         books_difference: report.books_difference,
         in_transit_view: audit.in_transit_view,
         in_transit_truth: audit.in_transit_truth,
-        discrepancies: run.extras.discrepancies().unwrap_or_default(),
+        discrepancies: run.services.discrepancies().unwrap_or_default(),
         dead_letters: run.dead_letters(),
         duplicates_dropped: run
             .services
@@ -126,7 +126,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         written.stages_digest = Some(digests);
         written.sabotage = examined;
         written.deliveries = compared.and_then(Result::ok);
-        written.items_projected = run.extras.items();
+        written.items_projected = run.services.counters.projector.snapshot().items;
         unwritten = written.write(&path).err();
     }
     Ended { outcome, unwritten }
