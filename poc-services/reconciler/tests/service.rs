@@ -351,9 +351,8 @@ fn papers_of_settled_deliveries_are_deleted_and_the_list_stays() {
         &kafka,
         &[half, paper(1_000, PaperKind::ReceivingScan, 3, 7, 47_000)],
     );
-    for advice in 1..=DELIVERIES {
-        send(&kafka, &papers(advice));
-    }
+    let all: Vec<Paper> = (1..=DELIVERIES).flat_map(papers).collect();
+    send(&kafka, &all);
     wait_for_list(&kafka, &expected());
     // In each partition up to 20 papers are younger, and what came between two looks.
     running.wait_until(|counts| counts.deleted > DELIVERIES * 3);
