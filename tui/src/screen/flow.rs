@@ -42,7 +42,8 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
 }
 
 fn draw_narrow(model: &Model, frame: &mut Frame<'_>, area: Rect) {
-    let (beside, on_the_way): (Vec<_>, Vec<_>) = model.snapshot.stages.iter().partition(is_beside);
+    let (beside, on_the_way): (Vec<_>, Vec<_>) =
+        model.snapshot.stages.iter().partition(|stage| is_beside(stage));
     let line = u16::from(!beside.is_empty());
     let [top, extras, known, bottom] = Layout::vertical([
         Constraint::Length(on_the_way.len() as u16 + 1),
@@ -128,7 +129,7 @@ fn marker(stage: &StageView) -> &'static str {
 }
 
 /// A service beside the way of the stock.
-fn is_beside(stage: &&StageView) -> bool {
+fn is_beside(stage: &StageView) -> bool {
     matches!(stage.counts, Counts::Papers | Counts::Items)
 }
 
