@@ -506,7 +506,7 @@ fn it_begins_anew_when_kafka_does_not_say_where_the_catalogue_ends() {
         Fault::new(Effect::Error(ErrorCode::UnknownServerError, Moment::Before))
             .api(Api::ListOffsets)
             .topic(topics::CATALOGUE)
-            .when(When::Times(1)),
+            .when(When::Times(2)),
     );
     let running = Running::start(&kafka, "one", None);
     kafka.send(topics::TLOG_RAW, &receipts(4, 1..=3));

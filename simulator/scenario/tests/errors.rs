@@ -65,7 +65,7 @@ fn an_unknown_service_names_the_nearest_one() {
        |
      6 |     do: {stop_service: inventry}
        |                        ^
-       = did you mean `inventory`? (choices: store-gateway, mq-source, normaliser, inventory)
+       = did you mean `inventory`? (choices: store-gateway, mq-source, normaliser, inventory, reconciler, item-projector)
     ");
 }
 
