@@ -41,6 +41,8 @@ pub enum Content {
 pub struct Pending {
     pub bytes: Bytes,
     pub due_ms: i64,
+    /// When the store's server took it, by its own clock; `None`: it does not tell.
+    pub journaled_ms: Option<i64>,
     pub content: Content,
     /// The header `format` that the gateway is to give it.
     pub format: &'static str,

@@ -66,6 +66,8 @@ pub struct PlaceEvents {
     pub descriptors: Vec<Descriptor>,
     /// Ascending by transaction.
     pub papers: Vec<PaperFact>,
+    /// Transactions that are a beep too many: they repeat a scan of their message, and move nothing. Ascending.
+    pub beeps: Vec<u32>,
 }
 
 impl PlaceEvents {
@@ -81,6 +83,12 @@ impl PlaceEvents {
     pub fn papers_of(&self, message: &Message) -> &[PaperFact] {
         let before = |end: u32| self.papers.partition_point(|paper| paper.transaction < end);
         &self.papers[before(message.transactions.start)..before(message.transactions.end)]
+    }
+
+    /// How many transactions of a message are a beep too many.
+    pub fn beeps_of(&self, message: &Message) -> usize {
+        let before = |end: u32| self.beeps.partition_point(|beep| *beep < end);
+        before(message.transactions.end) - before(message.transactions.start)
     }
 
     pub fn lines_of(&self, transaction: &Transaction) -> &[Line] {
@@ -136,6 +144,7 @@ impl PlaceEvents {
         self.bytes.clear();
         self.descriptors.clear();
         self.papers.clear();
+        self.beeps.clear();
     }
 
     pub(crate) fn mark(&self) -> Mark {
