@@ -27,6 +27,8 @@ pub struct Catalogue {
     /// By GTIN, and by price look-up code, which is shorter than any.
     by_code: HashMap<u64, Sku>,
     by_sku: HashMap<Sku, Facts>,
+    /// Other numbers of an article's unit.
+    others: HashMap<Sku, Vec<u64>>,
 }
 
 impl Catalogue {
@@ -60,6 +62,11 @@ impl Catalogue {
                 self.by_code.remove(&code);
             }
         }
+        for code in self.others.remove(&sku).unwrap_or_default() {
+            if self.by_code.get(&code) == Some(&sku) {
+                self.by_code.remove(&code);
+            }
+        }
     }
 
     /// A record of the topic: key SKU as decimal text, an empty value deletes. `false` if it is not understood.
@@ -74,7 +81,14 @@ impl Catalogue {
                         weighed: article.weighed,
                         price: Money(article.price),
                     };
-                    self.insert_with(Sku(article.sku), facts);
+                    let sku = Sku(article.sku);
+                    self.insert_with(sku, facts);
+                    if !article.other_gtins.is_empty() {
+                        for code in &article.other_gtins {
+                            self.by_code.insert(*code, sku);
+                        }
+                        self.others.insert(sku, article.other_gtins);
+                    }
                     true
                 }
                 _ => false,
@@ -175,6 +189,31 @@ mod tests {
             (catalogue.sku_of(4011), catalogue.sku_of(100)),
             (None, Some(Sku(7)))
         );
+    }
+
+    #[test]
+    fn an_article_is_known_by_its_other_numbers_as_long_as_it_has_them() {
+        let with_others = |others: &[u64]| {
+            Article {
+                sku: 7,
+                gtin: 100,
+                other_gtins: others.to_vec(),
+                ..Article::default()
+            }
+            .encode_to_vec()
+        };
+        let mut catalogue = Catalogue::default();
+        catalogue.apply(b"7", Some(&with_others(&[200, 201])));
+        assert_eq!(
+            [100, 200, 201].map(|code| catalogue.sku_of(code)),
+            [Some(Sku(7)); 3]
+        );
+        catalogue.apply(b"7", Some(&with_others(&[201])));
+        assert_eq!(
+            (catalogue.sku_of(200), catalogue.sku_of(201)),
+            (None, Some(Sku(7)))
+        );
+        assert_eq!(catalogue.len(), 1);
     }
 
     #[test]

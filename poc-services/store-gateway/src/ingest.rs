@@ -57,12 +57,21 @@ impl Drop for Reservation<'_> {
     }
 }
 
-/// When messages were due to be sent, as the header `intended-at` has it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Intended(Vec<i64>);
+/// What a request says of the instants of its messages.
+#[derive(Debug)]
+pub struct Stamps {
+    /// When they were due to be sent.
+    pub intended: Instants,
+    /// When the store's server took them, by its own clock.
+    pub journaled: Instants,
+}
 
-impl Intended {
-    pub fn parse(header: Option<&str>) -> Result<Self, Refusal> {
+/// One instant for all messages of a request, or one for each; as the headers `intended-at` and `journaled-at` have them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Instants(Vec<i64>);
+
+impl Instants {
+    pub fn parse(name: &str, header: Option<&str>) -> Result<Self, Refusal> {
         let Some(text) = header else {
             return Ok(Self(Vec::new()));
         };
@@ -71,7 +80,9 @@ impl Intended {
             .collect::<Option<Vec<i64>>>()
             .map(Self)
             .ok_or_else(|| {
-                Refusal::Bad("intended-at: unix milliseconds, one for all or one a message".into())
+                Refusal::Bad(format!(
+                    "{name}: unix milliseconds, one for all or one a message"
+                ))
             })
     }
 
@@ -86,6 +97,33 @@ impl Intended {
             each => each.iter().min().copied(),
         };
         known.filter(|ms| *ms > 0)
+    }
+
+    /// The instant of the receipt at `index`, and nobody else's.
+    fn each(&self, index: usize, receipts: usize) -> Option<i64> {
+        match self.0.as_slice() {
+            [one] => Some(*one),
+            each if each.len() == receipts => each.get(index).copied(),
+            _ => None,
+        }
+    }
+}
+
+/// The instants of one message.
+struct Times<'a> {
+    timestamp_ms: Option<i64>,
+    journaled_ms: Option<i64>,
+    received: &'a str,
+}
+
+impl<'a> Times<'a> {
+    /// Of what is alone in its request, and was in no journal of tills.
+    fn of(intended: &Instants, received: &'a str) -> Self {
+        Self {
+            timestamp_ms: intended.of(0, 1),
+            journaled_ms: None,
+            received,
+        }
     }
 }
 
@@ -125,19 +163,19 @@ pub struct Ingest {
 
 impl Ingest {
     /// A batch of 4690 receipts of one store.
-    pub async fn tlog(&self, store: LocationId, intended: &Intended, body: &[u8]) -> Result<Answer, Refusal> {
+    pub async fn tlog(&self, store: LocationId, stamps: &Stamps, body: &[u8]) -> Result<Answer, Refusal> {
         let mut batch = Batch::default();
         for frame in frames(body) {
             batch.take(frame.map_err(|error| (error.offset, error.to_string())));
         }
-        self.batch(store, intended, body, batch, |_| FORMAT_4690).await
+        self.batch(store, stamps, body, batch, |_| FORMAT_4690).await
     }
 
     /// POSLog documents of one store, each whole and unread but for what its root says it is.
     pub async fn poslog(
         &self,
         store: LocationId,
-        intended: &Intended,
+        stamps: &Stamps,
         body: &[u8],
     ) -> Result<Answer, Refusal> {
         let mut batch = Batch::default();
@@ -147,13 +185,13 @@ impl Ingest {
         if batch.is_empty() {
             return Err(Refusal::Bad("the body is empty: a POSLog document is XML".into()));
         }
-        self.batch(store, intended, body, batch, poslog::format_of).await
+        self.batch(store, stamps, body, batch, poslog::format_of).await
     }
 
     async fn batch(
         &self,
         store: LocationId,
-        intended: &Intended,
+        stamps: &Stamps,
         body: &[u8],
         batch: Batch,
         format_of: impl Fn(&[u8]) -> &'static str + Send,
@@ -163,12 +201,14 @@ impl Ingest {
             rejected,
             broken,
         } = batch;
-        if broken == 0 && intended.0.len() > 1 && intended.0.len() != messages.len() {
-            return Err(Refusal::Bad(format!(
-                "intended-at has {} instants for {} messages: give one, or one a message",
-                intended.0.len(),
-                messages.len()
-            )));
+        for (name, instants) in [("intended-at", &stamps.intended.0), ("journaled-at", &stamps.journaled.0)] {
+            if broken == 0 && instants.len() > 1 && instants.len() != messages.len() {
+                return Err(Refusal::Bad(format!(
+                    "{name} has {} instants for {} messages: give one, or one a message",
+                    instants.len(),
+                    messages.len()
+                )));
+            }
         }
         let received = received();
         let ack = BatchAck::new();
@@ -176,14 +216,12 @@ impl Ingest {
         for (index, range) in messages.iter().enumerate() {
             let payload = &body[range.clone()];
             bytes += payload.len();
-            self.pass_on(
-                &ack,
-                (topics::TLOG_RAW, format_of(payload)),
-                store,
-                payload,
-                intended.of(index, messages.len()),
-                &received,
-            )?;
+            let times = Times {
+                timestamp_ms: stamps.intended.of(index, messages.len()),
+                journaled_ms: stamps.journaled.each(index, messages.len()),
+                received: &received,
+            };
+            self.pass_on(&ack, (topics::TLOG_RAW, format_of(payload)), store, payload, &times)?;
         }
         acknowledged(&ack).await?;
         self.accepted(messages.len(), bytes);
@@ -200,7 +238,7 @@ impl Ingest {
 
     /// One EPCIS document, whole and unread: its key is the first place that it names. The standard's capture interface answers
     /// 202 and tells of failures at a job's address; here the answer is 201, and comes when the document is durable.
-    pub async fn capture(&self, intended: &Intended, body: &[u8]) -> Result<Answer, Refusal> {
+    pub async fn capture(&self, intended: &Instants, body: &[u8]) -> Result<Answer, Refusal> {
         if body.len() > epcis::DOCUMENT_BYTES_MAX {
             return Err(Refusal::TooLong {
                 limit: epcis::DOCUMENT_BYTES_MAX,
@@ -215,8 +253,7 @@ impl Ingest {
             (topics::SCAN_RAW, FORMAT_EPCIS),
             location,
             body,
-            intended.of(0, 1),
-            &received(),
+            &Times::of(intended, &received()),
         )?;
         acknowledged(&ack).await?;
         self.accepted(1, body.len());
@@ -225,7 +262,7 @@ impl Ingest {
 
     /// One mark of a store, whole and unread: how far its tills and readers have written. It lies beside the receipts that it
     /// speaks of, and is no transaction.
-    pub async fn mark(&self, store: LocationId, intended: &Intended, body: &[u8]) -> Result<Answer, Refusal> {
+    pub async fn mark(&self, store: LocationId, intended: &Instants, body: &[u8]) -> Result<Answer, Refusal> {
         if body.len() > source_mark::DOCUMENT_BYTES_MAX {
             return Err(Refusal::TooLong {
                 limit: source_mark::DOCUMENT_BYTES_MAX,
@@ -238,7 +275,7 @@ impl Ingest {
         }
         let ack = BatchAck::new();
         let route = (topics::TLOG_RAW, FORMAT_SOURCE_MARK);
-        self.pass_on(&ack, route, store, body, intended.of(0, 1), &received())?;
+        self.pass_on(&ack, route, store, body, &Times::of(intended, &received()))?;
         acknowledged(&ack).await?;
         self.counters.marks.fetch_add(1, Ordering::Relaxed);
         Ok(json_answer(StatusCode::OK, &json!({ "accepted": 1 })))
@@ -251,11 +288,9 @@ impl Ingest {
         route: (&str, &str),
         location: LocationId,
         payload: &[u8],
-        timestamp_ms: Option<i64>,
-        received: &str,
+        times: &Times<'_>,
     ) -> Result<(), Refusal> {
-        let send =
-            |location, payload: &[u8]| self.send(ack, route, location, payload, timestamp_ms, received);
+        let send = |location, payload: &[u8]| self.send(ack, route, location, payload, times);
         match damage(self.sabotage.as_ref(), route.1, location, payload) {
             Damage::None => send(location, payload),
             Damage::Drop => Ok(()),
@@ -271,19 +306,23 @@ impl Ingest {
         (topic, format): (&str, &str),
         location: LocationId,
         payload: &[u8],
-        timestamp_ms: Option<i64>,
-        received: &str,
+        times: &Times<'_>,
     ) -> Result<(), Refusal> {
         let mut key = Vec::with_capacity(6);
         topics::push_location(&mut key, location);
+        let journaled = times
+            .journaled_ms
+            .map_or_else(String::new, |instant| instant.to_string());
         let all = [
             (headers::FORMAT, format.as_bytes()),
-            (headers::RECEIVED, received.as_bytes()),
+            (headers::RECEIVED, times.received.as_bytes()),
+            (headers::JOURNALED, journaled.as_bytes()),
         ];
+        let all = &all[..if journaled.is_empty() { 2 } else { 3 }];
         let partition = partition_of(location);
         match self
             .producer
-            .try_send(ack, topic, partition, &key, payload, timestamp_ms, &all)
+            .try_send(ack, topic, partition, &key, payload, times.timestamp_ms, all)
         {
             Ok(true) => Ok(()),
             Ok(false) => Err(Refusal::Unavailable),
@@ -327,14 +366,14 @@ mod tests {
 
     #[test]
     fn intended_instants_are_one_for_all_or_one_a_receipt() {
-        let intended = Intended::parse(Some("10, 20,30")).expect("valid");
+        let intended = Instants::parse("intended-at", Some("10, 20,30")).expect("valid");
         assert_eq!(intended.of(1, 3), Some(20));
         assert_eq!(intended.of(1, 2), Some(10), "the earliest when framing is broken");
-        assert_eq!(Intended::parse(Some("7")).expect("valid").of(4, 9), Some(7));
-        assert_eq!(Intended::parse(Some("0")).expect("valid").of(0, 1), None);
-        assert_eq!(Intended::parse(None).expect("valid").of(0, 1), None);
+        assert_eq!(Instants::parse("intended-at", Some("7")).expect("valid").of(4, 9), Some(7));
+        assert_eq!(Instants::parse("intended-at", Some("0")).expect("valid").of(0, 1), None);
+        assert_eq!(Instants::parse("intended-at", None).expect("valid").of(0, 1), None);
         for wrong in ["", "x", "1,", "-1", "1;2"] {
-            assert!(Intended::parse(Some(wrong)).is_err(), "{wrong}");
+            assert!(Instants::parse("intended-at", Some(wrong)).is_err(), "{wrong}");
         }
     }
 

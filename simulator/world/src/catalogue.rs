@@ -393,6 +393,7 @@ fn named(item: &Item, name: String, department: &Department) -> Article {
             gtin: carton_of(item.gtin).value(),
             quantity: i64::from(item.pack) * 1000,
         }],
+        other_gtins: Vec::new(),
     }
 }
 

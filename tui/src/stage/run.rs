@@ -16,6 +16,7 @@ use world::events::Place;
 
 use super::anomalies::AnomalyView;
 use super::articles;
+use super::dirt;
 use super::director::{Director, Order};
 use super::extras::Extras;
 use super::facts::{Known, Marks};
@@ -228,6 +229,14 @@ impl Stage {
             services.image_every = None;
         }
         let (articles, held_articles) = articles::split(&scenario, world.articles());
+        let names_anew = scenario
+            .dirt
+            .is_some_and(|dirt| dirt.unknown_articles.is_some());
+        let all_articles = if names_anew {
+            world.articles().to_vec()
+        } else {
+            Vec::new()
+        };
         let backbone = servers.backbone.clone();
         let of_places = places.clone();
         tokio::task::spawn_blocking(move || {
@@ -284,6 +293,7 @@ impl Stage {
             connections: CONNECTIONS,
             upload_interval: scenario.services.upload_interval.as_duration(),
             mark_interval,
+            dirt: dirt::of(&scenario),
         };
         let load = Load::start(config, world, Arc::clone(&ledger), &CancellationToken::new())?;
         let started = Instant::now();
@@ -311,6 +321,7 @@ impl Stage {
             paused: false,
             extras,
             held_articles,
+            articles: all_articles,
             letters_put_back: 0,
             opening_handled: Handled::default(),
             interrupted: false,
@@ -347,6 +358,8 @@ pub struct Run<'a> {
     pub extras: Extras,
     /// Not in the catalogue yet.
     pub held_articles: Vec<contracts::records::Article>,
+    /// All, where messages may name some of them by second numbers that come into the catalogue at the end.
+    pub articles: Vec<contracts::records::Article>,
     pub letters_put_back: u64,
     /// Of what is handled, the opening stock.
     pub opening_handled: Handled,
@@ -721,6 +734,10 @@ impl Run<'_> {
                 (last, moved) = (now, Instant::now());
             }
             if sent.phase == load::Phase::Done && self.waits_nowhere() && !self.director.waits() {
+                if self.release_second_numbers().await {
+                    (rounds, idle, moved) = (None, Instant::now(), Instant::now());
+                    continue;
+                }
                 // Two measurements of the lag that both began after the last acknowledgement.
                 let since = *rounds.get_or_insert(self.lags.rounds());
                 let settled = audit.cells_diverging == 0 && audit.items_diverging == 0;
