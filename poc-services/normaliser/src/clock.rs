@@ -1,6 +1,6 @@
 //! Whether a till's clock is off: by what it wrote, and by when its store's server took it.
 //!
-//! A till that writes minutes is up to one behind; what it writes is in the journal within moments.
+//! A till that writes minutes is up to one behind; its store's server has each transaction within moments.
 
 use contracts::ids::TimeMs;
 
@@ -8,7 +8,7 @@ use contracts::ids::TimeMs;
 const BEHIND_MS: i64 = 90_000;
 const AHEAD_MS: i64 = 30_000;
 
-/// `occurred` is the last instant in a message of a till, `journaled` when the store's server took it.
+/// `occurred` is the last instant in a message of a till, `journaled` when the store's server took that.
 pub const fn is_off(occurred: TimeMs, journaled: TimeMs) -> bool {
     let ahead_ms = occurred.0.saturating_sub(journaled.0);
     ahead_ms < -BEHIND_MS || ahead_ms > AHEAD_MS
@@ -23,6 +23,9 @@ mod tests {
         let journaled = TimeMs(1_773_657_000_000);
         let off = |ahead_ms: i64| is_off(TimeMs(journaled.0 + ahead_ms), journaled);
         assert!(!off(0) && !off(-59_999) && !off(1_000));
-        assert!(off(-120_000) && off(60_001), "the minute of a clock two minutes ahead");
+        assert!(
+            off(-120_000) && off(60_001),
+            "the minute of a clock two minutes ahead"
+        );
     }
 }

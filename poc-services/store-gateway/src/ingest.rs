@@ -62,7 +62,7 @@ impl Drop for Reservation<'_> {
 pub struct Stamps {
     /// When they were due to be sent.
     pub intended: Instants,
-    /// When the store's server took them, by its own clock.
+    /// When the store's server took the last transaction of each, by its own clock.
     pub journaled: Instants,
 }
 
@@ -79,11 +79,7 @@ impl Instants {
             .map(|part| part.trim().parse().ok().filter(|ms| *ms >= 0))
             .collect::<Option<Vec<i64>>>()
             .map(Self)
-            .ok_or_else(|| {
-                Refusal::Bad(format!(
-                    "{name}: unix milliseconds, one for all or one a message"
-                ))
-            })
+            .ok_or_else(|| Refusal::Bad(format!("{name}: unix milliseconds, one for all or one a message")))
     }
 
     /// The Kafka timestamp of the receipt at `index`. Unknown (none, or 0) is `None`, which Kafka's client makes the
@@ -172,12 +168,7 @@ impl Ingest {
     }
 
     /// POSLog documents of one store, each whole and unread but for what its root says it is.
-    pub async fn poslog(
-        &self,
-        store: LocationId,
-        stamps: &Stamps,
-        body: &[u8],
-    ) -> Result<Answer, Refusal> {
+    pub async fn poslog(&self, store: LocationId, stamps: &Stamps, body: &[u8]) -> Result<Answer, Refusal> {
         let mut batch = Batch::default();
         for frame in poslog::frames(body) {
             batch.take(frame.map_err(|error| (error.offset, error.to_string())));
@@ -201,7 +192,10 @@ impl Ingest {
             rejected,
             broken,
         } = batch;
-        for (name, instants) in [("intended-at", &stamps.intended.0), ("journaled-at", &stamps.journaled.0)] {
+        for (name, instants) in [
+            ("intended-at", &stamps.intended.0),
+            ("journaled-at", &stamps.journaled.0),
+        ] {
             if broken == 0 && instants.len() > 1 && instants.len() != messages.len() {
                 return Err(Refusal::Bad(format!(
                     "{name} has {} instants for {} messages: give one, or one a message",
@@ -221,7 +215,13 @@ impl Ingest {
                 journaled_ms: stamps.journaled.each(index, messages.len()),
                 received: &received,
             };
-            self.pass_on(&ack, (topics::TLOG_RAW, format_of(payload)), store, payload, &times)?;
+            self.pass_on(
+                &ack,
+                (topics::TLOG_RAW, format_of(payload)),
+                store,
+                payload,
+                &times,
+            )?;
         }
         acknowledged(&ack).await?;
         self.accepted(messages.len(), bytes);
@@ -369,9 +369,18 @@ mod tests {
         let intended = Instants::parse("intended-at", Some("10, 20,30")).expect("valid");
         assert_eq!(intended.of(1, 3), Some(20));
         assert_eq!(intended.of(1, 2), Some(10), "the earliest when framing is broken");
-        assert_eq!(Instants::parse("intended-at", Some("7")).expect("valid").of(4, 9), Some(7));
-        assert_eq!(Instants::parse("intended-at", Some("0")).expect("valid").of(0, 1), None);
-        assert_eq!(Instants::parse("intended-at", None).expect("valid").of(0, 1), None);
+        assert_eq!(
+            Instants::parse("intended-at", Some("7")).expect("valid").of(4, 9),
+            Some(7)
+        );
+        assert_eq!(
+            Instants::parse("intended-at", Some("0")).expect("valid").of(0, 1),
+            None
+        );
+        assert_eq!(
+            Instants::parse("intended-at", None).expect("valid").of(0, 1),
+            None
+        );
         for wrong in ["", "x", "1,", "-1", "1;2"] {
             assert!(Instants::parse("intended-at", Some(wrong)).is_err(), "{wrong}");
         }

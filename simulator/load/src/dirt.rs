@@ -137,10 +137,7 @@ impl KeptBack {
     /// What of a place may go at its clock.
     fn due(&self, place: usize, now: i64) -> Vec<(usize, i64, u64)> {
         let range = (place, i64::MIN, 0)..=(place, now, u64::MAX);
-        let ready = self
-            .late
-            .range(range)
-            .filter(|(_, kept)| self.is_overtaken(kept));
+        let ready = self.late.range(range).filter(|(_, kept)| self.is_overtaken(kept));
         ready.map(|(key, _)| *key).collect()
     }
 
@@ -197,9 +194,8 @@ impl Release {
                 self.send_kept(going, kept);
             }
         }
-        let poison = Poison::of(message.format).filter(|poison| {
-            sources::is_hit_by_poison(seed, &switches, *poison, &what.known_as)
-        });
+        let poison = Poison::of(message.format)
+            .filter(|poison| sources::is_hit_by_poison(seed, &switches, *poison, &what.known_as));
         let poison = poison.and_then(|poison| {
             let Content::Message(channel) = message.content else {
                 return None;
@@ -342,7 +338,10 @@ impl Release {
         let (sku, bytes) = skus.find_map(|sku| {
             let gtin = *self.gtins.get(&sku)?;
             let second = second_gtin(gtin)?;
-            Some((sku, wrong::with_other_number(message.format, &message.bytes, gtin, second)?))
+            Some((
+                sku,
+                wrong::with_other_number(message.format, &message.bytes, gtin, second)?,
+            ))
         })?;
         self.counters.new_numbers.lock().insert(sku);
         Some(bytes)

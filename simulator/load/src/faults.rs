@@ -23,7 +23,11 @@ const LATE_MS_SPAN: u64 = 6_000;
 impl Release {
     pub fn switch(&self, going: &mut Going, fault: SourceFault, one_in: u32) {
         // What is mended is as dirty as before.
-        let one_in = if one_in == 0 { self.sources.base.get(fault) } else { one_in };
+        let one_in = if one_in == 0 {
+            self.sources.base.get(fault)
+        } else {
+            one_in
+        };
         going.switches.set(fault, one_in);
         // Only these two change what is true.
         if matches!(fault, SourceFault::MissingNumber | SourceFault::ClockSkew) {

@@ -330,6 +330,9 @@ impl Release {
     ) {
         let known_as = events.transactions_of(&events.messages[index])[0].id;
         let at = events.messages[index].at;
+        // The store's server has each transaction as soon as it is rung, whenever the document around it is closed.
+        let rung = events.transactions_of(&events.messages[index]).last();
+        let rung_ms = rung.map(|transaction| transaction.at.0);
         let fate = self
             .sources
             .place(place)
@@ -373,7 +376,7 @@ impl Release {
             None => self.send_badly(going, place, &known_as, may_wait, pending),
             Some(dirt) => {
                 if dirt.clock_skew > 0 && message.channel == Channel::Till {
-                    pending.journaled_ms = Some(at.0);
+                    pending.journaled_ms = rung_ms;
                 }
                 let what = Written {
                     place,

@@ -51,7 +51,11 @@ pub fn with_other_number(format: &str, bytes: &[u8], number: u64, other: u64) ->
         }
         // Packed, two digits a byte; an odd count would need a filler.
         let pairs = text.len().is_multiple_of(2).then(|| text.chunks_exact(2))?;
-        Some(pairs.map(|pair| (pair[0] - b'0') << 4 | (pair[1] - b'0')).collect())
+        Some(
+            pairs
+                .map(|pair| (pair[0] - b'0') << 4 | (pair[1] - b'0'))
+                .collect(),
+        )
     };
     let (from, to) = (digits(number)?, digits(other)?);
     let mut changed = bytes.to_vec();

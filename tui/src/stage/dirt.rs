@@ -58,9 +58,7 @@ pub fn of(scenario: &Scenario) -> Option<load::Dirt> {
     Some(load::Dirt {
         duplicates: rate(dirt.duplicates),
         late: dirt.late.map_or(0, |late| late.one_in),
-        late_ms: dirt
-            .late
-            .map_or((0, 0), |late| (late.from.ms, late.to.ms)),
+        late_ms: dirt.late.map_or((0, 0), |late| (late.from.ms, late.to.ms)),
         reordered: rate(dirt.reordered),
         missing_numbers: rate(dirt.missing_numbers),
         poison: [
@@ -269,6 +267,20 @@ pub fn wrong(compared: &Result<Vec<DirtRow>, String>) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// For the verdict.
+pub fn sentence(compared: Option<&Result<Vec<DirtRow>, String>>) -> Option<String> {
+    let rows = compared?.as_ref().ok()?;
+    let injected = rows.iter().filter(|row| row.injected > 0);
+    let differ = rows.iter().filter(|row| !row.is_right()).count();
+    (differ == 0).then(|| {
+        format!(
+            "dirt of {} kinds, {} times in all, and the services saw each of them as often",
+            injected.clone().count(),
+            count(injected.map(|row| row.injected).sum())
+        )
+    })
 }
 
 /// A line for each kind.

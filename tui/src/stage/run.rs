@@ -16,8 +16,8 @@ use world::events::Place;
 
 use super::anomalies::AnomalyView;
 use super::articles;
-use super::dirt;
 use super::director::{Director, Order};
+use super::dirt;
 use super::extras::Extras;
 use super::facts::{Known, Marks};
 use super::faults::{self, Faults, Scene};
@@ -229,9 +229,7 @@ impl Stage {
             services.image_every = None;
         }
         let (articles, held_articles) = articles::split(&scenario, world.articles());
-        let names_anew = scenario
-            .dirt
-            .is_some_and(|dirt| dirt.unknown_articles.is_some());
+        let names_anew = scenario.dirt.is_some_and(|dirt| dirt.unknown_articles.is_some());
         let all_articles = if names_anew {
             world.articles().to_vec()
         } else {

@@ -82,6 +82,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         interrupted: run.interrupted,
     });
     reasons.extend(compared.as_ref().and_then(deliveries::sentence));
+    reasons.extend(dirt::sentence(dirt.as_ref()));
     reasons.extend(completeness::sentences(
         &run.watch.completeness.view(&audit),
         &report.places_incomplete,

@@ -4,8 +4,8 @@
 pub const FORMAT: &str = "format";
 /// Wall clock milliseconds, decimal text: when our edge took it.
 pub const RECEIVED: &str = "received-ms";
-/// Milliseconds since 1970, decimal text: when the store's server took what a till wrote, by the server's own clock. Where it is
-/// missing, nobody tells.
+/// Milliseconds since 1970, decimal text: when the store's server took the last transaction of a till's message, by the
+/// server's own clock. Where it is missing, nobody tells.
 pub const JOURNALED: &str = "journaled-ms";
 /// Dead letters: where the message stood, what is wrong with it (a class for machines, a sentence for people).
 pub const DLQ_TOPIC: &str = "dlq-topic";
