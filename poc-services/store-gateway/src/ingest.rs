@@ -381,6 +381,8 @@ mod tests {
             Instants::parse("intended-at", None).expect("valid").of(0, 1),
             None
         );
+        assert_eq!(intended.each(1, 3), Some(20));
+        assert_eq!(intended.each(1, 2), None, "nobody else's is taken for it");
         for wrong in ["", "x", "1,", "-1", "1;2"] {
             assert!(Instants::parse("intended-at", Some(wrong)).is_err(), "{wrong}");
         }
