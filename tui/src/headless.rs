@@ -55,6 +55,11 @@ pub fn line(snapshot: &Snapshot) -> String {
     let pace = match snapshot.pace {
         PaceView::Speed(x) => format!("×{x:.0}"),
         PaceView::Rate(rate) => format!("{}/s", count(rate.round() as u64)),
+        PaceView::Yielding { given, asked } => format!(
+            "{} of {}/s",
+            count(given.round() as u64),
+            count(asked.round() as u64)
+        ),
         PaceView::Unthrottled => "unthrottled".into(),
         PaceView::Paused => "paused".into(),
     };

@@ -132,7 +132,7 @@ pub struct FormatView {
 /// Whether the generator kept its schedule.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Pacing {
-    /// `open-loop` or `unthrottled`.
+    /// `open-loop`, `at-most` or `unthrottled`.
     pub mode: String,
     pub offered_transactions_per_s: f64,
     pub achieved_transactions_per_s: f64,
@@ -140,6 +140,17 @@ pub struct Pacing {
     pub late_ms_p99: u64,
     pub late_ms_max: u64,
     pub kept: bool,
+    /// What was sent instead of what was asked for, while the system took no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub yielded: Option<Yielded>,
+}
+
+/// Till receipts a second, on average over the time in which the load yielded.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Yielded {
+    pub seconds: f64,
+    pub asked_per_s: f64,
+    pub given_per_s: f64,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]

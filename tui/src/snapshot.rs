@@ -43,6 +43,11 @@ pub enum PaceView {
     Speed(f64),
     /// Till receipts a second.
     Rate(f64),
+    /// The same, where less is sent than was asked for, because the system takes no more.
+    Yielding {
+        given: f64,
+        asked: f64,
+    },
     Unthrottled,
     Paused,
 }

@@ -43,7 +43,7 @@ pub use estimate::{WallEstimate, wall_estimate};
 pub use expectation::Expectation;
 pub use fault::{ALWAYS, Area, FAULT_NAMES, FAULTS, Fault, FaultInfo, Need, Parameter};
 pub use fault_case::fault_case;
-pub use load::{Load, Rate, Speed};
+pub use load::{Load, Rate, Rates, Speed};
 pub use names::{ItemNumber, ServiceName, StoreNumber};
 pub use queues::{CodePage, DescriptorPlace, QueueSpec};
 pub use scenario::{Scenario, Script, ScriptedEvent, ScriptedKind, Sending, Services, Stop};

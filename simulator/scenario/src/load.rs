@@ -50,6 +50,18 @@ impl fmt::Display for Rate {
     }
 }
 
+/// What a rate means to a machine that cannot carry it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rates {
+    /// What is due is sent, whatever becomes of it. Latency is measured against nothing else.
+    #[default]
+    Exact,
+    /// No more than that, and less while the system does not keep up: a story that ends well on a small machine. The screen
+    /// and the report say how much less.
+    AtMost,
+}
+
 /// Simulated seconds a second, kept in thousandths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Speed {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::dirt::DirtSpec;
 use crate::expectation::{Expect, Expectation, expectations};
-use crate::load::Load;
+use crate::load::{Load, Rates};
 use crate::names::{ItemNumber, StoreNumber};
 use crate::step::Step;
 use crate::time::{SimOffset, WallTime};
@@ -35,6 +35,9 @@ pub struct Scenario {
     pub dirt: Option<DirtSpec>,
     /// How fast it starts.
     pub load: Load,
+    /// Whether rates, here and in steps, are kept exactly or are the most that is asked of the system.
+    #[serde(default)]
+    pub rates: Rates,
     /// When sources fall silent; what they sent then drains, and the verdict follows.
     pub stop: Stop,
     /// Whether every place counts its stock before trading starts, which fills the view. Without it all stock is zero.

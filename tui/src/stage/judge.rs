@@ -66,6 +66,14 @@ pub fn judge(case: &Case<'_>) -> (Outcome, Vec<String>) {
             count(report.items_compared)
         ));
     }
+    if let Some(yielded) = pacing.yielded {
+        reasons.push(format!(
+            "this machine took {} receipts a second of {} asked for, over {:.0} s: the load yielded",
+            count(yielded.given_per_s.round() as u64),
+            count(yielded.asked_per_s.round() as u64),
+            yielded.seconds
+        ));
+    }
     if outcome == Outcome::Interrupted {
         reasons.insert(
             0,

@@ -15,6 +15,7 @@ mod extras;
 mod facts;
 mod faults;
 mod formats;
+mod governor;
 mod judge;
 mod lags;
 mod outages;

@@ -21,6 +21,7 @@ use super::dirt;
 use super::extras::Extras;
 use super::facts::{Known, Marks};
 use super::faults::{self, Faults, Scene};
+use super::governor::{Governor, Seen};
 use super::lags::Lags;
 use super::outages::Outages;
 use super::outside;
@@ -31,9 +32,10 @@ use super::view::{Sources, View};
 use super::watch::Watch;
 use crate::cli::RunArgs;
 use crate::completeness::CompletenessView;
-use crate::report::Ended;
+use crate::report::{Ended, Yielded};
 use crate::snapshot::{
-    Command, FaultView, Flow, FreshnessView, PaceView, Phase, ProofView, ResourcesView, Snapshot, VerdictView,
+    Command, FaultView, Flow, FreshnessView, PaceView, Phase, ProofView, ResourcesView, ServiceState, Snapshot,
+    VerdictView,
 };
 use crate::world_of::{self, Chosen};
 
@@ -295,6 +297,10 @@ impl Stage {
         };
         let load = Load::start(config, world, Arc::clone(&ledger), &CancellationToken::new())?;
         let started = Instant::now();
+        let governor = (scenario.rates == scenario::Rates::AtMost).then(|| match pace {
+            Pace::Rate(rate) => Governor::new(rate),
+            Pace::Speed(_) | Pace::Unthrottled => Governor::new(f64::INFINITY),
+        });
         let run = Run {
             watch: Watch::new(started),
             view: View::new(base, &places, mark_interval),
@@ -316,6 +322,7 @@ impl Stage {
             skus,
             first,
             pace,
+            governor,
             paused: false,
             extras,
             held_articles,
@@ -352,6 +359,8 @@ pub struct Run<'a> {
     skus: Vec<u32>,
     pub first: TimeMs,
     pace: Pace,
+    /// Where rates are the most that is asked.
+    governor: Option<Governor>,
     paused: bool,
     pub extras: Extras,
     /// Not in the catalogue yet.
@@ -428,6 +437,9 @@ impl Run<'_> {
                 paused: self.paused,
             },
         );
+        if phase == Phase::Running {
+            self.yield_to_the_system(&snapshot);
+        }
         self.snapshots.send_replace(Arc::new(snapshot));
         audit
     }
@@ -485,6 +497,47 @@ impl Run<'_> {
         self.pace = pace;
         self.load.set_pace(pace);
         self.view.set_pace(pace_view(pace));
+        if let (Some(governor), Pace::Rate(rate)) = (&mut self.governor, pace) {
+            governor.ask(rate);
+        }
+    }
+
+    /// Where rates are the most that is asked: less, while the system does not keep up.
+    fn yield_to_the_system(&mut self, snapshot: &Snapshot) {
+        let (Some(governor), Pace::Rate(asked)) = (&mut self.governor, self.pace) else {
+            return;
+        };
+        let services = &self.services;
+        let down = |name| matches!(services.state(name), ServiceState::Stopped | ServiceState::Failed);
+        let sent = self.load.snapshot();
+        let waiting = if services.outside() {
+            // Marks of the places are in the lag, and nobody waits for them.
+            let lag = self.lags.normaliser().unwrap_or_default() + self.lags.inventory().unwrap_or_default();
+            sent.waiting_transactions() + lag.saturating_sub(2 * self.places.len() as u64)
+        } else {
+            sent.offered()
+                .transactions
+                .saturating_sub(snapshot.handled.transactions)
+        };
+        let seen = Seen {
+            waiting: waiting.saturating_sub(self.load.held_transactions()),
+            handled_per_s: snapshot.handled.transactions_per_s,
+            broken: self.paused
+                || ServiceName::ALL.into_iter().any(down)
+                || snapshot.faults.iter().any(|fault| fault.mended_at_s.is_none()),
+        };
+        if let Some(given) = governor.look(Instant::now(), seen) {
+            self.load.set_pace(Pace::Rate(given));
+            self.view.set_pace(if given < asked {
+                PaceView::Yielding { given, asked }
+            } else {
+                PaceView::Rate(asked)
+            });
+        }
+    }
+
+    pub fn yielded(&self) -> Option<Yielded> {
+        self.governor.as_ref().and_then(Governor::yielded)
     }
 
     fn scale_pace(&mut self, factor: f64) {

@@ -267,7 +267,12 @@ fn pacing(run: &Run<'_>) -> Pacing {
             && !sent.journal_full
             && sent.released_per_s >= sent.scheduled_per_s * KEPT_SHARE);
     Pacing {
-        mode: if unthrottled { "unthrottled" } else { "open-loop" }.into(),
+        mode: match run.chosen.scenario.rates {
+            _ if unthrottled => "unthrottled",
+            scenario::Rates::AtMost => "at-most",
+            scenario::Rates::Exact => "open-loop",
+        }
+        .into(),
         offered_transactions_per_s: if unthrottled {
             sent.released_per_s
         } else {
@@ -277,6 +282,7 @@ fn pacing(run: &Run<'_>) -> Pacing {
         late_ms_p99: sent.late_ms_p99,
         late_ms_max: sent.late_ms_max,
         kept,
+        yielded: run.yielded(),
     }
 }
 

@@ -30,6 +30,9 @@ pub struct Test {
     /// Runs of each case, each with the next seed.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
+    /// Times that the fault happens in each run, one after the other, before its one verdict.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
     /// Only this case; may be given several times. `conformance` is the suite of the embedded broker and queue.
     #[arg(long = "case", value_name = "CASE")]
     only: Vec<String>,
@@ -119,7 +122,7 @@ impl Test {
                     left_out.push(case.name);
                     continue;
                 }
-                results.push(play(stack, profile, case, seed, &commit))?;
+                results.push(play(stack, profile, case, (seed, self.rounds), &commit))?;
             }
         }
         println!(
@@ -139,7 +142,7 @@ impl Test {
         }
         let failed: Vec<String> = results
             .failed()
-            .map(|entry| format!("  {}   {}", again(&entry.case, entry.seed), entry.said))
+            .map(|entry| format!("  {}   {}", again(entry), entry.said))
             .collect();
         ensure!(
             failed.is_empty(),
@@ -151,11 +154,14 @@ impl Test {
     }
 }
 
-fn again(case: &str, seed: u64) -> String {
-    if case == CONFORMANCE {
-        format!("cargo xtask stack test --case {case}")
-    } else {
-        format!("cargo xtask stack test --case {case} --seed {seed}")
+fn again(entry: &Entry) -> String {
+    let Entry {
+        case, seed, rounds, ..
+    } = entry;
+    match (case.as_str(), rounds) {
+        (CONFORMANCE, _) => format!("cargo xtask stack test --case {case}"),
+        (_, 1) => format!("cargo xtask stack test --case {case} --seed {seed}"),
+        _ => format!("cargo xtask stack test --case {case} --seed {seed} --rounds {rounds}"),
     }
 }
 
@@ -176,10 +182,10 @@ fn skipped(error: &anyhow::Error) -> String {
 }
 
 /// One run; what goes wrong in it is its result.
-fn play(stack: &Stack, profile: Profile, case: &Case, seed: u64, commit: &str) -> Entry {
+fn play(stack: &Stack, profile: Profile, case: &Case, (seed, rounds): (u64, u32), commit: &str) -> Entry {
     let began = Instant::now();
-    let played = Scene::play(stack, profile, case, seed);
-    let entry = Entry::new(case.name, seed, commit, began.elapsed().as_secs_f64());
+    let played = Scene::play(stack, profile, case, seed, rounds);
+    let entry = Entry::new(case.name, seed, rounds, commit, began.elapsed().as_secs_f64());
     match played {
         Ok(done) => {
             println!("{}", line(case, seed, &done, began.elapsed().as_secs()));
@@ -206,7 +212,7 @@ fn conform(stack: &Stack, commit: &str) -> Result<Entry> {
             said.push(format!("{suite}: {error:#}"));
         }
     }
-    let entry = Entry::new(CONFORMANCE, 0, commit, began.elapsed().as_secs_f64());
+    let entry = Entry::new(CONFORMANCE, 0, 1, commit, began.elapsed().as_secs_f64());
     if said.is_empty() {
         println!("PASS {CONFORMANCE}");
         return Ok(entry);

@@ -15,6 +15,8 @@ use super::scene::{Done, Fault};
 pub struct Entry {
     pub case: String,
     pub seed: u64,
+    /// Times that the fault happened in it.
+    pub rounds: u32,
     /// Of the program that was tried: what another one did says nothing about this one.
     pub commit: String,
     pub passed: bool,
@@ -29,10 +31,11 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub fn new(case: &str, seed: u64, commit: &str, seconds: f64) -> Self {
+    pub fn new(case: &str, seed: u64, rounds: u32, commit: &str, seconds: f64) -> Self {
         Self {
             case: case.to_owned(),
             seed,
+            rounds,
             commit: commit.to_owned(),
             passed: true,
             offered: 0,
@@ -130,8 +133,8 @@ impl Results {
     /// A row for each case, in the order of the names.
     pub fn table<'a>(&self, names: impl Iterator<Item = &'a str>) -> String {
         let mut text = format!(
-            "{:<22}{:>5}{:>7}{:>13}{:>6}{:>9}{:>11}{:>12}{:>19}\n",
-            "case", "runs", "green", "transactions", "lost", "doubled", "diverging", "fault seen", "seconds"
+            "{:<22}{:>5}{:>8}{:>7}{:>13}{:>6}{:>9}{:>11}{:>12}{:>19}\n",
+            "case", "runs", "faults", "green", "transactions", "lost", "doubled", "diverging", "fault seen", "seconds"
         );
         for name in names {
             let runs: Vec<&Entry> = self.entries.iter().filter(|entry| entry.case == name).collect();
@@ -147,8 +150,9 @@ impl Results {
             // A String takes all text.
             let _ = writeln!(
                 text,
-                "{name:<22}{:>5}{green:>7}{:>13}{:>6}{:>9}{:>11}{:>12}{:>19}",
+                "{name:<22}{:>5}{:>8}{green:>7}{:>13}{:>6}{:>9}{:>11}{:>12}{:>19}",
                 runs.len(),
+                sum(|run| run.rounds.into()),
                 sum(|run| run.offered),
                 sum(|run| run.lost),
                 sum(|run| run.doubled),
@@ -173,7 +177,7 @@ mod tests {
     fn entry(case: &str, seed: u64, commit: &str, passed: bool) -> Entry {
         let entry = Entry {
             offered: 100,
-            ..Entry::new(case, seed, commit, 30.0 + seed as f64)
+            ..Entry::new(case, seed, 2, commit, 30.0 + seed as f64)
         };
         if passed { entry } else { entry.failed("why".into()) }
     }
@@ -236,7 +240,7 @@ mod tests {
         assert_eq!(rows.len(), 2, "no row for what did not run: {table}");
         assert_eq!(
             rows[1],
-            ["b", "3", "2", "300", "0", "0", "0", "1", "32", "(31", "to", "33)"]
+            ["b", "3", "6", "2", "300", "0", "0", "0", "1", "32", "(31", "to", "33)"]
         );
     }
 }

@@ -80,7 +80,8 @@ pub struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    pub fn play(stack: &'a Stack, profile: Profile, case: &Case, seed: u64) -> Result<Done> {
+    /// One run with its fault, so many times one after the other, and one verdict on all of it.
+    pub fn play(stack: &'a Stack, profile: Profile, case: &Case, seed: u64, rounds: u32) -> Result<Done> {
         let began = Instant::now();
         let mut took = Took::default();
         let state = stack.up()?;
@@ -105,17 +106,24 @@ impl<'a> Scene<'a> {
         }
         load.wait_for("running", BEFORE)?;
         took.start = began.elapsed().as_secs_f64();
-        let sometimes = (case.fault)(&mut scene);
-        // Whatever the fault left standing still or dead: the verdict is about what comes of it when all is mended.
-        let mended = scene.mend();
-        let mut sometimes = sometimes.with_context(|| format!("logs in {}", scene.folder.display()))?;
-        mended?;
+        let mut sometimes = Vec::new();
+        for round in 1..=rounds {
+            let seen = (case.fault)(&mut scene);
+            // Whatever the fault left standing still or dead: the verdict is about what comes of it when all is mended.
+            let mended = scene.mend();
+            let seen = seen.with_context(|| format!("round {round}, logs in {}", scene.folder.display()))?;
+            mended?;
+            let in_round = |mut fault: Fault| {
+                if rounds > 1 {
+                    fault.what = format!("round {round}: {}", fault.what);
+                }
+                fault
+            };
+            let went_on = Fault::new("the load went on over the whole fault", load.is_running());
+            sometimes.extend(seen.into_iter().chain([went_on]).map(in_round));
+            some_time(BEHIND);
+        }
         took.fault = began.elapsed().as_secs_f64() - took.start;
-        sometimes.push(Fault::new(
-            "the load went on over the whole fault",
-            load.is_running(),
-        ));
-        some_time(BEHIND);
         load.stop()?;
         let audited = load
             .finish()
@@ -307,7 +315,7 @@ impl<'a> Scene<'a> {
         })
     }
 
-    /// Nothing stands still, nothing is missing.
+    /// Nothing stands still, nothing is missing, nothing is there twice.
     fn mend(&mut self) -> Result<()> {
         for running in self.state.running.values() {
             if running.identity.is_alive() {
@@ -323,6 +331,8 @@ impl<'a> Scene<'a> {
                 self.start_service(service, "1")?;
             }
         }
+        // They die as services do, without a word to their group.
+        self.seconds.clear();
         for name in State::servers() {
             ensure!(self.state.is_alive(&name), "{name} does not run");
         }
