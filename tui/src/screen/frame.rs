@@ -96,7 +96,11 @@ fn draw_tabs(model: &Model, frame: &mut Frame<'_>, area: Rect) {
             format!("{} tx/s", count(rate.round() as u64))
         }
         PaceView::Yielding { given, asked } => {
-            format!("{} of {} tx/s", count(given.round() as u64), count(asked.round() as u64))
+            format!(
+                "{} of {} tx/s",
+                count(given.round() as u64),
+                count(asked.round() as u64)
+            )
         }
         PaceView::Unthrottled => "as fast as it goes".into(),
         PaceView::Paused => "PAUSED".into(),

@@ -34,8 +34,8 @@ use crate::cli::RunArgs;
 use crate::completeness::CompletenessView;
 use crate::report::{Ended, Yielded};
 use crate::snapshot::{
-    Command, FaultView, Flow, FreshnessView, PaceView, Phase, ProofView, ResourcesView, ServiceState, Snapshot,
-    VerdictView,
+    Command, FaultView, Flow, FreshnessView, PaceView, Phase, ProofView, ResourcesView, ServiceState,
+    Snapshot, VerdictView,
 };
 use crate::world_of::{self, Chosen};
 

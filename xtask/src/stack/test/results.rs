@@ -134,7 +134,16 @@ impl Results {
     pub fn table<'a>(&self, names: impl Iterator<Item = &'a str>) -> String {
         let mut text = format!(
             "{:<22}{:>5}{:>8}{:>7}{:>13}{:>6}{:>9}{:>11}{:>12}{:>19}\n",
-            "case", "runs", "faults", "green", "transactions", "lost", "doubled", "diverging", "fault seen", "seconds"
+            "case",
+            "runs",
+            "faults",
+            "green",
+            "transactions",
+            "lost",
+            "doubled",
+            "diverging",
+            "fault seen",
+            "seconds"
         );
         for name in names {
             let runs: Vec<&Entry> = self.entries.iter().filter(|entry| entry.case == name).collect();
@@ -240,7 +249,9 @@ mod tests {
         assert_eq!(rows.len(), 2, "no row for what did not run: {table}");
         assert_eq!(
             rows[1],
-            ["b", "3", "6", "2", "300", "0", "0", "0", "1", "32", "(31", "to", "33)"]
+            [
+                "b", "3", "6", "2", "300", "0", "0", "0", "1", "32", "(31", "to", "33)"
+            ]
         );
     }
 }
