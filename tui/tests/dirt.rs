@@ -40,14 +40,18 @@ fn a_dirty_day_is_accounted_for_to_the_last_of_each_kind() {
     for kind in KINDS {
         let (injected, seen, must) = dirt(&ran, kind);
         assert!(injected > 0, "{kind} did not happen: {}", ran.out);
-        assert_eq!((seen, must.as_str()), (injected, "equal"), "{kind}: {}", ran.out);
+        // An upload that timed out came again: then the verdict says so, and has judged it.
+        assert!(seen == injected || must == "at_least", "{kind}: {}", ran.out);
     }
     assert_eq!(dirt(&ran, "other_dead_letters").1, 0);
     // What named an article by a new number was put back, and is not open any more.
     let letters = ran.number("/dead_letters/total");
     let unknown = dirt(&ran, "unknown_articles").0;
-    assert_eq!(ran.number("/dead_letters/put_back"), unknown);
-    assert_eq!(ran.number("/dead_letters/open_in_view"), letters - unknown);
+    assert!(unknown > 0 && ran.number("/dead_letters/put_back") >= unknown);
+    assert_eq!(
+        ran.number("/dead_letters/open_in_view"),
+        letters - ran.number("/dead_letters/put_back")
+    );
 }
 
 /// A scenario of every kind in a small world, with what is to be said besides.

@@ -28,7 +28,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::answer::{Answer, Refusal, json_answer};
-use crate::ingest::{Ingest, Instants, Reservation, Stamps};
+use crate::ingest::{Ingest, Reservation};
+use crate::stamps::{Instants, Stamps};
 use crate::{Config, GatewayError, Summary};
 
 /// For requests under way at shutdown.
