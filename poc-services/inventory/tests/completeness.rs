@@ -404,7 +404,9 @@ proptest! {
         }
         let known = |log: &[Movement]| {
             let mut told = told(log, place);
-            told.sources.iter_mut().for_each(|source| source.late = 0);
+            for source in &mut told.sources {
+                (source.late, source.long_late, source.reordered) = (0, 0, 0);
+            }
             told
         };
         let (mut straight, mut mixed) = (known(&straight), known(&mixed));

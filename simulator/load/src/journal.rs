@@ -511,7 +511,7 @@ mod tests {
 
     #[tokio::test]
     async fn behind_an_upload_a_store_gathers_again_unless_what_waits_has_waited_so_long() {
-        let interval = Duration::from_secs(3_600);
+        let interval = Duration::from_hours(1);
         let journals = Journals::new(1, interval);
         let at = |due_ms, text| Pending {
             due_ms,

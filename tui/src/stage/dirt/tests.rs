@@ -52,15 +52,16 @@ fn what_was_injected_and_seen_as_often_is_right() {
 
 #[test]
 fn what_is_seen_once_too_often_is_wrong_and_named() {
-    let changes: [(&str, fn(&mut Seen)); 10] = [
+    type Change = fn(&mut Seen);
+    let changes: [(&str, Change); 10] = [
         ("duplicates ", |seen| {
-            seen.duplicates = seen.duplicates.map(|n| n + 1)
+            seen.duplicates = seen.duplicates.map(|n| n + 1);
         }),
         ("late ", |seen| seen.late += 1),
         ("reordered ", |seen| seen.reordered += 1),
         ("missing_numbers ", |seen| seen.missing += 1),
         ("clock_skew ", |seen| {
-            seen.clocks_off = seen.clocks_off.map(|n| n + 1)
+            seen.clocks_off = seen.clocks_off.map(|n| n + 1);
         }),
         ("double_beeps ", |seen| {
             seen.double_beeps = seen.double_beeps.map(|n| n + 1);
