@@ -41,6 +41,8 @@ pub enum Content {
 pub struct Pending {
     pub bytes: Bytes,
     pub due_ms: i64,
+    /// When the store's server took the last transaction of it, by its own clock; `None`: it does not tell.
+    pub journaled_ms: Option<i64>,
     pub content: Content,
     /// The header `format` that the gateway is to give it.
     pub format: &'static str,
@@ -400,6 +402,7 @@ mod tests {
         Pending {
             bytes: Bytes::from_static(text.as_bytes()),
             due_ms: 1,
+            journaled_ms: None,
             content: Content::Message(channel),
             format: "",
             transactions: 1,
@@ -508,7 +511,7 @@ mod tests {
 
     #[tokio::test]
     async fn behind_an_upload_a_store_gathers_again_unless_what_waits_has_waited_so_long() {
-        let interval = Duration::from_secs(3_600);
+        let interval = Duration::from_hours(1);
         let journals = Journals::new(1, interval);
         let at = |due_ms, text| Pending {
             due_ms,
