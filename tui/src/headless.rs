@@ -130,7 +130,12 @@ fn violations(snapshot: &Snapshot) -> String {
 }
 
 fn lag(snapshot: &Snapshot) -> String {
-    let known: Vec<u64> = snapshot.stages.iter().filter_map(|stage| stage.lag).collect();
+    // What waits beside the way of the stock is no transactions.
+    let on_the_way = snapshot
+        .stages
+        .iter()
+        .filter(|stage| stage.counts.noun().is_none());
+    let known: Vec<u64> = on_the_way.filter_map(|stage| stage.lag).collect();
     if known.is_empty() {
         "–".into()
     } else {

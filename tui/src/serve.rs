@@ -267,6 +267,11 @@ impl Observed for Reconciler {
             ("published_total", "Discrepancies written.", counts.published),
             ("withdrawn_total", "Discrepancies withdrawn.", counts.withdrawn),
             (
+                "deleted_total",
+                "Papers of settled deliveries deleted.",
+                counts.deleted,
+            ),
+            (
                 "recoveries_total",
                 "Times that it began again.",
                 counts.recoveries,

@@ -79,9 +79,26 @@ pub enum Counts {
     Transactions,
     /// Totals written, in the place of transactions.
     Totals,
+    /// Papers of deliveries, likewise.
+    Papers,
+    /// Items of the reference kit, likewise.
+    Items,
 }
 
-/// A part of the flow, in the order of the flow: tills, queue, scans, gateway, mq-source, normaliser, inventory, items.
+impl Counts {
+    /// Its numbers are no transactions, and are said in words.
+    pub const fn noun(self) -> Option<&'static str> {
+        match self {
+            Self::TransactionsAndLines | Self::Transactions => None,
+            Self::Totals => Some("totals written"),
+            Self::Papers => Some("papers read"),
+            Self::Items => Some("items projected"),
+        }
+    }
+}
+
+/// A part of the flow, in the order of the flow: tills, queue, scans, gateway, mq-source, normaliser, inventory, articles;
+/// then those beside it, where the scenario has them: reconciler, item-projector.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StageView {
     pub name: &'static str,

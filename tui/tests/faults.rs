@@ -41,6 +41,13 @@ fn survives(fault: Fault) {
         assert_eq!(report["audit"]["books_difference"], Value::from(0), "{what}");
         assert_eq!(ran.number("/recovery/partitions_unknown"), 0, "{what}");
         assert!(matches!(ran.code, 0 | LATE), "{what}");
+        let expected = ran.number("/deliveries/expected");
+        assert_eq!(ran.number("/deliveries/found"), expected, "{what}");
+        assert!(fault != Fault::ReconcilerKilled || expected > 0, "{what}");
+        assert!(
+            fault != Fault::ItemProjectorKilled || ran.number("/items_projected") > 0,
+            "{what}"
+        );
         // Sometimes.
         let outbreak = &report["faults"][0];
         assert_eq!(outbreak["name"], fault.name(), "{what}");
@@ -90,6 +97,8 @@ survived! {
     mq_source_killed: MqSourceKilled,
     normaliser_killed: NormaliserKilled,
     inventory_killed: InventoryKilled,
+    reconciler_killed: ReconcilerKilled,
+    item_projector_killed: ItemProjectorKilled,
     normaliser_zombie: NormaliserZombie,
     inventory_zombie: InventoryZombie,
     service_slow: ServiceSlow,

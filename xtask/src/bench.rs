@@ -11,8 +11,13 @@ use serde_json::Value;
 type Figure = (&'static str, &'static str, fn(&Bench) -> Result<()>);
 
 /// All figures; a new one is a function and a line here.
-const FIGURES: [Figure; 7] = [
+const FIGURES: [Figure; 8] = [
     ("world", "the world with its encoding, into nothing", world),
+    (
+        "formats",
+        "each wire format read and written, on one core",
+        formats,
+    ),
     (
         "skeleton",
         "the bare pipeline over the embedded broker, without state, HTTP, world and audit",
@@ -179,6 +184,12 @@ fn column(reports: &[Value], path: &str) -> Result<Vec<f64>> {
 
 fn world(bench: &Bench) -> Result<()> {
     example(bench, "world", "speed")
+}
+
+fn formats(bench: &Bench) -> Result<()> {
+    ["record_costs", "poslog_costs", "epcis_costs"]
+        .iter()
+        .try_for_each(|name| example(bench, "contracts", name))
 }
 
 fn skeleton(bench: &Bench) -> Result<()> {

@@ -1,13 +1,14 @@
-//! What reading EPCIS costs on one core: `cargo run --release -p contracts --example epcis_costs`.
-//! The fastest of 100 short rounds over documents that differ (a machine that is busy only ever adds), beside a bare pass of `serde_json` over the same bytes.
+//! What reading and writing EPCIS costs on one core: `cargo run --release -p contracts --example epcis_costs`.
+//! Medians over documents that differ, beside a bare pass of `serde_json` over the same bytes. Counts the processor's time where
+//! Linux tells it.
+
+mod support;
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use contracts::ids::{Gtin, LocationId, Quantity, TimeMs};
 use contracts::wire::epcis::{self, BizStep, DocumentWriter, ScanEvent, ScanLine, SubLocation};
-
-const ROUNDS: usize = 100;
+use support::per_second;
 
 /// Documents of four events, with so many lines each.
 fn documents(lines: u64) -> Vec<Vec<u8>> {
@@ -57,15 +58,9 @@ fn documents(lines: u64) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Seconds of the fastest round.
-fn fastest(mut round: impl FnMut()) -> f64 {
-    (0..ROUNDS)
-        .map(|_| {
-            let start = Instant::now();
-            round();
-            start.elapsed().as_secs_f64()
-        })
-        .fold(f64::INFINITY, f64::min)
+/// Seconds of a round, the median.
+fn seconds(round: impl FnMut()) -> f64 {
+    1.0 / per_second(round)
 }
 
 fn main() {
@@ -77,7 +72,7 @@ fn main() {
             "{lines} lines an event: {events} events, {} bytes an event",
             bytes / events
         );
-        let bare = fastest(|| {
+        let bare = seconds(|| {
             for document in &documents {
                 black_box(serde_json::from_slice::<serde::de::IgnoredAny>(document).is_ok());
             }
@@ -93,7 +88,7 @@ fn main() {
         report("bare pass of serde_json", bare);
         report(
             "read",
-            fastest(|| {
+            seconds(|| {
                 for document in &documents {
                     black_box(epcis::read(document).is_ok());
                 }
@@ -101,7 +96,7 @@ fn main() {
         );
         report(
             "read and movements",
-            fastest(|| {
+            seconds(|| {
                 for document in &documents {
                     let capture = epcis::read(document).expect("a document of ours");
                     for event in &capture.events {
@@ -111,8 +106,14 @@ fn main() {
             }),
         );
         report(
+            "written, content hashes too",
+            seconds(|| {
+                black_box(self::documents(lines));
+            }),
+        );
+        report(
             "read and content hashes",
-            fastest(|| {
+            seconds(|| {
                 for document in &documents {
                     let capture = epcis::read(document).expect("a document of ours");
                     for event in &capture.events {

@@ -4,8 +4,9 @@
 //! Argument: megabytes that each figure reads or writes (200). Counts the processor's time where Linux tells it, so that
 //! other work on the machine weighs less; the ratios are what to compare.
 
+mod support;
+
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 use contracts::ids::{BusinessDay, Gtin, Money, Quantity, Sku, TimeMs};
 use contracts::wire::poslog::{
@@ -15,9 +16,9 @@ use contracts::wire::poslog::{
 };
 use quick_xml::Reader;
 use quick_xml::events::Event;
+use support::{Clock, ROUNDS, median};
 
 const LINES: u64 = 10;
-const ROUNDS: usize = 7;
 
 fn main() {
     let megabytes = std::env::args()
@@ -130,42 +131,6 @@ fn rate(bytes: usize, work: impl FnOnce()) -> f64 {
     let clock = Clock::start();
     work();
     bytes as f64 / clock.elapsed().as_secs_f64() / 1e6
-}
-
-/// The time that this thread had a processor, or else the time that passed.
-struct Clock {
-    begun: Instant,
-    on_processor: Option<Duration>,
-}
-
-impl Clock {
-    fn start() -> Self {
-        Self {
-            begun: Instant::now(),
-            on_processor: on_processor(),
-        }
-    }
-
-    fn elapsed(&self) -> Duration {
-        match (self.on_processor, on_processor()) {
-            (Some(begun), Some(now)) if now > begun => now.saturating_sub(begun),
-            _ => self.begun.elapsed(),
-        }
-    }
-}
-
-fn on_processor() -> Option<Duration> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split_ascii_whitespace()
-        .next()?
-        .parse()
-        .ok()
-        .map(Duration::from_nanos)
-}
-
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
 }
 
 fn document(dialect: Dialect, numbers: std::ops::Range<u64>) -> Vec<u8> {

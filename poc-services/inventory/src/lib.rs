@@ -312,12 +312,9 @@ pub enum InventoryError {
 
 impl InventoryError {
     /// Worth another try from the last durable state; the others would only come again.
-    const fn is_passing(&self) -> bool {
+    fn is_passing(&self) -> bool {
         match self {
-            Self::Backbone(error) => !matches!(
-                error,
-                BackboneError::Unreachable { .. } | BackboneError::Position { .. }
-            ),
+            Self::Backbone(error) => error.is_passing(),
             Self::Stuck { .. } | Self::Lost { .. } | Self::Superseded { .. } | Self::Shrunk { .. } => true,
             _ => false,
         }

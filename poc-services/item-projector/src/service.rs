@@ -80,13 +80,7 @@ pub enum ProjectorError {
 pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> Result<(), ProjectorError> {
     loop {
         match session(config, backbone, cancel) {
-            Err(
-                error @ (BackboneError::Transaction { .. }
-                | BackboneError::Delivery { .. }
-                | BackboneError::Commit { .. }
-                | BackboneError::FlushTimeout { .. }
-                | BackboneError::Topic { .. }),
-            ) => {
+            Err(error) if error.is_passing() => {
                 tracing::warn!(%error, "going on from the last commit");
                 add(&config.counters.recoveries, 1);
                 std::thread::sleep(RECOVERY_PAUSE);

@@ -14,6 +14,7 @@ use contracts::ids::{BusinessDay, LocationId, SourceId, TransactionId};
 use contracts::records::{Article, Movement, MovementKind, MovementLine};
 use contracts::topics::{self, PARTITIONS, partition_of, partition_of_key};
 use contracts::wire::items::{item_id, place_name};
+use embedded::broker::faults::{Api, Effect, ErrorCode, Fault, Moment, When};
 use item_projector::{Config, Counters, Delivery, ProjectorError, Snapshot, run};
 use kafka::Kafka;
 use prost::Message as _;
@@ -277,4 +278,25 @@ fn without_transactions_a_line_that_comes_twice_has_the_same_id() {
     second.end();
     let keys: BTreeMap<u64, String> = read(&kafka).into_iter().map(|(id, (_, key))| (id, key)).collect();
     assert!(keys == expected);
+}
+
+/// What the group had committed is asked for with every partition: an answer that is none ends the clients, not the service.
+#[test]
+fn it_begins_anew_when_kafka_does_not_say_where_the_group_was() {
+    let kafka = Kafka::start();
+    publish_articles(&kafka);
+    publish(&kafka, 1..=5);
+    let refused = kafka.broker.faults().add(
+        Fault::new(Effect::Error(ErrorCode::UnknownServerError, Moment::Before))
+            .api(Api::OffsetFetch)
+            .client("item-projector-one")
+            .when(When::Times(1)),
+    );
+    let mut running = Running::start(&kafka, "one", Delivery::Transactions);
+    let expected = expected(1..=5);
+    let seen = read_until(&kafka, expected.len());
+    running.end();
+    assert!(kafka.broker.faults().hits(refused) > 0, "it did happen");
+    assert!(running.counters.snapshot().recoveries > 0);
+    assert_each_once(&seen, &expected);
 }

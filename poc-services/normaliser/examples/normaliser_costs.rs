@@ -118,6 +118,7 @@ fn main() {
                 key: b"S0042",
                 payload: &batch[range.clone()],
                 format: None,
+                group: None,
             };
             if normaliser.normalise(&raw, &catalogue, &mut normalised).is_ok() {
                 for transaction in &normalised.transactions {

@@ -1,9 +1,11 @@
 //! Which article a GTIN or a price look-up code means, and what its quantities count.
 //!
-//! Invariant: follows the topic `catalogue`, last record of a key wins; knows nothing of Kafka.
+//! Invariant: follows the topic `catalogue`, last record of a key wins; knows nothing of Kafka. A code that is an article's own
+//! never means a carton of another.
 
-use contracts::ids::{Money, Sku};
-use contracts::records::Article;
+use contracts::ids::{Money, Quantity, Sku};
+use contracts::records::{Article, Pack};
+use contracts::wire::QUANTITY_MAX;
 use hashbrown::HashMap;
 use prost::Message as _;
 
@@ -21,13 +23,34 @@ pub struct Facts {
     pub price: Money,
 }
 
+/// What a code means: an article, or a carton of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TradeUnit {
+    pub sku: Sku,
+    /// Of the article's base unit in one of these; one for the article as such.
+    pub content: Quantity,
+}
+
+impl TradeUnit {
+    pub fn is_pack(self) -> bool {
+        self.content != Quantity::ONE
+    }
+
+    /// So many of these, in the article's base unit; `None`: that is no quantity.
+    pub fn in_base_unit(self, count: Quantity) -> Option<Quantity> {
+        let product = i128::from(count.0) * i128::from(self.content.0);
+        let quantity = i64::try_from(product / 1000).ok()?;
+        (product % 1000 == 0 && quantity.abs() <= QUANTITY_MAX.0).then_some(Quantity(quantity))
+    }
+}
+
 /// Articles by code, and what is known of each.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     /// By GTIN, and by price look-up code, which is shorter than any.
-    by_code: HashMap<u64, Sku>,
+    by_code: HashMap<u64, TradeUnit>,
     by_sku: HashMap<Sku, Facts>,
-    /// Other numbers of an article's unit.
+    /// Codes of an article's packs, and other numbers of its unit.
     others: HashMap<Sku, Vec<u64>>,
 }
 
@@ -47,23 +70,41 @@ impl Catalogue {
     /// An article, new or changed. A code that it had before means nothing from now on.
     pub fn insert_with(&mut self, sku: Sku, facts: Facts) {
         self.remove(sku);
+        let content = Quantity::ONE;
         for code in facts.codes() {
-            self.by_code.insert(code, sku);
+            self.by_code.insert(code, TradeUnit { sku, content });
         }
         self.by_sku.insert(sku, facts);
+    }
+
+    /// The trade units of an article that is known. What has no number or no content is none.
+    fn insert_packs(&mut self, sku: Sku, packs: &[Pack]) {
+        for pack in packs.iter().filter(|pack| pack.gtin > 0 && pack.quantity > 0) {
+            let is_own = |unit: &TradeUnit| !unit.is_pack();
+            if self.by_code.get(&pack.gtin).is_some_and(is_own) {
+                continue;
+            }
+            let content = Quantity(pack.quantity);
+            self.by_code.insert(pack.gtin, TradeUnit { sku, content });
+            self.others.entry(sku).or_default().push(pack.gtin);
+        }
+    }
+
+    /// Other numbers of the unit of an article that is known.
+    fn insert_others(&mut self, sku: Sku, codes: &[u64]) {
+        let content = Quantity::ONE;
+        for code in codes {
+            self.by_code.insert(*code, TradeUnit { sku, content });
+            self.others.entry(sku).or_default().push(*code);
+        }
     }
 
     pub fn remove(&mut self, sku: Sku) {
         let Some(facts) = self.by_sku.remove(&sku) else {
             return;
         };
-        for code in facts.codes() {
-            if self.by_code.get(&code) == Some(&sku) {
-                self.by_code.remove(&code);
-            }
-        }
-        for code in self.others.remove(&sku).unwrap_or_default() {
-            if self.by_code.get(&code) == Some(&sku) {
+        for code in facts.codes().chain(self.others.remove(&sku).unwrap_or_default()) {
+            if self.by_code.get(&code).is_some_and(|unit| unit.sku == sku) {
                 self.by_code.remove(&code);
             }
         }
@@ -83,12 +124,8 @@ impl Catalogue {
                     };
                     let sku = Sku(article.sku);
                     self.insert_with(sku, facts);
-                    if !article.other_gtins.is_empty() {
-                        for code in &article.other_gtins {
-                            self.by_code.insert(*code, sku);
-                        }
-                        self.others.insert(sku, article.other_gtins);
-                    }
+                    self.insert_others(sku, &article.other_gtins);
+                    self.insert_packs(sku, &article.packs);
                     true
                 }
                 _ => false,
@@ -103,9 +140,16 @@ impl Catalogue {
         }
     }
 
-    /// Of a GTIN or a price look-up code.
-    pub fn sku_of(&self, code: u64) -> Option<Sku> {
+    /// What a GTIN or a price look-up code means.
+    pub fn unit_of(&self, code: u64) -> Option<TradeUnit> {
         self.by_code.get(&code).copied()
+    }
+
+    /// The article that has the code for its own; a carton's is not.
+    pub fn sku_of(&self, code: u64) -> Option<Sku> {
+        self.unit_of(code)
+            .filter(|unit| !unit.is_pack())
+            .map(|unit| unit.sku)
     }
 
     pub fn facts(&self, sku: Sku) -> Option<&Facts> {
@@ -189,6 +233,59 @@ mod tests {
             (catalogue.sku_of(4011), catalogue.sku_of(100)),
             (None, Some(Sku(7)))
         );
+    }
+
+    fn packed(sku: u32, gtin: u64, packs: &[(u64, i64)]) -> Vec<u8> {
+        let packs = packs.iter().map(|(gtin, quantity)| Pack {
+            gtin: *gtin,
+            quantity: *quantity,
+        });
+        Article {
+            sku,
+            gtin,
+            packs: packs.collect(),
+            ..Article::default()
+        }
+        .encode_to_vec()
+    }
+
+    #[test]
+    fn a_carton_is_so_many_of_its_article() {
+        let mut catalogue = Catalogue::default();
+        catalogue.apply(
+            b"7",
+            Some(&packed(
+                7,
+                100,
+                &[(1100, 12_000), (5100, 480_000), (0, 1), (9, 0)],
+            )),
+        );
+        let count = |code, count: i64| catalogue.unit_of(code)?.in_base_unit(Quantity(count));
+        assert_eq!(count(100, 3_000), Some(Quantity(3_000)));
+        assert_eq!(count(1100, 3_000), Some(Quantity(36_000)));
+        assert_eq!(count(1100, -1_000), Some(Quantity(-12_000)));
+        assert_eq!(count(5100, 500), Some(Quantity(240_000)));
+        assert_eq!(count(1100, QUANTITY_MAX.0), None, "more than a line moves");
+        assert_eq!((count(0, 1), count(9, 1)), (None, None));
+        assert_eq!(
+            (catalogue.sku_of(100), catalogue.sku_of(1100)),
+            (Some(Sku(7)), None)
+        );
+    }
+
+    #[test]
+    fn a_carton_goes_with_its_article_and_never_takes_the_number_of_another() {
+        let mut catalogue = Catalogue::default();
+        catalogue.apply(b"7", Some(&packed(7, 100, &[(1100, 12_000)])));
+        catalogue.apply(b"7", Some(&packed(7, 100, &[(1101, 6_000)])));
+        assert_eq!(catalogue.unit_of(1100), None, "it has another carton now");
+        catalogue.apply(b"8", Some(&packed(8, 101, &[(100, 12_000)])));
+        assert_eq!(catalogue.sku_of(100), Some(Sku(7)));
+        catalogue.apply(b"9", Some(&packed(9, 1101, &[])));
+        assert_eq!(catalogue.sku_of(1101), Some(Sku(9)));
+        catalogue.apply(b"7", None);
+        assert_eq!(catalogue.sku_of(1101), Some(Sku(9)));
+        assert_eq!((catalogue.unit_of(100), catalogue.len()), (None, 2));
     }
 
     #[test]

@@ -20,21 +20,37 @@ const SAY_EVERY: Duration = Duration::from_secs(5);
 const PARTITION: u32 = 0;
 
 pub(crate) struct CatalogueFeed {
-    reader: Reader,
+    client_id: String,
+    /// `None`: not opened yet.
+    reader: Option<Reader>,
     /// The offset behind the last record that was read.
     next: u64,
     caught_up: Option<Instant>,
 }
 
 impl CatalogueFeed {
-    pub(crate) fn open(backbone: &Backbone, client_id: &str) -> Result<Self, BackboneError> {
-        let reader =
-            backbone.reader_from_beginning(&format!("{client_id}-catalogue"), topics::CATALOGUE, 1)?;
-        Ok(Self {
-            reader,
+    pub(crate) fn new(client_id: &str) -> Self {
+        Self {
+            client_id: format!("{client_id}-catalogue"),
+            reader: None,
             next: 0,
             caught_up: None,
-        })
+        }
+    }
+
+    /// A client made anew, which goes on where the last one was.
+    pub(crate) fn open(&mut self, backbone: &Backbone) -> Result<(), BackboneError> {
+        let from = [(PARTITION, self.next)];
+        self.reader = Some(backbone.reader(&self.client_id, topics::CATALOGUE, &from)?);
+        Ok(())
+    }
+
+    /// Where the topic ends now.
+    fn end(&self) -> Result<u64, BackboneError> {
+        match &self.reader {
+            Some(reader) => reader.watermarks(PARTITION).map(|(_, end)| end),
+            None => Ok(self.next),
+        }
     }
 
     /// Reads the topic to its end; waits, visibly, while it is empty. `false`: cancelled before that.
@@ -45,13 +61,15 @@ impl CatalogueFeed {
         cancel: &CancellationToken,
     ) -> Result<bool, BackboneError> {
         let mut said = Instant::now();
-        counters.phase(Phase::WaitingForCatalogue);
-        let (_, mut end) = self.reader.watermarks(PARTITION)?;
+        if catalogue.is_empty() {
+            counters.phase(Phase::WaitingForCatalogue);
+        }
+        let mut end = self.end()?;
         while !cancel.is_cancelled() {
             let read = self.read(catalogue, counters, POLL)?;
             if self.next >= end && !read {
                 // A topic that is being filled has grown meanwhile.
-                (_, end) = self.reader.watermarks(PARTITION)?;
+                end = self.end()?;
                 if self.next >= end && !catalogue.is_empty() {
                     tracing::info!(articles = catalogue.len(), "catalogue read");
                     return Ok(true);
@@ -89,7 +107,7 @@ impl CatalogueFeed {
         if self.caught_up.is_some_and(|at| at.elapsed() < CATCH_UP_EVERY) {
             return Ok(false);
         }
-        let (_, end) = self.reader.watermarks(PARTITION)?;
+        let end = self.end()?;
         let deadline = Instant::now() + CATCH_UP_EVERY;
         let mut any = false;
         while self.next < end && Instant::now() < deadline {
@@ -121,7 +139,10 @@ impl CatalogueFeed {
     ) -> Result<bool, BackboneError> {
         let mut any = false;
         let mut wait = wait;
-        while let Some(record) = self.reader.poll(wait)? {
+        let Some(reader) = &self.reader else {
+            return Ok(false);
+        };
+        while let Some(record) = reader.poll(wait)? {
             wait = Duration::ZERO;
             any = true;
             self.next = record.offset() + 1;

@@ -22,10 +22,12 @@ mod scan;
 mod service;
 mod statement;
 
-pub use catalogue::{Catalogue, Facts};
+pub use catalogue::{Catalogue, Facts, TradeUnit};
 pub use counters::{Counters, Phase, RawDigest, Snapshot};
 pub use encode::{encode_movement, mark_put_back};
-pub use normalise::{BusinessClock, Normalised, Normaliser, RawMessage, RawTopic, Rejection, Transaction};
+pub use normalise::{
+    BusinessClock, Group, GroupPlace, Normalised, Normaliser, RawMessage, RawTopic, Rejection, Transaction,
+};
 pub use paper::{key as paper_key, of_transaction as paper_of_transaction, paper};
 pub use replay::resolved;
 pub use sabotage::Saboteur;

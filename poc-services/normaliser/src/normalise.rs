@@ -13,17 +13,19 @@ use contracts::ids::{BusinessDay, LocationId, Quantity, SourceId, TimeMs, Transa
 use contracts::records::{MovementKind, MovementLine, Paper};
 use contracts::topics;
 use contracts::wire::copybook::{self, MoveRecord, MoveType};
+use contracts::wire::ebcdic::Ccsid;
 use contracts::wire::gs1::in_store::Rules;
+use contracts::wire::mqmd::{self, Descriptor};
 use contracts::wire::queue_message;
 use contracts::wire::tlog4690::{ItemKind, Receipt};
 use contracts::wire::{
     FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_POSLOG_2, FORMAT_POSLOG_6, FORMAT_SOURCE_MARK,
 };
 
-use crate::Catalogue;
 use crate::poslog;
 use crate::scan;
 use crate::statement::{self, Statement};
+use crate::{Catalogue, TradeUnit};
 
 /// A `Place` record; it comes from nobody's wire.
 const FORMAT_PLACE: &str = "place";
@@ -78,6 +80,22 @@ pub struct RawMessage<'a> {
     pub payload: &'a [u8],
     /// Header `format`.
     pub format: Option<&'a [u8]>,
+    /// What the queue said of its group beside the record.
+    pub group: Option<Group<'a>>,
+}
+
+/// Where a message stands among those of its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group<'a> {
+    pub id: &'a [u8],
+    pub place: GroupPlace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupPlace {
+    /// From 1.
+    pub sequence: u32,
+    pub is_last: bool,
 }
 
 impl RawMessage<'_> {
@@ -119,6 +137,8 @@ pub struct Transaction {
     pub content_hash: u64,
     /// 0: none.
     pub despatch_advice: u64,
+    /// Among the records of its delivery, where the source numbers them.
+    pub group: Option<GroupPlace>,
     /// Into [`Normalised::lines`].
     pub lines: Range<usize>,
 }
@@ -240,7 +260,7 @@ impl Normaliser {
             self.poslog
                 .read(location, raw.payload, self.clock, catalogue, out)
         } else if format == FORMAT_COPYBOOK_037.as_bytes() {
-            read_queue_record(location, raw.payload, catalogue, out)
+            read_queue_record(location, raw, catalogue, out)
         } else if format == FORMAT_EPCIS.as_bytes() {
             scan::read_document(location, raw.payload, catalogue, &self.label_rules, out)
         } else if format == FORMAT_SOURCE_MARK.as_bytes() {
@@ -267,14 +287,17 @@ impl Normaliser {
             message: error.to_string(),
         })?;
         for line in self.receipt.stock_lines() {
-            let sku = catalogue
-                .sku_of(line.item_code)
+            let unit = catalogue
+                .unit_of(line.item_code)
                 .ok_or_else(|| unknown_item(line.item_code))?;
+            let quantity = unit
+                .in_base_unit(line.quantity)
+                .ok_or_else(|| too_many(unit, line.item_code))?;
             let kind = match line.kind {
                 ItemKind::Sale => MovementKind::Sold,
                 ItemKind::Return => MovementKind::Returned,
             };
-            out.lines.push(movement_line(sku.0, kind, line.quantity));
+            out.lines.push(movement_line(unit.sku.0, kind, quantity));
         }
         let header = &self.receipt.header;
         out.transactions.push(Transaction {
@@ -286,6 +309,7 @@ impl Normaliser {
             occurred: header.at,
             content_hash: content_hash(payload),
             despatch_advice: 0,
+            group: None,
             lines: 0..out.lines.len(),
         });
         Ok(())
@@ -294,11 +318,11 @@ impl Normaliser {
 
 fn read_queue_record(
     location: LocationId,
-    payload: &[u8],
+    raw: &RawMessage<'_>,
     catalogue: &Catalogue,
     out: &mut Normalised,
 ) -> Result<(), Rejection> {
-    let opened = queue_message::open(payload).map_err(|error| Rejection {
+    let opened = queue_message::open(raw.payload).map_err(|error| Rejection {
         class: error.class(),
         message: error.to_string(),
     })?;
@@ -308,7 +332,10 @@ fn read_queue_record(
     })?;
     match record {
         // Of the record alone: two queue managers send the same one behind descriptors of their own.
-        copybook::Record::Move(record) => move_of(location, &record, opened.record, catalogue, out),
+        copybook::Record::Move(record) => {
+            let group = group_place(&record, opened.descriptor.as_ref(), raw.group);
+            move_of(location, &record, (opened.record, group), catalogue, out)
+        }
         copybook::Record::Status(status) => {
             out.statement = Some(statement::of_status(location, &status)?);
             Ok(())
@@ -316,17 +343,49 @@ fn read_queue_record(
     }
 }
 
+/// The record's place in its shipment, by the descriptor in front of it or by what the queue said. A group that is known by
+/// anything but the despatch advice says nothing of the delivery.
+fn group_place(
+    record: &MoveRecord,
+    descriptor: Option<&Descriptor>,
+    said: Option<Group<'_>>,
+) -> Option<GroupPlace> {
+    let advice = record.despatch_advice?;
+    let is_its = |id: &[u8]| id == mqmd::shipment_group(advice).as_bytes();
+    let in_front = descriptor.and_then(|descriptor| {
+        let id = Ccsid::from_number(descriptor.ccsid)
+            .unwrap_or_default()
+            .decode(&descriptor.group_id);
+        is_its(id.trim_end().as_bytes()).then(|| GroupPlace {
+            sequence: descriptor.sequence,
+            is_last: descriptor.is_last_in_group(),
+        })
+    });
+    let beside = || Some(said.filter(|group| is_its(group.id))?.place);
+    in_front.or_else(beside).filter(|place| place.sequence > 0)
+}
+
 fn move_of(
     location: LocationId,
     record: &MoveRecord,
-    payload: &[u8],
+    (payload, group): (&[u8], Option<GroupPlace>),
     catalogue: &Catalogue,
     out: &mut Normalised,
 ) -> Result<(), Rejection> {
     check_location(location, record.place)?;
-    let sku = catalogue
-        .sku_of(record.gtin.value())
+    let unit = catalogue
+        .unit_of(record.gtin.value())
         .ok_or_else(|| unknown_item(record.gtin.value()))?;
+    let sku = unit.sku;
+    if unit.is_pack() {
+        return Err(Rejection {
+            class: "item-conflict",
+            message: format!(
+                "the record has GTIN {}, a carton of SKU {sku}, and its quantity is in base units: which of the two is meant?",
+                record.gtin
+            ),
+        });
+    }
     if sku != record.sku {
         return Err(Rejection {
             class: "item-conflict",
@@ -359,6 +418,7 @@ fn move_of(
         occurred: record.at,
         content_hash: content_hash(payload),
         despatch_advice: record.despatch_advice.unwrap_or(0),
+        group,
         lines: 0..1,
     });
     Ok(())
@@ -376,6 +436,16 @@ pub(crate) fn unknown_item(gtin: u64) -> Rejection {
     Rejection {
         class: Rejection::UNKNOWN_ITEM,
         message: format!("GTIN {gtin:014} is not in the catalogue: add the article, then send this again"),
+    }
+}
+
+pub(crate) fn too_many(unit: TradeUnit, code: u64) -> Rejection {
+    Rejection {
+        class: "bad-quantity",
+        message: format!(
+            "so many of {code:014}, each {} of SKU {}, are more than a line can move",
+            unit.content, unit.sku
+        ),
     }
 }
 

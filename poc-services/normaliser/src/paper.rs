@@ -48,8 +48,8 @@ pub fn paper(transaction: &Transaction, kind: PaperKind, lines: Vec<PaperLine>) 
         occurred_ms: transaction.occurred.0,
         content_hash: transaction.content_hash,
         lines,
-        group_sequence: 0,
-        is_last_in_group: false,
+        group_sequence: transaction.group.map_or(0, |place| place.sequence),
+        is_last_in_group: transaction.group.is_some_and(|place| place.is_last),
     }
 }
 
@@ -98,6 +98,7 @@ mod tests {
             occurred: TimeMs(1),
             content_hash: 9,
             despatch_advice,
+            group: None,
             lines: 0..1,
         }
     }

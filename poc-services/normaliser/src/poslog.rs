@@ -1,24 +1,27 @@
 //! A POSLog document → its transactions. Pure.
 //!
-//! What moves stock is decided by [`stock_lines`] alone; here articles are looked up and quantities brought to their base
-//! unit. Invariant: a document is taken whole or not at all; whatever its transactions are, each is one of the output, so
+//! What moves stock, and what only confirms a delivery, is decided by [`stock_and_confirmed`] alone; here articles are looked up
+//! and quantities brought to their base unit. Invariant: a document is taken whole or not at all; whatever its transactions are, each is one of the output, so
 //! that its number is seen.
 
 use contracts::hash::ContentHash;
 use contracts::ids::{LocationId, Quantity, Sku, SourceId, TimeMs, TransactionId};
+use contracts::records::{MovementLine, PaperKind, PaperLine};
 use contracts::wire::QUANTITY_MAX;
 use contracts::wire::poslog::{
-    ItemCode, LineKind, StockLine, StockUnit, Transaction as Written, parse, stock_lines,
+    ItemCode, LineKind, StockLine, StockUnit, Transaction as Written, parse, stock_and_confirmed,
 };
 
 use crate::catalogue::Facts;
 use crate::normalise::{check_location, movement_line, unknown_item};
-use crate::{BusinessClock, Catalogue, Normalised, Rejection, Transaction};
+use crate::paper::paper;
+use crate::{BusinessClock, Catalogue, Normalised, Rejection, TradeUnit, Transaction};
 
 /// Reads documents. Used again from one to the next.
 #[derive(Debug, Default)]
 pub struct Reader {
     stock: Vec<StockLine>,
+    confirmed: Vec<StockLine>,
 }
 
 impl Reader {
@@ -36,33 +39,50 @@ impl Reader {
         })?;
         for transaction in &document.transactions {
             check_location(location, LocationId::store(transaction.store))?;
-            stock_lines(transaction, &mut self.stock).map_err(|error| Rejection {
-                class: error.class(),
-                message: error.to_string(),
+            stock_and_confirmed(transaction, &mut self.stock, &mut self.confirmed).map_err(|error| {
+                Rejection {
+                    class: error.class(),
+                    message: error.to_string(),
+                }
             })?;
+            let located = |rejection: Rejection| Rejection {
+                message: format!(
+                    "transaction {} of till {}: {}",
+                    transaction.number, transaction.workstation, rejection.message
+                ),
+                ..rejection
+            };
             let first = out.lines.len();
             for line in &self.stock {
-                let (sku, quantity) = moved(line, catalogue).map_err(|rejection| Rejection {
-                    message: format!(
-                        "transaction {} of till {}: {}",
-                        transaction.number, transaction.workstation, rejection.message
-                    ),
-                    ..rejection
-                })?;
+                let (sku, quantity) = moved(line, catalogue).map_err(located)?;
                 out.lines.push(movement_line(sku.0, line.kind, quantity));
+            }
+            let mut posted = Vec::with_capacity(self.confirmed.len());
+            for line in &self.confirmed {
+                let (sku, quantity) = moved(line, catalogue).map_err(located)?;
+                posted.push(PaperLine {
+                    sku: sku.0,
+                    quantity: quantity.0,
+                });
             }
             let (id, occurred) = identity(location, transaction, clock)?;
             let despatch_advice = despatch_advice(transaction)?;
             let lines = first..out.lines.len();
-            let content_hash =
-                content_hash(transaction, occurred, despatch_advice, &out.lines[lines.clone()]);
-            out.transactions.push(Transaction {
+            let said = (&out.lines[lines.clone()], &posted[..]);
+            let content_hash = content_hash(transaction, occurred, despatch_advice, said);
+            let transaction = Transaction {
                 id,
                 occurred,
                 content_hash,
                 despatch_advice,
+                group: None,
                 lines,
-            });
+            };
+            if !posted.is_empty() {
+                out.papers
+                    .push(paper(&transaction, PaperKind::ReceiveInventory, posted));
+            }
+            out.transactions.push(transaction);
         }
         Ok(())
     }
@@ -73,16 +93,16 @@ fn moved(line: &StockLine, catalogue: &Catalogue) -> Result<(Sku, Quantity), Rej
     let by_code = match line.code {
         Some(ItemCode::Gtin(gtin)) => Some(
             catalogue
-                .sku_of(gtin.value())
+                .unit_of(gtin.value())
                 .ok_or_else(|| unknown_item(gtin.value()))?,
         ),
-        Some(ItemCode::Plu(plu)) => Some(catalogue.sku_of(plu.into()).ok_or_else(|| Rejection {
+        Some(ItemCode::Plu(plu)) => Some(catalogue.unit_of(plu.into()).ok_or_else(|| Rejection {
             class: Rejection::UNKNOWN_ITEM,
             message: format!("PLU {plu} is not in the catalogue: add the article, then send this again"),
         })?),
         None => None,
     };
-    let sku = match (line.sku, by_code) {
+    let sku = match (line.sku, by_code.map(|unit| unit.sku)) {
         (Some(sku), Some(of_code)) if sku != of_code => {
             return Err(Rejection {
                 class: "item-conflict",
@@ -96,7 +116,31 @@ fn moved(line: &StockLine, catalogue: &Catalogue) -> Result<(Sku, Quantity), Rej
         class: Rejection::UNKNOWN_ITEM,
         message: format!("SKU {sku} is not in the catalogue: add the article, then send this again"),
     })?;
-    Ok((sku, in_base_unit(sku, line, *facts)?))
+    let quantity = match by_code.filter(|unit| unit.is_pack()) {
+        Some(pack) => of_pack(pack, line)?,
+        None => in_base_unit(sku, line, *facts)?,
+    };
+    Ok((sku, quantity))
+}
+
+/// The line names a carton by its own number, so its quantity counts these, whether it calls them cartons or each.
+fn of_pack(pack: TradeUnit, line: &StockLine) -> Result<Quantity, Rejection> {
+    if let StockUnit::Kilogram | StockUnit::Litre | StockUnit::Metre = line.unit {
+        return Err(Rejection {
+            class: "unit-conflict",
+            message: format!(
+                "the line names a carton of SKU {} and counts {:?}: cartons are counted",
+                pack.sku, line.unit
+            ),
+        });
+    }
+    pack.in_base_unit(line.quantity).ok_or_else(|| Rejection {
+        class: "bad-quantity",
+        message: format!(
+            "so many cartons of SKU {} are more than a line can move",
+            pack.sku
+        ),
+    })
 }
 
 fn in_base_unit(sku: Sku, line: &StockLine, facts: Facts) -> Result<Quantity, Rejection> {
@@ -191,7 +235,7 @@ fn content_hash(
     transaction: &Written<'_>,
     occurred: TimeMs,
     despatch_advice: u64,
-    lines: &[contracts::records::MovementLine],
+    (lines, posted): (&[MovementLine], &[PaperLine]),
 ) -> u64 {
     let mut hash = ContentHash::default();
     let flags = transaction.flags;
@@ -216,6 +260,10 @@ fn content_hash(
     }
     for line in lines {
         hash.word(u64::from(line.sku) << 8 | line.kind as u64);
+        hash.word(line.quantity as u64);
+    }
+    for line in posted {
+        hash.word(u64::from(line.sku));
         hash.word(line.quantity as u64);
     }
     hash.finish()

@@ -7,11 +7,14 @@
 use contracts::hash::{ContentHash, content_hash};
 use contracts::ids::{BusinessDay, LocationId, Quantity, SourceId, TransactionId};
 use contracts::wire::QUANTITY_MAX;
-use contracts::wire::epcis::{self, Capture, CaptureEvent, DoubleBeep, Effect, Thing};
+use contracts::wire::epcis::{self, Capture, CaptureEvent, DoubleBeep, Effect, Movement, Thing};
+use contracts::wire::gs1::Unit;
 use contracts::wire::gs1::in_store::{self, Rules};
 
 use crate::Catalogue;
-use crate::normalise::{Normalised, Rejection, Transaction, check_location, movement_line, unknown_item};
+use crate::normalise::{
+    Normalised, Rejection, Transaction, check_location, movement_line, too_many, unknown_item,
+};
 
 pub(crate) fn read_document(
     location: LocationId,
@@ -44,7 +47,7 @@ pub(crate) fn read_document(
                     out.double_beeps += 1;
                     continue;
                 }
-                let (sku, quantity) = article(movement.gtin.value(), movement.quantity, catalogue, rules)?;
+                let (sku, quantity) = article(&movement, catalogue, rules)?;
                 out.lines.push(movement_line(sku, movement.kind, quantity));
             }
         }
@@ -57,6 +60,7 @@ pub(crate) fn read_document(
             occurred: event.at,
             content_hash: event_hash(&capture, event, (reader, number)),
             despatch_advice: event.despatch_advice.unwrap_or(0),
+            group: None,
             lines: first..out.lines.len(),
         });
     }
@@ -92,15 +96,22 @@ fn identity(event: &CaptureEvent<'_>, index: usize) -> Result<Option<(u16, u64)>
     }
 }
 
-/// The article of a number, and how much of it that is: the whole number first, then the label of a scale.
-fn article(
-    gtin: u64,
-    quantity: Quantity,
-    catalogue: &Catalogue,
-    rules: &Rules,
-) -> Result<(u32, Quantity), Rejection> {
-    if let Some(sku) = catalogue.sku_of(gtin) {
-        return Ok((sku.0, quantity));
+/// The article of a number, and how much of it that is: the whole number first, be it the article's or a carton's, then the
+/// label of a scale.
+fn article(movement: &Movement, catalogue: &Catalogue, rules: &Rules) -> Result<(u32, Quantity), Rejection> {
+    let (gtin, quantity) = (movement.gtin.value(), movement.quantity);
+    if let Some(unit) = catalogue.unit_of(gtin) {
+        if unit.is_pack() && movement.unit != Unit::Piece {
+            return Err(Rejection {
+                class: "unit-conflict",
+                message: format!(
+                    "{gtin:014} is a carton of SKU {}, and the line has {:?} of it: cartons are counted",
+                    unit.sku, movement.unit
+                ),
+            });
+        }
+        let quantity = unit.in_base_unit(quantity).ok_or_else(|| too_many(unit, gtin))?;
+        return Ok((unit.sku.0, quantity));
     }
     let label = contracts::ids::Gtin::new(gtin).and_then(|gtin| in_store::resolve(gtin, rules));
     let Some((label, sku)) = label.and_then(|label| Some((label, catalogue.sku_of(label.article.value())?)))

@@ -22,8 +22,8 @@ use crate::feed::CatalogueFeed;
 use crate::paper;
 use crate::replay::Replay;
 use crate::{
-    BusinessClock, Catalogue, Counters, Normalised, Normaliser, Phase, RawMessage, RawTopic, Rejection,
-    Saboteur, Snapshot, encode_movement, mark_put_back, rejected, resolved,
+    BusinessClock, Catalogue, Counters, Group, GroupPlace, Normalised, Normaliser, Phase, RawMessage,
+    RawTopic, Rejection, Saboteur, Snapshot, encode_movement, mark_put_back, rejected, resolved,
 };
 
 /// The consumer group.
@@ -110,7 +110,7 @@ fn run_until_cancelled(
 ) -> Result<(), BackboneError> {
     let counters = &*config.counters;
     let mut worker = Worker {
-        feed: CatalogueFeed::open(backbone, &config.client_id)?,
+        feed: CatalogueFeed::new(&config.client_id),
         catalogue: Catalogue::default(),
         normaliser: Normaliser::new(config.clock),
         normalised: Normalised::default(),
@@ -119,13 +119,9 @@ fn run_until_cancelled(
         saboteur: Saboteur::new(config.sabotage),
         counters,
     };
-    if !worker.feed.fill(&mut worker.catalogue, counters, cancel)? {
-        return Ok(());
-    }
     loop {
-        counters.phase(Phase::Running);
         match session(config, backbone, cancel, &mut worker) {
-            Err(error @ (BackboneError::Delivery { .. } | BackboneError::FlushTimeout { .. })) => {
+            Err(error) if error.is_passing() => {
                 tracing::warn!(%error, "going on from the last commit");
                 counters.recovery();
                 counters.phase(Phase::Recovering);
@@ -149,6 +145,12 @@ fn session(
     cancel: &CancellationToken,
     worker: &mut Worker<'_>,
 ) -> Result<(), BackboneError> {
+    worker.feed.open(backbone)?;
+    let counters = worker.counters;
+    if !worker.feed.fill(&mut worker.catalogue, counters, cancel)? {
+        return Ok(());
+    }
+    counters.phase(Phase::Running);
     let names = RawTopic::ALL.map(RawTopic::name);
     let consumer =
         backbone.group_consumer(&config.client_id, &config.group, &names, OffsetReset::Earliest)?;
@@ -328,6 +330,7 @@ impl Worker<'_> {
             key: record.key(),
             payload,
             format: record.header(headers::FORMAT),
+            group: (topic == RawTopic::Queue).then(|| group_of(record)).flatten(),
         };
         let replay = Replay::of(record);
         if let Some(replay) = replay {
@@ -445,6 +448,19 @@ impl Worker<'_> {
         }
         Ok(())
     }
+}
+
+/// What the queue said of a message's group; `None`: it has none.
+fn group_of<'r>(record: &'r Record<'_>) -> Option<Group<'r>> {
+    let id = record.header(headers::GROUP_ID)?;
+    let sequence = std::str::from_utf8(record.header(headers::GROUP_SEQUENCE)?).ok()?;
+    Some(Group {
+        id,
+        place: GroupPlace {
+            sequence: sequence.parse().ok()?,
+            is_last: record.header(headers::LAST_IN_GROUP) == Some(b"true"),
+        },
+    })
 }
 
 /// What is said of a place's sources goes where their transactions go, and is never damaged: it is none.

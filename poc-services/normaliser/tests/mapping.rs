@@ -39,6 +39,7 @@ fn raw<'a>(topic: RawTopic, key: &'a str, payload: &'a [u8]) -> RawMessage<'a> {
         key: key.as_bytes(),
         payload,
         format: None,
+        group: None,
     }
 }
 
@@ -423,6 +424,7 @@ fn what_cannot_be_understood_is_told_by_class() {
     };
     let other_format = RawMessage {
         format: Some(b"poslog-6"),
+        group: None,
         ..raw(RawTopic::Till, "S0042", &good)
     };
     for (raw, class) in [
@@ -455,6 +457,7 @@ fn the_format_header_wins_over_the_topic() {
     let shipped = written(&record());
     let message = RawMessage {
         format: Some(b"copybook-037"),
+        group: None,
         ..raw(RawTopic::Till, "W0007", &shipped)
     };
     assert_eq!(movements(&message).unwrap()[0].source_kind(), SourceKind::Queue);
@@ -507,6 +510,7 @@ fn a_mark_is_passed_on_as_the_sources_wrote_it() {
         {"till":3,"businessDay":"2025-03-14","last":9999},{"till":4,"last":0},{"reader":1,"last":88}]}"#;
     let marked = |key| RawMessage {
         format: Some(FORMAT_SOURCE_MARK.as_bytes()),
+        group: None,
         ..raw(RawTopic::Till, key, text)
     };
     let mark = |kind: SourceKind, source_unit, business_day, last_number| SourceMark {
@@ -625,6 +629,7 @@ proptest! {
             occurred: TimeMs(movement.occurred_ms),
             content_hash: movement.content_hash,
             despatch_advice: movement.despatch_advice,
+            group: None,
             lines: 0..movement.lines.len(),
         };
         let mut bytes = vec![1, 2, 3];
@@ -638,8 +643,8 @@ proptest! {
         key in prop::collection::vec(any::<u8>(), 0..8),
         payload in prop::collection::vec(any::<u8>(), 0..200),
     ) {
-        let _ = movements(&RawMessage { topic, key: &key, payload: &payload, format: None });
-        let _ = movements(&RawMessage { topic, key: b"S0042", payload: &payload, format: None });
+        let _ = movements(&RawMessage { topic, key: &key, payload: &payload, format: None, group: None });
+        let _ = movements(&RawMessage { topic, key: b"S0042", payload: &payload, format: None, group: None });
     }
 
     /// What a receipt's movement says is what was written, line by line, whoever voids what.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use contracts::ids::{Gtin, LocationId, Money, Quantity, Sku, TimeMs};
-use contracts::records::{Article, Movement, MovementKind};
+use contracts::records::{Article, Movement, MovementKind, Pack};
 use contracts::wire::copybook::{self, MoveRecord, MoveType, StatusRecord};
 use contracts::wire::epcis::{
     Action, DeclarationDraft, Disposition, DocumentWriter, DraftContent, DraftLine, DraftThings, EventDraft,
@@ -12,6 +12,7 @@ use contracts::wire::epcis::{
 use contracts::wire::gs1::in_store::{self, Rules, Value};
 use contracts::wire::gs1::{Key, Measure, PrefixLength, Sscc, Unit};
 use contracts::wire::mqmd::{self, Descriptor, Format};
+use contracts::wire::tlog4690::{Header, Item, ReceiptWriter};
 use normaliser::{
     BusinessClock, Catalogue, Normalised, Normaliser, RawMessage, RawTopic, Rejection, encode_movement,
 };
@@ -34,6 +35,11 @@ fn cheese() -> (u32, Gtin) {
     (8, Gtin::from_body(221_234_500_000).unwrap())
 }
 
+/// A dozen of an article.
+fn carton(article: u64) -> Gtin {
+    Gtin::from_body(1_000_000_000_000 + article / 10).unwrap()
+}
+
 fn normalised(raw: &RawMessage<'_>) -> Result<Vec<Movement>, Rejection> {
     let mut catalogue = Catalogue::default();
     for (sku, gtin, price) in [
@@ -45,6 +51,10 @@ fn normalised(raw: &RawMessage<'_>) -> Result<Vec<Movement>, Rejection> {
             sku,
             gtin,
             price,
+            packs: vec![Pack {
+                gtin: carton(gtin).value(),
+                quantity: 12_000,
+            }],
             ..Article::default()
         };
         assert!(catalogue.apply(sku.to_string().as_bytes(), Some(&article.encode_to_vec())));
@@ -68,6 +78,7 @@ fn scanned(document: &[u8]) -> Result<Vec<Movement>, Rejection> {
         key: b"S0042",
         payload: document,
         format: None,
+        group: None,
     })
 }
 
@@ -77,6 +88,7 @@ fn queued(message: &[u8]) -> Result<Vec<Movement>, Rejection> {
         key: b"W0007",
         payload: message,
         format: None,
+        group: None,
     })
 }
 
@@ -306,12 +318,16 @@ fn behind(descriptor: &Descriptor, record: &[u8]) -> Vec<u8> {
 }
 
 fn record() -> Vec<u8> {
+    record_of(gtin(OATS.1))
+}
+
+fn record_of(number: Gtin) -> Vec<u8> {
     let record = MoveRecord {
         sequence: 9,
         place: LocationId::warehouse(7),
         department: 1,
         sku: Sku(OATS.0),
-        gtin: gtin(OATS.1),
+        gtin: number,
         move_type: MoveType::Returned,
         quantity: Quantity::units(3),
         on_hand: Quantity(0),
@@ -377,8 +393,83 @@ fn a_status_behind_a_descriptor_is_a_statement() {
             key: b"W0007",
             payload: &message,
             format: None,
+            group: None,
         };
         assert!(raw.is_statement(), "{ccsid}");
         assert_eq!(normalised(&raw).unwrap(), []);
     }
+}
+
+#[test]
+fn cartons_and_eaches_move_the_same_stock() {
+    for (cartons, eaches) in [(1, 12), (3, 36)] {
+        let both = [[pieces(carton(OATS.1), cartons)], [pieces(gtin(OATS.1), eaches)]];
+        let moved = both.map(|line| lines(&scanned(&document(&[stocking(&line, 7)]).0).unwrap()[0]));
+        assert_eq!(moved[0], [(OATS.0, MovementKind::Stocked, eaches * 1000)]);
+        assert_eq!(moved[0], moved[1]);
+    }
+}
+
+#[test]
+fn a_carton_that_beeps_twice_is_one_and_a_correction_takes_all_of_it_back() {
+    let one = [pieces(carton(OATS.1), 1)];
+    let again = EventDraft {
+        at: TimeMs(AT.0 + 120),
+        ..stocking(&one, 8)
+    };
+    let [first, beep] = &scanned(&document(&[stocking(&one, 7), again]).0).unwrap()[..] else {
+        panic!("two transactions")
+    };
+    assert_eq!((lines(first).len(), lines(beep).len()), (1, 0));
+    let declared = EventDraft {
+        declaration: Some(DeclarationDraft {
+            at: TimeMs(AT.0 + 60_000),
+            reason: None,
+            corrective: &[],
+            reader: Some((5, 9)),
+        }),
+        ..stocking(&one, 7)
+    };
+    let back = scanned(&document(&[declared]).0).unwrap();
+    assert_eq!(lines(&back[0]), [(OATS.0, MovementKind::Stocked, -12_000)]);
+}
+
+#[test]
+fn what_counts_a_carton_in_another_way_is_refused() {
+    let mut weighed = pieces(carton(OATS.1), 2);
+    weighed.measure.unit = Unit::Kilogram;
+    let refused = scanned(&document(&[stocking(&[weighed], 7)]).0).unwrap_err();
+    assert_eq!(refused.class, "unit-conflict");
+    let mut many = pieces(carton(OATS.1), 2);
+    many.measure.quantity = contracts::wire::QUANTITY_MAX;
+    let refused = scanned(&document(&[stocking(&[many], 7)]).0).unwrap_err();
+    assert_eq!(refused.class, "bad-quantity");
+}
+
+/// The quantity of a record is in the base unit of its SKU.
+#[test]
+fn a_record_with_the_number_of_a_carton_is_refused() {
+    let refused = queued(&record_of(carton(OATS.1))).unwrap_err();
+    assert_eq!(refused.class, "item-conflict");
+}
+
+#[test]
+fn a_carton_at_a_till_is_so_many_of_its_article() {
+    let mut receipt = Vec::new();
+    let mut writer = ReceiptWriter::begin(&mut receipt, &Header::default());
+    writer.item(&Item {
+        item_code: carton(OATS.1).value(),
+        ordinal: 1,
+        quantity: Quantity::units(2),
+        ..Item::default()
+    });
+    writer.finish();
+    let sold = normalised(&RawMessage {
+        topic: RawTopic::Till,
+        key: b"S0042",
+        payload: &receipt,
+        format: None,
+        group: None,
+    });
+    assert_eq!(lines(&sold.unwrap()[0]), [(OATS.0, MovementKind::Sold, 24_000)]);
 }

@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use contracts::ids::{BusinessDay, LocationId, SourceId, TimeMs, TransactionId};
-use contracts::records::{Article, MovementKind};
-use contracts::wire::poslog::{ItemCode, StockUnit, parse, stock_lines};
+use contracts::records::{Article, MovementKind, Pack};
+use contracts::wire::poslog::{ItemCode, StockUnit, parse, stock_and_confirmed};
 use contracts::wire::{FORMAT_POSLOG_2, FORMAT_POSLOG_6, QUANTITY_MAX};
 use normaliser::{BusinessClock, Catalogue, Normalised, Normaliser, RawMessage, RawTopic, Rejection};
 use prost::Message as _;
@@ -57,6 +57,7 @@ fn normalised(
         key: key.as_bytes(),
         payload,
         format: Some(format.as_bytes()),
+        group: None,
     };
     let mut out = Normalised::default();
     let mut normaliser = Normaliser::new(BusinessClock::default());
@@ -66,13 +67,13 @@ fn normalised(
 /// A catalogue that has what a document names: each line that moves is of an article of its own, in the unit of the line.
 fn catalogue_for(document: &[u8]) -> Catalogue {
     let mut articles: BTreeMap<u32, Article> = BTreeMap::new();
-    let mut lines = Vec::new();
+    let (mut lines, mut confirmed) = (Vec::new(), Vec::new());
     let document = parse(document).unwrap();
     for transaction in &document.transactions {
-        if stock_lines(transaction, &mut lines).is_err() {
+        if stock_and_confirmed(transaction, &mut lines, &mut confirmed).is_err() {
             continue;
         }
-        for line in &lines {
+        for line in lines.iter().chain(&confirmed) {
             let (gtin, plu) = match line.code {
                 Some(ItemCode::Gtin(gtin)) => (gtin.value(), 0),
                 Some(ItemCode::Plu(plu)) => (1_000_000 + u64::from(plu), plu),
@@ -319,6 +320,31 @@ fn a_quantity_is_brought_to_the_base_unit_of_its_article_or_refused() {
 }
 
 #[test]
+fn a_line_that_names_a_carton_counts_cartons() {
+    let carton = Pack {
+        gtin: 10_614_141_999_993,
+        quantity: 24_000,
+    };
+    let oats = Article {
+        packs: vec![carton],
+        ..article(OATS, 614_141_999_996, 0, false)
+    };
+    let code = "<POSIdentity><POSItemID>10614141999993</POSItemID></POSIdentity>";
+    let moved = |unit: &str| {
+        let quantity = format!("<Quantity{unit}>2</Quantity>");
+        let document = document(&[(7, &sale(code, &quantity))]);
+        let catalogue = catalogue_of(std::slice::from_ref(&oats));
+        normalised("S0042", FORMAT_POSLOG_6, &document, &catalogue).map(|out| out.lines[0].quantity)
+    };
+    // The carton's own content, whatever another pack size of the article is.
+    for unit in ["", " UnitOfMeasureCode='EA'", " UnitOfMeasureCode='CT'"] {
+        assert_eq!(moved(unit), Ok(48_000), "{unit}");
+    }
+    let refused = moved(" UnitOfMeasureCode='KGM'").unwrap_err();
+    assert_eq!(refused.class, "unit-conflict");
+}
+
+#[test]
 fn one_bad_transaction_takes_its_whole_document_to_the_dead_letters() {
     let good = sale(&format!("<ItemID>{OATS}</ItemID>"), "<Quantity>1</Quantity>");
     let bad = sale(&format!("<ItemID>{OATS}</ItemID>"), "");
@@ -329,6 +355,7 @@ fn one_bad_transaction_takes_its_whole_document_to_the_dead_letters() {
         key: b"S0042",
         payload: &whole,
         format: Some(FORMAT_POSLOG_6.as_bytes()),
+        group: None,
     };
     let mut normaliser = Normaliser::new(BusinessClock::default());
     let rejection = normaliser.normalise(&raw, &two(), &mut out).unwrap_err();

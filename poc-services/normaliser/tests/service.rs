@@ -18,6 +18,7 @@ use contracts::wire::copybook::{self, MoveRecord, MoveType};
 use contracts::wire::epcis::{BizStep, DocumentWriter, ScanEvent, ScanLine, SubLocation};
 use contracts::wire::tlog4690::{Header, Item, ReceiptWriter};
 use contracts::wire::{FORMAT_SOURCE_MARK, source_mark};
+use embedded::broker::faults::{Api, Effect, ErrorCode, Fault, Moment, When};
 use kafka::Kafka;
 use normaliser::{Config, Counters, NormaliserError, Phase, Summary, run};
 use prost::Message as _;
@@ -496,6 +497,23 @@ fn a_node_of_the_cluster_that_dies_loses_nothing() {
     kafka.send(topics::TLOG_RAW, &receipts(20, 41..=45));
     kafka.movements_until(|seen| seen.len() == 900);
     service.stop();
+}
+
+#[test]
+fn it_begins_anew_when_kafka_does_not_say_where_the_catalogue_ends() {
+    let kafka = Kafka::start();
+    kafka.add_article(&OATS);
+    let refused = kafka.broker.faults().add(
+        Fault::new(Effect::Error(ErrorCode::UnknownServerError, Moment::Before))
+            .api(Api::ListOffsets)
+            .topic(topics::CATALOGUE)
+            .when(When::Times(1)),
+    );
+    let running = Running::start(&kafka, "one", None);
+    kafka.send(topics::TLOG_RAW, &receipts(4, 1..=3));
+    running.wait_until("all receipts", |counts| counts.transactions >= 12);
+    assert!(kafka.broker.faults().hits(refused) > 0, "it did happen");
+    assert!(running.stop().counts.recoveries > 0);
 }
 
 #[test]

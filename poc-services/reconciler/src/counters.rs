@@ -8,6 +8,7 @@ pub struct Counters {
     pub(crate) papers: AtomicU64,
     pub(crate) published: AtomicU64,
     pub(crate) withdrawn: AtomicU64,
+    pub(crate) deleted: AtomicU64,
     pub(crate) recoveries: AtomicU64,
     pub(crate) open: AtomicU64,
 }
@@ -18,8 +19,10 @@ pub struct Snapshot {
     pub papers: u64,
     pub published: u64,
     pub withdrawn: u64,
+    /// Papers of deliveries that were settled long ago.
+    pub deleted: u64,
     pub recoveries: u64,
-    /// Discrepancies of the partitions that this instance looks after, now.
+    /// Discrepancies of the partitions that the instances with these counters look after, now.
     pub open: u64,
 }
 
@@ -30,6 +33,7 @@ impl Counters {
             papers: get(&self.papers),
             published: get(&self.published),
             withdrawn: get(&self.withdrawn),
+            deleted: get(&self.deleted),
             recoveries: get(&self.recoveries),
             open: get(&self.open),
         }
@@ -38,4 +42,28 @@ impl Counters {
 
 pub(crate) fn add(counter: &AtomicU64, count: u64) {
     counter.fetch_add(count, Ordering::Relaxed);
+}
+
+/// What one session adds to the count of open discrepancies, as long as it lives.
+pub(crate) struct Open<'a> {
+    counter: &'a AtomicU64,
+    own: u64,
+}
+
+impl<'a> Open<'a> {
+    pub fn new(counter: &'a AtomicU64) -> Self {
+        Self { counter, own: 0 }
+    }
+
+    pub fn set(&mut self, own: u64) {
+        self.counter
+            .fetch_add(own.wrapping_sub(self.own), Ordering::Relaxed);
+        self.own = own;
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.set(0);
+    }
 }

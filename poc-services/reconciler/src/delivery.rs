@@ -26,6 +26,15 @@ pub struct Delivery {
     papers: BTreeMap<Identity, Paper>,
 }
 
+/// What the papers of a delivery say of each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// There are no two sides to compare.
+    Open,
+    Agrees,
+    Differs(Discrepancy),
+}
+
 /// What the papers of a kind add up to.
 #[derive(Debug, Default)]
 struct Side<'a> {
@@ -82,11 +91,12 @@ impl Delivery {
         is_complete.then_some(side)
     }
 
-    /// What contradicts in it; `None`: nothing, as far as the papers go.
-    pub fn discrepancy(&self) -> Option<Discrepancy> {
+    /// What contradicts in it, as far as the papers go.
+    pub fn verdict(&self) -> Verdict {
         let [shipment, scan, posted] = KINDS.map(|kind| self.side(kind));
-        let shipment = shipment?;
-        let receipt = scan.as_ref().or(posted.as_ref())?;
+        let (Some(shipment), Some(receipt)) = (shipment, scan.as_ref().or(posted.as_ref())) else {
+            return Verdict::Open;
+        };
         let of = |side: Option<&Side<'_>>, sku| {
             side.and_then(|side| side.quantities.get(&sku))
                 .copied()
@@ -111,7 +121,10 @@ impl Delivery {
                     || posted.is_some() && line.receive_inventory != line.shipped
             })
             .collect();
-        (!lines.is_empty()).then(|| Discrepancy {
+        if lines.is_empty() {
+            return Verdict::Agrees;
+        }
+        Verdict::Differs(Discrepancy {
             despatch_advice: self
                 .papers
                 .values()
@@ -163,7 +176,10 @@ mod tests {
     fn of(papers: &[Paper]) -> Option<Discrepancy> {
         let mut delivery = Delivery::default();
         papers.iter().cloned().for_each(|paper| delivery.take(paper));
-        delivery.discrepancy()
+        match delivery.verdict() {
+            Verdict::Differs(discrepancy) => Some(discrepancy),
+            Verdict::Open | Verdict::Agrees => None,
+        }
     }
 
     fn shipment(number: u64, lines: &[(u32, i64)]) -> Paper {

@@ -2,11 +2,11 @@
 //!
 //! `papers` is compacted and holds each paper under its own key, so it is the state itself: whoever takes a partition reads it from
 //! its beginning, and publishes nothing before it is where the topic ended then. `discrepancies` is read back all the time; where it
-//! does not say what the papers say, it is written again.
+//! does not say what the papers say, it is written again. Where they say nothing, because they are not complete or were deleted
+//! long ago, what is published stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use backbone::{
@@ -17,8 +17,9 @@ use contracts::topics::{DISCREPANCIES, PAPERS, PARTITIONS};
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::counters::add;
-use crate::{Counters, Delivery};
+use crate::counters::{Open, add};
+use crate::kept::Papers;
+use crate::{Counters, Keep, Verdict};
 
 /// The consumer group.
 pub const GROUP: &str = "reconciler";
@@ -34,6 +35,7 @@ pub struct Config {
     pub client_id: String,
     /// From read to published.
     pub look_every: Duration,
+    pub keep: Keep,
     pub counters: Arc<Counters>,
     /// Cancelled with the service: it ends and finishes nothing, as a killed process would.
     pub kill: CancellationToken,
@@ -44,6 +46,7 @@ impl Default for Config {
         Self {
             client_id: GROUP.to_owned(),
             look_every: Duration::from_millis(200),
+            keep: Keep::default(),
             counters: Arc::default(),
             kill: CancellationToken::new(),
         }
@@ -63,11 +66,7 @@ pub enum ReconcilerError {
 pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> Result<(), ReconcilerError> {
     loop {
         match session(config, backbone, cancel) {
-            Err(
-                error @ (BackboneError::Delivery { .. }
-                | BackboneError::FlushTimeout { .. }
-                | BackboneError::Topic { .. }),
-            ) => {
+            Err(error) if error.is_passing() => {
                 tracing::warn!(%error, "starting again");
                 add(&config.counters.recoveries, 1);
                 std::thread::sleep(RECOVERY_PAUSE);
@@ -90,6 +89,8 @@ fn session(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
         there: BTreeMap::new(),
         owned: BTreeMap::new(),
         counters: &config.counters,
+        open: Open::new(&config.counters.open),
+        keep: config.keep,
     };
     let result = serve(config, cancel, &consumer, &mut worker);
     if result.is_err() || config.kill.is_cancelled() {
@@ -150,7 +151,7 @@ fn serve(
 /// A partition of `papers` that is this instance's.
 #[derive(Default)]
 struct Owned {
-    deliveries: BTreeMap<u64, Delivery>,
+    papers: Papers,
     /// Those to be looked at.
     changed: BTreeSet<u64>,
     /// Behind the last paper that was read.
@@ -167,15 +168,14 @@ struct Worker<'a> {
     there: BTreeMap<(u32, u64), Vec<u8>>,
     owned: BTreeMap<u32, Owned>,
     counters: &'a Counters,
+    open: Open<'a>,
+    keep: Keep,
 }
 
 impl Worker<'_> {
     fn acquire(&mut self, partition: u32) -> Result<(), BackboneError> {
         let (low, high) = self.producer.watermarks(PAPERS, partition)?;
-        let advices = self.there.range((partition, 0)..=(partition, u64::MAX));
         let owned = Owned {
-            // What was published and has no papers any more is looked at too.
-            changed: advices.map(|((_, advice), _)| *advice).collect(),
             ready_at: if low == high { 0 } else { high },
             ..Owned::default()
         };
@@ -188,17 +188,15 @@ impl Worker<'_> {
             return;
         };
         owned.next = record.offset() + 1;
-        // A paper that is deleted was settled long ago; what it said stays in the set until the next start.
-        let Some(payload) = record.payload() else { return };
+        let Some(payload) = record.payload() else {
+            owned.papers.delete(record.key());
+            return;
+        };
         match Paper::decode(payload) {
             Ok(paper) => {
                 add(&self.counters.papers, 1);
                 owned.changed.insert(paper.despatch_advice);
-                owned
-                    .deliveries
-                    .entry(paper.despatch_advice)
-                    .or_default()
-                    .take(paper);
+                owned.papers.take(record.key(), paper);
             }
             Err(error) => {
                 tracing::error!(%error, offset = record.offset(), "a record of {PAPERS} is no paper");
@@ -215,8 +213,11 @@ impl Worker<'_> {
                 continue;
             }
             for advice in std::mem::take(&mut owned.changed) {
-                let found = owned.deliveries.get(&advice).and_then(Delivery::discrepancy);
-                let wanted = found.map(|found| found.encode_to_vec());
+                let wanted = match owned.papers.verdict(advice) {
+                    Verdict::Open => continue,
+                    Verdict::Agrees => None,
+                    Verdict::Differs(found) => Some(found.encode_to_vec()),
+                };
                 let slot = (*partition, advice);
                 if self.there.get(&slot) == wanted.as_ref() {
                     continue;
@@ -234,12 +235,26 @@ impl Worker<'_> {
                 }
             }
         }
+        // What is concluded from papers is there before they go.
+        if std::mem::take(&mut wrote) {
+            self.producer.flush(FLUSH_TIMEOUT)?;
+        }
+        for (partition, owned) in &mut self.owned {
+            if owned.next < owned.ready_at {
+                continue;
+            }
+            for key in owned.papers.forget(self.keep) {
+                self.producer.gather(PAPERS, *partition, &key, None)?;
+                add(&self.counters.deleted, 1);
+                wrote = true;
+            }
+        }
         if wrote {
             self.producer.flush(FLUSH_TIMEOUT)?;
         }
         let is_ours = |(partition, _): &&(u32, u64)| self.owned.contains_key(partition);
         let open = self.there.keys().filter(is_ours).count();
-        self.counters.open.store(open as u64, Ordering::Relaxed);
+        self.open.set(open as u64);
         self.commit(consumer)
     }
 

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use contracts::records::{Discrepancy, Paper, PaperKind, PaperLine, SourceKind};
 use contracts::topics::{self, PARTITIONS, partition_of_advice};
+use embedded::broker::faults::{Api, Effect, ErrorCode, Fault, FaultId, Moment, When};
 use kafka::Kafka;
 use prost::Message as _;
-use reconciler::{Config, Counters, ReconcilerError, Snapshot, run};
+use reconciler::{Config, Counters, Keep, ReconcilerError, Snapshot, run};
 use tokio_util::sync::CancellationToken;
 
 /// A hang must end; nothing here waits so long otherwise.
@@ -118,8 +119,13 @@ struct Running {
 
 impl Running {
     fn start(kafka: &Kafka, name: &str) -> Self {
+        Self::start_keeping(kafka, name, Keep::default())
+    }
+
+    fn start_keeping(kafka: &Kafka, name: &str, keep: Keep) -> Self {
         let config = Config {
             client_id: format!("reconciler-{name}"),
+            keep,
             look_every: Duration::from_millis(10),
             ..Config::default()
         };
@@ -275,4 +281,95 @@ fn a_contradiction_that_a_later_paper_explains_is_withdrawn() {
     wait_for_list(&kafka, &BTreeMap::new());
     running.end();
     assert_eq!(running.counters.snapshot().withdrawn, 1);
+}
+
+fn refuse(kafka: &Kafka, api: Api, error: ErrorCode) -> FaultId {
+    kafka.broker.faults().add(
+        Fault::new(Effect::Error(error, Moment::Before))
+            .api(api)
+            .client("reconciler-one")
+            .when(When::Times(1)),
+    )
+}
+
+/// The client gives up such a producer for good.
+#[test]
+fn it_begins_anew_when_kafka_gives_its_producer_no_id() {
+    let kafka = Kafka::start();
+    let refused = refuse(&kafka, Api::InitProducerId, ErrorCode::ClusterAuthorizationFailed);
+    let mut running = Running::start(&kafka, "one");
+    send(&kafka, &shuffled());
+    wait_for_list(&kafka, &expected());
+    running.end();
+    assert!(kafka.broker.faults().hits(refused) > 0, "it did happen");
+    assert!(running.counters.snapshot().recoveries > 0);
+}
+
+#[test]
+fn it_ends_with_what_was_wrong_when_it_may_not_be_in_its_group() {
+    let kafka = Kafka::start();
+    let refused = refuse(&kafka, Api::JoinGroup, ErrorCode::GroupAuthorizationFailed);
+    let mut running = Running::start(&kafka, "one");
+    let ended = running.thread.take().unwrap().join().unwrap();
+    let error = ended.unwrap_err().to_string();
+    assert!(error.contains("uthoriz"), "{error}");
+    assert!(kafka.broker.faults().hits(refused) > 0, "it did happen");
+}
+
+/// Keys of the papers that are there, as a compacted topic has them.
+fn papers_kept(kafka: &Kafka) -> usize {
+    let mut there = std::collections::BTreeSet::new();
+    let partitions: Vec<u32> = (0..PARTITIONS).collect();
+    kafka
+        .backbone
+        .read_whole("test-papers", topics::PAPERS, &partitions, |record| {
+            let key = record.key().to_vec();
+            if record.payload().is_some() {
+                there.insert(key);
+            } else {
+                there.remove(&key);
+            }
+        })
+        .unwrap();
+    there.len()
+}
+
+#[test]
+fn papers_of_settled_deliveries_are_deleted_and_the_list_stays() {
+    let kafka = Kafka::start();
+    let keep = Keep {
+        settled: 20,
+        unsettled: 100_000,
+    };
+    let mut running = Running::start_keeping(&kafka, "one", keep);
+    // Never complete: its shipment waits for a second record.
+    let half = Paper {
+        group_sequence: 1,
+        ..paper(1_000, PaperKind::Shipment, 1, 7, 48_000)
+    };
+    send(
+        &kafka,
+        &[half, paper(1_000, PaperKind::ReceivingScan, 3, 7, 47_000)],
+    );
+    let all: Vec<Paper> = (1..=DELIVERIES).flat_map(papers).collect();
+    send(&kafka, &all);
+    wait_for_list(&kafka, &expected());
+    // In each partition up to 20 papers are younger, and what came between two looks.
+    running.wait_until(|counts| counts.deleted > DELIVERIES * 3);
+    running.kill();
+    assert!((2..DELIVERIES as usize * 3).contains(&papers_kept(&kafka)));
+    // Who comes behind knows nothing of most of them any more, and leaves what was said of them.
+    let mut next = Running::start_keeping(&kafka, "two", keep);
+    let missing = paper(1_000, PaperKind::Shipment, 2, 8, 1_000);
+    let last = Paper {
+        group_sequence: 2,
+        is_last_in_group: true,
+        ..missing
+    };
+    send(&kafka, &[last]);
+    let mut all = expected();
+    all.insert(1_000, vec![7, 8]);
+    wait_for_list(&kafka, &all);
+    next.end();
+    assert_eq!(list(&kafka), all);
 }

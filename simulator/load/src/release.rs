@@ -419,11 +419,10 @@ impl Release {
             ledger.apply(&transaction.id, of_it);
         }
         for paper in events.papers_of(message) {
-            let lines = events.lines_of(&events.transactions[paper.transaction as usize]);
             self.ledger.deliveries().wrote(&TruePaper {
                 despatch_advice: paper.despatch_advice,
                 kind: paper.kind,
-                lines,
+                lines: events.lines_of_paper(paper),
                 group: paper.group,
             });
         }

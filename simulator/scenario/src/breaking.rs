@@ -74,7 +74,7 @@ struct BreakWith {
     /// Which stores.
     #[serde(default)]
     stores: Option<Selector>,
-    /// Which service: normaliser or inventory.
+    /// Which service: normaliser, inventory, reconciler or item-projector.
     #[serde(default)]
     service: Option<ServiceName>,
     /// Which Kafka node, from 1.

@@ -31,6 +31,8 @@ pub enum Fault {
     MqSourceKilled,
     NormaliserKilled,
     InventoryKilled,
+    ReconcilerKilled,
+    ItemProjectorKilled,
     NormaliserZombie,
     InventoryZombie,
     ServiceSlow,
@@ -179,7 +181,7 @@ const fn zombie(fault: Fault, name: &'static str, about: &'static str) -> FaultI
 }
 
 /// All faults, in the order of [`Fault`].
-pub static FAULTS: [FaultInfo; 30] = [
+pub static FAULTS: [FaultInfo; 32] = [
     source(
         Fault::Duplicates,
         "duplicates",
@@ -311,6 +313,22 @@ pub static FAULTS: [FaultInfo; 30] = [
         "inventory-killed",
         "the inventory dies without warning",
     ),
+    FaultInfo {
+        always: "stock is not held up, and the list of contradicting deliveries is exact at the end",
+        ..killed(
+            Fault::ReconcilerKilled,
+            "reconciler-killed",
+            "the reconciler of papers dies without warning",
+        )
+    },
+    FaultInfo {
+        always: "stock is not held up, and each line is in `items` once for who reads committed records",
+        ..killed(
+            Fault::ItemProjectorKilled,
+            "item-projector-killed",
+            "the item projector dies without warning, where the scenario has one",
+        )
+    },
     zombie(
         Fault::NormaliserZombie,
         "normaliser-zombie",

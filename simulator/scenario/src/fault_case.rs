@@ -44,6 +44,8 @@ pub fn fault_case(fault: Fault, seed: u32) -> String {
     let broken_s = match fault {
         Fault::NormaliserZombie | Fault::InventoryZombie => 6,
         Fault::BrokerSilent | Fault::ServiceRestarts => 4,
+        // Lorries have to arrive before, meanwhile and behind.
+        Fault::ReconcilerKilled => 10,
         _ => 2,
     };
     let instances = if fault == Fault::InstanceLeaves || seed.is_multiple_of(3) {
@@ -51,12 +53,18 @@ pub fn fault_case(fault: Fault, seed: u32) -> String {
     } else {
         1
     };
+    // Those beside the way of the stock have something to do.
+    let (world, services) = match fault {
+        Fault::ReconcilerKilled => (", contradicting_deliveries: 4", ""),
+        Fault::ItemProjectorKilled => ("", ", project_items: true"),
+        _ => ("", ""),
+    };
     // The number of dead letters is the fault's matter where it is poison.
     let mut yaml = format!(
         "title: {name}, seed {seed}\nseed: {seed}\n\
-         world: {{stores: {STORES}, warehouses: 6, data_centres: 3, skus: 200, assortment: 60, transactions_per_day: 5000, start: 2026-03-16 10:00}}\n\
+         world: {{stores: {STORES}, warehouses: 6, data_centres: 3, skus: 200, assortment: 60, transactions_per_day: 5000, start: 2026-03-16 10:00{world}}}\n\
          load: {{speed: 3600}}\n\
-         services: {{session_timeout: 3s, instances: {instances}}}\n"
+         services: {{session_timeout: 3s, instances: {instances}{services}}}\n"
     );
     let mut step = |text: String| {
         let _ = writeln!(yaml, "{text}");

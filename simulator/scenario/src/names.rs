@@ -23,14 +23,19 @@ pub enum ServiceName {
     MqSource,
     Normaliser,
     Inventory,
+    Reconciler,
+    // Where the scenario projects items.
+    ItemProjector,
 }
 
 impl ServiceName {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::StoreGateway,
         Self::MqSource,
         Self::Normaliser,
         Self::Inventory,
+        Self::Reconciler,
+        Self::ItemProjector,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -39,6 +44,8 @@ impl ServiceName {
             Self::MqSource => "mq-source",
             Self::Normaliser => "normaliser",
             Self::Inventory => "inventory",
+            Self::Reconciler => "reconciler",
+            Self::ItemProjector => "item-projector",
         }
     }
 }

@@ -494,6 +494,16 @@ fn a_fault_that_cannot_be_is_refused_where_it_stands() {
             "disk-full is no step: nothing is written before the end",
         ),
         (
+            "  - {at: 1s, do: {break: item-projector-killed}}\n".to_owned(),
+            5,
+            "there is no item-projector here, because nothing is projected",
+        ),
+        (
+            "  - {at: 1s, do: {stop_service: item-projector}}\n".to_owned(),
+            5,
+            "there is no item-projector here, because nothing is projected",
+        ),
+        (
             "  - {at: 1s, do: {stop_service: inventory}}\n  - {at: 2s, do: {break: inventory-zombie}}\n"
                 .to_owned(),
             6,
@@ -518,7 +528,12 @@ fn every_fault_can_be_broken_and_mended_by_its_name() {
             let all = format!(
                 "  - {{at: 1s, do: {{break: {name}}}}}\n  - {{at: 2s, do: {{mend: {name}}}}}\n  - {{at: 3s, do: {{break: {{fault: {name}}}}}}}\n  - {{at: 4s, do: {{mend: all}}}}\n"
             );
-            assert_eq!(steps(&all), "ok", "{name}");
+            let said = if info.fault == scenario::Fault::ItemProjectorKilled {
+                steps(&format!("{all}services: {{project_items: true}}\n"))
+            } else {
+                steps(&all)
+            };
+            assert_eq!(said, "ok", "{name}");
         }
     }
 }

@@ -257,6 +257,11 @@ impl Item {
     pub const fn pack_quantity(&self) -> i32 {
         self.pack as i32 * 1000
     }
+
+    /// The number on a carton.
+    pub fn carton(&self) -> Gtin {
+        carton_of(self.gtin)
+    }
 }
 
 /// The catalogue, by index of the article.

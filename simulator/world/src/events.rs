@@ -45,14 +45,16 @@ pub struct Transaction {
 }
 
 /// A transaction is a paper of a delivery too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaperFact {
-    /// Into [`PlaceEvents::transactions`]; its lines are the paper's.
+    /// Into [`PlaceEvents::transactions`].
     pub transaction: u32,
     pub despatch_advice: u64,
     pub kind: PaperKind,
     /// As [`ledger::TruePaper`] has it.
     pub group: Option<(u32, bool)>,
+    /// Into [`PlaceEvents::confirmed`], of a paper that moves nothing; `None`: its lines are the transaction's.
+    pub confirmed: Option<Range<u32>>,
 }
 
 /// All that one place brings in a step, ascending by time.
@@ -66,6 +68,8 @@ pub struct PlaceEvents {
     pub descriptors: Vec<Descriptor>,
     /// Ascending by transaction.
     pub papers: Vec<PaperFact>,
+    /// What papers say that move nothing.
+    pub confirmed: Vec<Line>,
     /// Transactions that are a beep too many: they repeat a scan of their message, and move nothing. Ascending.
     pub beeps: Vec<u32>,
 }
@@ -83,6 +87,14 @@ impl PlaceEvents {
     pub fn papers_of(&self, message: &Message) -> &[PaperFact] {
         let before = |end: u32| self.papers.partition_point(|paper| paper.transaction < end);
         &self.papers[before(message.transactions.start)..before(message.transactions.end)]
+    }
+
+    /// What a paper says of its delivery.
+    pub fn lines_of_paper(&self, paper: &PaperFact) -> &[Line] {
+        match &paper.confirmed {
+            Some(range) => &self.confirmed[range.start as usize..range.end as usize],
+            None => self.lines_of(&self.transactions[paper.transaction as usize]),
+        }
     }
 
     /// How many transactions of a message are a beep too many.
@@ -144,6 +156,7 @@ impl PlaceEvents {
         self.bytes.clear();
         self.descriptors.clear();
         self.papers.clear();
+        self.confirmed.clear();
         self.beeps.clear();
     }
 
@@ -167,13 +180,22 @@ impl PlaceEvents {
     }
 
     /// The last transaction is a paper of a delivery.
-    pub(crate) fn paper(&mut self, despatch_advice: u64, kind: PaperKind) {
-        self.papers.push(PaperFact {
+    pub(crate) fn paper(&mut self, despatch_advice: u64, kind: PaperKind) -> &mut PaperFact {
+        self.papers.push_mut(PaperFact {
             transaction: self.transactions.len() as u32 - 1,
             despatch_advice,
             kind,
             group: None,
-        });
+            confirmed: None,
+        })
+    }
+
+    /// The last transaction is a paper of a delivery, and moves nothing of what it says.
+    pub(crate) fn confirm(&mut self, despatch_advice: u64, kind: PaperKind, lines: &[Line]) {
+        let start = self.confirmed.len() as u32;
+        self.confirmed.extend_from_slice(lines);
+        let end = self.confirmed.len() as u32;
+        self.paper(despatch_advice, kind).confirmed = Some(start..end);
     }
 
     /// Makes what was written since the mark a message.
@@ -191,6 +213,17 @@ impl PlaceEvents {
     pub(crate) fn take(&mut self, from: &mut Self, at: TimeMs, channel: Channel, format: &'static str) {
         let mark = self.mark();
         let lines = self.lines.len() as u32;
+        let (transactions, confirmed) = (self.transactions.len() as u32, self.confirmed.len() as u32);
+        self.confirmed.extend_from_slice(&from.confirmed);
+        self.papers.extend(from.papers.drain(..).map(|paper| {
+            PaperFact {
+                transaction: paper.transaction + transactions,
+                confirmed: paper
+                    .confirmed
+                    .map(|range| range.start + confirmed..range.end + confirmed),
+                ..paper
+            }
+        }));
         self.bytes.extend_from_slice(&from.bytes);
         self.lines.extend_from_slice(&from.lines);
         self.transactions

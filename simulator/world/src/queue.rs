@@ -112,7 +112,7 @@ impl QueueManager {
         let correlation = format!("{}|{}", record.place, record.sku);
         let mut descriptor = self.describe(record.at, record.sequence, &correlation);
         if let (Some(sequence), Some(advice)) = (group, record.despatch_advice) {
-            descriptor.group_id = self.id(&format!("DA{advice:011}"));
+            descriptor.group_id = self.id(&mqmd::shipment_group(advice));
             descriptor.sequence = sequence;
             descriptor.flags = IN_GROUP;
         }

@@ -310,7 +310,8 @@ impl<'a, F: Fn(u16) -> &'a Item> Scribe<'_, '_, F> {
     }
 }
 
-/// A class with its quantity: what a scale has weighed bears a label, which says how much it is.
+/// A class with its quantity: a carton has a number of its own, and what a scale has weighed bears a label, which says how much
+/// it is.
 fn class(handling: Handling, item: &Item, line: &ScanLine, rules: &Rules) -> DraftLine<'static> {
     let quantity = Quantity(i64::from(line.quantity));
     let unit = if item.weighed { Unit::Kilogram } else { Unit::Piece };
@@ -323,6 +324,16 @@ fn class(handling: Handling, item: &Item, line: &ScanLine, rules: &Rules) -> Dra
                 unit,
             },
             book: Some(book),
+        };
+    }
+    if let Some(count) = cartons(handling, item, line.quantity) {
+        return DraftLine {
+            class: Key::class(item.carton()),
+            measure: Measure {
+                quantity: Quantity::units(count),
+                unit: Unit::Piece,
+            },
+            book: None,
         };
     }
     let labelled = item.weighed
@@ -346,4 +357,11 @@ fn class(handling: Handling, item: &Item, line: &ScanLine, rules: &Rules) -> Dra
         measure,
         book: None,
     }
+}
+
+/// Whole cartons are scanned as such: their own number, and how many. What is weighed leaves its carton in the back room.
+fn cartons(handling: Handling, item: &Item, quantity: i32) -> Option<i64> {
+    let is_opened = item.weighed && !matches!(handling, Handling::Receiving { .. });
+    let is_whole = quantity > 0 && quantity % item.pack_quantity() == 0;
+    (is_whole && !is_opened).then(|| i64::from(quantity / item.pack_quantity()))
 }

@@ -29,8 +29,15 @@ const LORRY_MS: i64 = 3 * HOUR_MS;
 /// What a store's warehouse scraps and counts, a day.
 const SCRAPS_A_DAY: f64 = 8.0;
 const COUNTS_A_DAY: f64 = 24.0;
+/// A warehouse numbers its despatch advices within so many: its own number stands in front.
+pub(crate) const ADVICES_A_WAREHOUSE: u64 = 10_000_000;
 /// No article.
 const NOWHERE: u16 = u16::MAX;
+
+/// Who wrote a despatch advice.
+pub(crate) fn of_advice(despatch_advice: u64) -> LocationId {
+    LocationId::warehouse((despatch_advice / ADVICES_A_WAREHOUSE) as u16)
+}
 
 /// An order of a store that waits to be picked.
 #[derive(Debug)]
@@ -62,6 +69,8 @@ struct Destination {
 struct Group {
     lines: u32,
     last: u32,
+    /// Index of the last one's paper.
+    last_paper: usize,
 }
 
 /// What left for a store in a step, and what it ordered in vain.
@@ -187,7 +196,7 @@ impl Warehouse {
             self.advices += 1;
             Shipment {
                 store: pick.store,
-                despatch_advice: u64::from(self.location.number()) * 10_000_000 + self.advices,
+                despatch_advice: u64::from(self.location.number()) * ADVICES_A_WAREHOUSE + self.advices,
                 arrives: until + LORRY_MS,
                 lines: Vec::with_capacity(pick.lines.len()),
                 missing: Vec::new(),
@@ -223,6 +232,7 @@ impl Warehouse {
     fn close_groups(&self, out: &mut PlaceEvents) {
         for group in self.groups.iter().filter(|group| group.lines > 0) {
             let last = group.last as usize;
+            out.papers[group.last_paper].group = Some((group.lines, true));
             out.descriptors[last].flags |= LAST_IN_GROUP;
             if self.manager.is_in_front() {
                 let bytes = &out.messages[last].bytes;
@@ -410,7 +420,9 @@ impl Warehouse {
             };
             self.queue.add(out.transaction(id, at));
             if let Some(to) = destination {
-                out.paper(to.despatch_advice, PaperKind::Shipment);
+                let paper = out.paper(to.despatch_advice, PaperKind::Shipment);
+                paper.group = group.map(|sequence| (sequence, false));
+                self.groups[to.group].last_paper = out.papers.len() - 1;
             }
             out.close(mark, at, Channel::Queue, FORMAT_COPYBOOK_037);
         }

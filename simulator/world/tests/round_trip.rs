@@ -44,12 +44,15 @@ fn facts(lines: &[Line]) -> Vec<Read> {
 struct Articles {
     by_code: BTreeMap<u64, (Sku, bool)>,
     packs: BTreeMap<Sku, i64>,
+    /// By their own GTIN.
+    cartons: BTreeMap<u64, (Sku, i64)>,
 }
 
 impl Articles {
     fn of(world: &World) -> Self {
         let mut by_code = BTreeMap::new();
         let mut packs = BTreeMap::new();
+        let mut cartons = BTreeMap::new();
         for article in world.articles() {
             let sku = Sku(article.sku);
             by_code.insert(article.gtin, (sku, article.weighed));
@@ -57,8 +60,15 @@ impl Articles {
                 assert_eq!(by_code.insert(article.plu.into(), (sku, true)), None);
             }
             packs.insert(sku, article.pack_size.into());
+            for pack in &article.packs {
+                assert_eq!(cartons.insert(pack.gtin, (sku, pack.quantity)), None);
+            }
         }
-        Self { by_code, packs }
+        Self {
+            by_code,
+            packs,
+            cartons,
+        }
     }
 
     fn receipt(&self, bytes: &[u8], id: &TransactionId, seen: &mut Seen) -> Vec<Read> {
@@ -136,6 +146,13 @@ impl Articles {
                 seen.beeps += 1;
                 continue;
             }
+            if let Some((sku, content)) = self.cartons.get(&movement.gtin.value()) {
+                seen.cartons += 1;
+                assert_eq!((movement.unit, movement.quantity.0 % 1000), (Unit::Piece, 0));
+                read.push((*sku, movement.kind, movement.quantity.0 / 1000 * content));
+                continue;
+            }
+            seen.eaches += 1;
             let (gtin, quantity) = match in_store::resolve(movement.gtin, &Rules::default()) {
                 Some(label) if label.article != movement.gtin => {
                     seen.labels += 1;
@@ -158,6 +175,8 @@ impl Articles {
 struct SeenScans {
     beeps: u32,
     labels: u32,
+    cartons: u32,
+    eaches: u32,
     corrections: u32,
     pallets: u32,
     urns: u32,
@@ -264,6 +283,8 @@ fn every_written_message_reads_as_the_facts_beside_it() {
     let rare = [
         scans.beeps,
         scans.labels,
+        scans.cartons,
+        scans.eaches,
         scans.corrections,
         scans.pallets,
         scans.urns,

@@ -4,6 +4,7 @@
 //! narrow                                  wide
 //! ┌ flow ──────────────────────────────┐  ┌ flow ───────────────────┬ proof ───┐
 //! │ tills ▸ gateway ▸ …  tx  tx/s  lag │  │ tills ▸ gateway ▸ …     │ lost …   │
+//! │ reconciler …  item-projector …     │  │ reconciler …            │          │
 //! │ ✓ all 2,312 places complete up to …│  │ ✓ all 2,312 places …    │          │
 //! ├ stores ──────────────┬ proof ──────┤  ├ freshness ──────────────┤          │
 //! │ heat map             │ freshness,  │  │ p50 p99 max, two minutes│          │
@@ -41,14 +42,18 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
 }
 
 fn draw_narrow(model: &Model, frame: &mut Frame<'_>, area: Rect) {
-    let stages = model.snapshot.stages.len() as u16;
-    let [top, known, bottom] = Layout::vertical([
-        Constraint::Length(stages + 1),
+    let (beside, on_the_way): (Vec<_>, Vec<_>) =
+        model.snapshot.stages.iter().partition(|stage| is_beside(stage));
+    let line = u16::from(!beside.is_empty());
+    let [top, extras, known, bottom] = Layout::vertical([
+        Constraint::Length(on_the_way.len() as u16 + 1),
+        Constraint::Length(line),
         Constraint::Length(1),
-        Constraint::Min(9),
+        Constraint::Min(9 - line),
     ])
     .areas(area);
-    draw_stages(model, frame, top);
+    draw_stages(model, &on_the_way, frame, top);
+    draw_beside(model, &beside, frame, extras);
     draw_known(model, frame, known);
     let [left, right] = Layout::horizontal([Constraint::Min(40), Constraint::Length(PANEL)]).areas(bottom);
     heat::draw(model, frame, left);
@@ -56,7 +61,8 @@ fn draw_narrow(model: &Model, frame: &mut Frame<'_>, area: Rect) {
 }
 
 fn draw_wide(model: &Model, frame: &mut Frame<'_>, area: Rect) {
-    let stages = model.snapshot.stages.len() as u16 + 1;
+    let all: Vec<&StageView> = model.snapshot.stages.iter().collect();
+    let stages = all.len() as u16 + 1;
     let map = heat::rows_needed(model.snapshot.stores.len(), area.width.saturating_sub(2)) + 2;
     // What the map does not need goes to the freshness of the last minutes.
     let top = area
@@ -84,7 +90,7 @@ fn draw_wide(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         Constraint::Min(3),
     ])
     .areas(left);
-    draw_stages(model, frame, table);
+    draw_stages(model, &all, frame, table);
     draw_known(model, frame, known);
     draw_freshness(model, frame, freshness);
     proof::draw_panel(model, frame, right, false);
@@ -122,7 +128,51 @@ fn marker(stage: &StageView) -> &'static str {
     }
 }
 
-fn draw_stages(model: &Model, frame: &mut Frame<'_>, area: Rect) {
+/// A service beside the way of the stock.
+fn is_beside(stage: &StageView) -> bool {
+    matches!(stage.counts, Counts::Papers | Counts::Items)
+}
+
+/// All services beside the way, in one line.
+fn draw_beside(model: &Model, beside: &[&StageView], frame: &mut Frame<'_>, area: Rect) {
+    let mut spans = Vec::new();
+    for stage in beside {
+        let (glyph, role, word) = mark(stage);
+        spans.push(Span::styled(format!(" {glyph} "), model.theme.style(role)));
+        spans.push(Span::raw(stage.name));
+        let said = match stage.state {
+            ServiceState::Up => {
+                let what = if stage.counts == Counts::Papers {
+                    "papers"
+                } else {
+                    "items"
+                };
+                let waiting = stage
+                    .lag
+                    .filter(|lag| *lag > 0)
+                    .map_or(String::new(), |lag| format!(", {} waiting", count(lag)));
+                format!(" {} {what}{waiting} ", count(stage.flow.transactions))
+            }
+            _ if word.is_empty() => " – ".into(),
+            _ => format!(" {word} "),
+        };
+        let role = if word.is_empty() { Role::Muted } else { role };
+        spans.push(Span::styled(said, model.theme.style(role)));
+    }
+    frame.render_widget(Paragraph::new(Line::from(spans)), area);
+}
+
+/// How a part's state shows: a glyph, its role, and a word where it does not run.
+const fn mark(stage: &StageView) -> (&'static str, Role, &'static str) {
+    match stage.state {
+        ServiceState::Up => ("●", Role::Good, ""),
+        ServiceState::Starting => ("◌", Role::Muted, ""),
+        ServiceState::Stopped => ("■", Role::Warn, "stopped"),
+        ServiceState::Failed => ("✗", Role::Bad, "failed"),
+    }
+}
+
+fn draw_stages(model: &Model, stages: &[&StageView], frame: &mut Frame<'_>, area: Rect) {
     let theme = model.theme;
     let header = Row::new(
         [
@@ -138,12 +188,7 @@ fn draw_stages(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         .map(|title| Cell::from(Line::from(title).right_aligned())),
     )
     .style(theme.style(Role::Muted));
-    let rows: Vec<Row<'_>> = model
-        .snapshot
-        .stages
-        .iter()
-        .map(|stage| row(theme, stage))
-        .collect();
+    let rows: Vec<Row<'_>> = stages.iter().map(|stage| row(theme, stage)).collect();
     let widths = [
         Constraint::Length(17),
         Constraint::Length(3),
@@ -155,45 +200,41 @@ fn draw_stages(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         Constraint::Length(5),
     ];
     frame.render_widget(Table::new(rows, widths).header(header).column_spacing(1), area);
-    draw_totals(model, frame, area);
+    draw_sentences(model, stages, frame, area);
 }
 
-/// Totals are no transactions: they have no columns, but a sentence over theirs.
-fn draw_totals(model: &Model, frame: &mut Frame<'_>, area: Rect) {
-    let stages = &model.snapshot.stages;
-    let found = stages
-        .iter()
-        .zip(1..)
-        .find(|(stage, _)| stage.counts == Counts::Totals && stage.state == ServiceState::Up);
-    let Some((stage, row)) = found.filter(|(_, row)| *row < area.height) else {
-        return;
-    };
-    let text = format!(
-        "{} totals written, {} a second",
-        count(stage.flow.transactions),
-        count(stage.flow.transactions_per_s.round() as u64)
-    );
-    let place = Rect {
-        x: area.x + NAMES,
-        y: area.y + row,
-        width: TABLE.min(area.width).saturating_sub(NAMES),
-        height: 1,
-    };
-    frame.render_widget(Clear, place);
-    frame.render_widget(
-        Paragraph::new(Line::from(Span::styled(text, model.theme.style(Role::Muted))).right_aligned()),
-        place,
-    );
+/// What is no transactions has no columns, but a sentence over theirs.
+fn draw_sentences(model: &Model, stages: &[&StageView], frame: &mut Frame<'_>, area: Rect) {
+    for (stage, row) in stages.iter().zip(1..area.height) {
+        let Some(noun) = stage.counts.noun().filter(|_| stage.state == ServiceState::Up) else {
+            continue;
+        };
+        let waiting = stage
+            .lag
+            .map_or(String::new(), |lag| format!(", {} waiting", count(lag)));
+        let text = format!(
+            "{} {noun}, {} a second{waiting}",
+            count(stage.flow.transactions),
+            count(stage.flow.transactions_per_s.round() as u64)
+        );
+        let place = Rect {
+            x: area.x + NAMES,
+            y: area.y + row,
+            width: TABLE.min(area.width).saturating_sub(NAMES),
+            height: 1,
+        };
+        let style = model.theme.style(Role::Muted);
+        frame.render_widget(Clear, place);
+        frame.render_widget(
+            Paragraph::new(Line::from(Span::styled(text, style)).right_aligned()),
+            place,
+        );
+    }
 }
 
 fn row(theme: Theme, stage: &StageView) -> Row<'_> {
     let number = |text: String| Cell::from(Line::from(text).right_aligned());
-    let (glyph, role, word) = match stage.state {
-        ServiceState::Up => ("●", Role::Good, ""),
-        ServiceState::Starting => ("◌", Role::Muted, ""),
-        ServiceState::Stopped => ("■", Role::Warn, "stopped"),
-        ServiceState::Failed => ("✗", Role::Bad, "failed"),
-    };
+    let (glyph, role, word) = mark(stage);
     let name = Line::from(vec![
         Span::styled(format!(" {glyph} "), theme.style(role)),
         Span::raw(stage.name),
@@ -211,7 +252,7 @@ fn row(theme: Theme, stage: &StageView) -> Row<'_> {
     let (transactions, lines) = match stage.counts {
         Counts::TransactionsAndLines => (known, known),
         Counts::Transactions => (known, false),
-        Counts::Totals => (false, false),
+        Counts::Totals | Counts::Papers | Counts::Items => (false, false),
     };
     let lag = stage.lag.map_or("–".into(), count);
     let seconds = match (stage.lag, stage.lag_seconds) {

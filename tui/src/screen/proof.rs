@@ -213,6 +213,10 @@ fn signed(value: i64) -> String {
 }
 
 /// As much as fits, the weightiest first; `with_freshness`: where that has no place of its own.
+/// Below so many rows the panel does without the share of cells that are equal: those that differ say it too.
+const WHOLE: u16 = 7;
+const EQUAL: usize = 3;
+
 pub fn draw_panel(model: &Model, frame: &mut Frame<'_>, area: Rect, with_freshness: bool) {
     let block = Block::bordered()
         .border_style(model.theme.style(Role::Muted))
@@ -223,6 +227,9 @@ pub fn draw_panel(model: &Model, frame: &mut Frame<'_>, area: Rect, with_freshne
     let inner = block.inner(area);
     let mut lines = lines(model, inner.width);
     if with_freshness {
+        if inner.height < WHOLE && lines.len() > EQUAL {
+            lines.remove(EQUAL);
+        }
         lines.insert(0, freshness(model, inner.width));
     }
     lines.truncate(usize::from(inner.height));

@@ -71,6 +71,8 @@ fn stage(name: &'static str, lag: Option<u64>) -> StageView {
         counts: match name {
             "store-gateway" => Counts::Transactions,
             "articles" => Counts::Totals,
+            "reconciler" => Counts::Papers,
+            "item-projector" => Counts::Items,
             _ => Counts::TransactionsAndLines,
         },
         lag,
@@ -103,6 +105,8 @@ fn running() -> Snapshot {
             stage("normaliser", Some(1_900)),
             stage("inventory", Some(4_100)),
             stage("articles", None),
+            stage("reconciler", Some(0)),
+            stage("item-projector", Some(12)),
         ],
         stores: stores(|_| PlaceState::Equal),
         stores_offline: 0,
@@ -197,6 +201,7 @@ fn region_offline() -> Snapshot {
     });
     snapshot.stores_offline = 300;
     snapshot.stages[6].state = ServiceState::Stopped;
+    snapshot.stages[8].state = ServiceState::Stopped;
     let an_hour_ago = Some(TimeMs(NOW.0 - 3_700_000));
     snapshot.stores = with_known(&snapshot.stores, |number| match number {
         600..=899 => KnownView {

@@ -7,7 +7,7 @@ use crate::format::count;
 
 /// What came of comparing the lists; `None`: nobody here looked.
 pub fn compare(run: &Run<'_>) -> Option<Result<DiscrepancyReport, String>> {
-    if !run.extras.is_running() {
+    if run.services.outside() {
         return None;
     }
     let config = AuditConfig {

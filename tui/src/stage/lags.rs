@@ -10,6 +10,8 @@ use backbone::{Backbone, LagProbe, Reader};
 use contracts::topics::{self, PARTITIONS};
 use tokio_util::sync::CancellationToken;
 
+use super::extras::Reads;
+
 const INTERVAL: Duration = Duration::from_millis(500);
 const UNKNOWN: u64 = u64::MAX;
 
@@ -19,7 +21,8 @@ pub struct Lags {
     normaliser: AtomicU64,
     inventory: AtomicU64,
     dead_letters: AtomicU64,
-    extras: AtomicU64,
+    /// By group.
+    extras: Vec<(&'static str, AtomicU64)>,
     /// Measurements since the start.
     rounds: AtomicU64,
 }
@@ -32,13 +35,9 @@ fn ends(reader: &Reader) -> Option<u64> {
 }
 
 impl Lags {
-    /// `extras` are groups, and the topics that they read.
-    pub fn start(
-        backbone: &Backbone,
-        extras: &[(&'static str, &'static str)],
-        cancel: CancellationToken,
-    ) -> Result<Arc<Self>> {
-        let extras = extras
+    /// `extras` are the services beside the way of the stock.
+    pub fn start(backbone: &Backbone, extras: &[Reads], cancel: CancellationToken) -> Result<Arc<Self>> {
+        let probes = extras
             .iter()
             .map(|(group, topic)| backbone.lag_probe(group, topic, PARTITIONS))
             .collect::<Result<Vec<_>, _>>()?;
@@ -52,7 +51,10 @@ impl Lags {
             normaliser: AtomicU64::new(UNKNOWN),
             inventory: AtomicU64::new(UNKNOWN),
             dead_letters: AtomicU64::new(UNKNOWN),
-            extras: AtomicU64::new(UNKNOWN),
+            extras: extras
+                .iter()
+                .map(|(group, _)| (*group, AtomicU64::new(UNKNOWN)))
+                .collect(),
             rounds: AtomicU64::new(0),
         });
         thread::Builder::new()
@@ -67,8 +69,9 @@ impl Lags {
                             .store(movements.records().unwrap_or(UNKNOWN), Ordering::Release);
                         lags.dead_letters
                             .store(ends(&letters).unwrap_or(UNKNOWN), Ordering::Release);
-                        let extras = extras.iter().map(LagProbe::records).sum::<Option<u64>>();
-                        lags.extras.store(extras.unwrap_or(UNKNOWN), Ordering::Release);
+                        for ((_, lag), probe) in lags.extras.iter().zip(&probes) {
+                            lag.store(probe.records().unwrap_or(UNKNOWN), Ordering::Release);
+                        }
                         lags.rounds.fetch_add(1, Ordering::AcqRel);
                         thread::sleep(INTERVAL);
                     }
@@ -95,9 +98,15 @@ impl Lags {
         Self::known(self.dead_letters.load(Ordering::Acquire))
     }
 
-    /// In front of the services beside the way of the stock.
+    /// In front of all services beside the way of the stock.
     pub fn extras(&self) -> Option<u64> {
-        Self::known(self.extras.load(Ordering::Acquire))
+        self.extras.iter().map(|(group, _)| self.extra(group)).sum()
+    }
+
+    /// In front of one of them; `None`: there is none, or it is not known.
+    pub fn extra(&self, group: &str) -> Option<u64> {
+        let (_, lag) = self.extras.iter().find(|(other, _)| *other == group)?;
+        Self::known(lag.load(Ordering::Acquire))
     }
 
     pub fn rounds(&self) -> u64 {

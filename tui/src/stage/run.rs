@@ -18,7 +18,6 @@ use super::anomalies::AnomalyView;
 use super::articles;
 use super::director::{Director, Order};
 use super::dirt;
-use super::extras::Extras;
 use super::facts::{Known, Marks};
 use super::faults::{self, Faults, Scene};
 use super::governor::{Governor, Seen};
@@ -28,7 +27,7 @@ use super::outside;
 use super::servers::Servers;
 use super::services::{Ending, Failure, Handled, Services};
 use super::verdict;
-use super::view::{Sources, View};
+use super::view::{Sources, View, parts};
 use super::watch::Watch;
 use crate::cli::RunArgs;
 use crate::completeness::CompletenessView;
@@ -100,7 +99,10 @@ fn base(chosen: &Chosen, args: &RunArgs) -> Snapshot {
         steps: scenario.steps.len() as u32,
         offered: Flow::default(),
         handled: Flow::default(),
-        stages: View::starting(),
+        stages: View::starting(parts(
+            args.services == crate::cli::ServicesAt::Outside,
+            scenario.services.project_items,
+        )),
         stores: Arc::new([]),
         stores_offline: 0,
         freshness: FreshnessView::default(),
@@ -224,6 +226,7 @@ impl Stage {
             scenario.services.flush_interval.as_duration(),
             failures,
         );
+        services.project_items = scenario.services.project_items;
         // A place is silent when two of its marks are overdue.
         services.offline_after = scenario.services.mark_interval.as_duration() * 5 / 2;
         if args.kafka.is_none() {
@@ -245,13 +248,11 @@ impl Stage {
         })
         .await
         .context("master data")??;
-        let mut extras = Extras::outside();
         let gateway = if let Some(gateway) = outside {
             services.are_outside();
             gateway
         } else {
-            extras = Extras::start(&servers.backbone, scenario.services.project_items)?;
-            for name in ServiceName::ALL {
+            for name in services.names() {
                 services.start(name).await?;
             }
             for _ in 1..scenario.services.instances {
@@ -266,7 +267,7 @@ impl Stage {
         // Not of Ctrl-C's token: a run that is interrupted still brings home what was sent, and watches it arrive.
         let lags_cancel = CancellationToken::new();
         let _lags_end = lags_cancel.clone().drop_guard();
-        let lags = Lags::start(&servers.backbone, extras.groups(), lags_cancel)?;
+        let lags = Lags::start(&servers.backbone, &services.extras(), lags_cancel)?;
         let receipts = match scenario.stop {
             Stop::Transactions(receipts) => Some(args.transactions.unwrap_or(receipts)),
             Stop::Duration(_) => args.transactions,
@@ -324,7 +325,6 @@ impl Stage {
             pace,
             governor,
             paused: false,
-            extras,
             held_articles,
             articles: all_articles,
             letters_put_back: 0,
@@ -362,7 +362,6 @@ pub struct Run<'a> {
     /// Where rates are the most that is asked.
     governor: Option<Governor>,
     paused: bool,
-    pub extras: Extras,
     /// Not in the catalogue yet.
     pub held_articles: Vec<contracts::records::Article>,
     /// All, where messages may name some of them by second numbers that come into the catalogue at the end.
@@ -384,7 +383,6 @@ impl Run<'_> {
         let drained = self.drain().await;
         let ended = verdict::give(&mut self, drained);
         self.services.stop_all().await;
-        self.extras.stop().await;
         let Self { load, audit, .. } = self;
         tokio::task::spawn_blocking(move || {
             load.abort();
@@ -410,9 +408,6 @@ impl Run<'_> {
                 self.view.set_alert(Some(alert));
             }
         }
-        if let Some(reason) = self.extras.failure() {
-            self.view.set_alert(Some(reason));
-        }
         self.let_faults_happen().await;
         let audit = self.audit.snapshot();
         let faults = self.fault_views();
@@ -433,7 +428,7 @@ impl Run<'_> {
                 queue_depth: self.servers.queue_depth(),
                 opening_handled: self.opening_handled,
                 dead_letters: self.dead_letters(),
-                discrepancies: self.extras.discrepancies().unwrap_or_default(),
+                discrepancies: self.services.discrepancies().unwrap_or_default(),
                 paused: self.paused,
             },
         );
@@ -561,7 +556,7 @@ impl Run<'_> {
             audit: &self.audit,
             snapshot: audit,
             dead_letters: self.dead_letters(),
-            discrepancies: self.extras.discrepancies(),
+            discrepancies: self.services.discrepancies(),
             acknowledged: sent.acknowledged.iter().sum(),
             skus: &self.skus,
             marks: &mut self.marks,
@@ -631,7 +626,7 @@ impl Run<'_> {
             audit: &self.audit,
             snapshot: &audit,
             dead_letters: self.dead_letters(),
-            discrepancies: self.extras.discrepancies(),
+            discrepancies: self.services.discrepancies(),
             acknowledged: self.load.snapshot().acknowledged.iter().sum(),
             skus: &self.skus,
             marks: &mut self.marks,
@@ -824,7 +819,7 @@ impl Run<'_> {
             audit: &self.audit,
             snapshot: audit,
             dead_letters: self.dead_letters(),
-            discrepancies: self.extras.discrepancies(),
+            discrepancies: self.services.discrepancies(),
             acknowledged: sent.acknowledged.iter().sum(),
             skus: &self.skus,
             marks: &mut self.marks,
@@ -854,7 +849,7 @@ impl Run<'_> {
             queue_depth: self.servers.queue_depth(),
             opening_handled: self.opening_handled,
             dead_letters: self.dead_letters(),
-            discrepancies: self.extras.discrepancies().unwrap_or_default(),
+            discrepancies: self.services.discrepancies().unwrap_or_default(),
             paused: self.paused,
         };
         let snapshot = self.view.end(&sources, proof, anomalies, verdict);

@@ -26,6 +26,8 @@ pub struct Counters {
     pub mq_source: Arc<mq_source::Counters>,
     pub normaliser: Arc<normaliser::Counters>,
     pub inventory: Arc<inventory::Counters>,
+    pub reconciler: Arc<reconciler::Counters>,
+    pub projector: Arc<item_projector::Counters>,
 }
 
 /// What the inventory service has applied, by the kind of source: tills, queues, readers.
@@ -117,6 +119,8 @@ pub struct Services {
     pub image_every: Option<u64>,
     /// As in the inventory's configuration: it follows the interval of the marks.
     pub offline_after: std::time::Duration,
+    /// Whether there is an item projector.
+    pub project_items: bool,
     /// They are processes of their own: nothing is started here, and nothing counted.
     outside: bool,
     /// Known from the first start on, and kept.
@@ -146,6 +150,7 @@ impl Services {
             failed: BTreeMap::new(),
             image_every: inventory::Config::default().image_every,
             offline_after: inventory::Config::default().offline_after,
+            project_items: false,
             outside: false,
             gateway_address: None,
             failures,
@@ -206,6 +211,7 @@ impl Services {
             ServiceName::Inventory => ["store-inventory", "store-inventory-restore", "item-inventory"]
                 .map(|client| format!("{client}-{number}"))
                 .to_vec(),
+            ServiceName::Reconciler | ServiceName::ItemProjector => vec![format!("{name}-{number}")],
         }
     }
 
@@ -215,6 +221,8 @@ impl Services {
             ServiceName::StoreGateway | ServiceName::MqSource => &[],
             ServiceName::Normaliser => &[normaliser::GROUP],
             ServiceName::Inventory => &[inventory::GROUP, inventory::ITEM_GROUP],
+            ServiceName::Reconciler => &[reconciler::GROUP],
+            ServiceName::ItemProjector => &[item_projector::GROUP],
         }
     }
 
@@ -311,6 +319,32 @@ impl Services {
                     .name("inventory".into())
                     .spawn(move || report.ended(inventory::run(&config, &backbone, &cancel)))
                     .context("the inventory's thread")?;
+            }
+            ServiceName::Reconciler => {
+                let config = reconciler::Config {
+                    client_id: format!("{name}-{number}"),
+                    counters: Arc::clone(&self.counters.reconciler),
+                    kill: kill.clone(),
+                    ..reconciler::Config::default()
+                };
+                let cancel = cancel.clone();
+                thread::Builder::new()
+                    .name(name.to_string())
+                    .spawn(move || report.ended(reconciler::run(&config, &backbone, &cancel)))
+                    .context("the reconciler's thread")?;
+            }
+            ServiceName::ItemProjector => {
+                let config = item_projector::Config {
+                    client_id: format!("{name}-{number}"),
+                    counters: Arc::clone(&self.counters.projector),
+                    kill: kill.clone(),
+                    ..item_projector::Config::default()
+                };
+                let cancel = cancel.clone();
+                thread::Builder::new()
+                    .name(name.to_string())
+                    .spawn(move || report.ended(item_projector::run(&config, &backbone, &cancel)))
+                    .context("the item projector's thread")?;
             }
         }
         self.running.entry(name).or_default().push(Instance {

@@ -108,7 +108,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         books_difference: report.books_difference,
         in_transit_view: audit.in_transit_view,
         in_transit_truth: audit.in_transit_truth,
-        discrepancies: run.extras.discrepancies().unwrap_or_default(),
+        discrepancies: run.services.discrepancies().unwrap_or_default(),
         dead_letters: run.dead_letters(),
         duplicates_dropped: run
             .services
@@ -132,7 +132,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         written.sabotage = examined;
         written.deliveries = compared.and_then(Result::ok);
         written.dirt = dirt::view(dirt);
-        written.items_projected = run.extras.items();
+        written.items_projected = run.services.counters.projector.snapshot().items;
         unwritten = written.write(&path).err();
     }
     Ended { outcome, unwritten }

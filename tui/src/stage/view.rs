@@ -10,6 +10,7 @@ use world::events::Place;
 
 use super::anomalies::AnomalyView;
 use super::director::Director;
+use super::extras::{PROJECTOR, RECONCILER};
 use super::lags::Lags;
 use super::rates::{History, Rate};
 use super::services::{Handled, Services};
@@ -21,7 +22,7 @@ use crate::snapshot::{
 };
 
 /// Names of the parts, in the order of the flow.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 10] = [
     "tills",
     "queue",
     "scans",
@@ -30,13 +31,28 @@ const PARTS: [&str; 8] = [
     "normaliser",
     "inventory",
     "articles",
+    "reconciler",
+    "item-projector",
 ];
+/// Those on the way of the stock.
+const ON_THE_WAY: usize = 8;
 /// The gateway does not read what it passes on, and articles have totals.
 const fn counts(part: usize) -> Counts {
     match part {
         3 => Counts::Transactions,
         7 => Counts::Totals,
+        8 => Counts::Papers,
+        9 => Counts::Items,
         _ => Counts::TransactionsAndLines,
+    }
+}
+
+/// How many of the parts a run has: nobody counts what is outside, and not every scenario projects items.
+pub const fn parts(are_outside: bool, project_items: bool) -> usize {
+    match (are_outside, project_items) {
+        (true, _) => ON_THE_WAY,
+        (false, false) => ON_THE_WAY + 1,
+        (false, true) => PARTS.len(),
     }
 }
 
@@ -69,7 +85,7 @@ pub struct View {
     regions: Vec<Arc<str>>,
     names: Vec<Arc<str>>,
     locations: Vec<LocationIdView>,
-    rates: [Rate; 8],
+    rates: [Rate; PARTS.len()],
     offered: Rate,
     handled: Rate,
     meter: Meter,
@@ -80,7 +96,7 @@ pub struct View {
     sampled: Option<Instant>,
     /// Largest lag seen by part.
     marks_per_s: f64,
-    pub lag_max: [u64; 8],
+    pub lag_max: [u64; PARTS.len()],
     /// Of each second of trading, the first hour of it.
     cores_used: Vec<f64>,
 }
@@ -105,15 +121,16 @@ impl View {
             handled_history: History::default(),
             sampled: None,
             marks_per_s: places.len() as f64 / mark_interval.as_secs_f64(),
-            lag_max: [0; 8],
+            lag_max: [0; PARTS.len()],
             cores_used: Vec::new(),
         }
     }
 
     /// The parts before any of them runs, so that the first frame has the shape of all later ones.
-    pub fn starting() -> Vec<StageView> {
+    pub fn starting(parts: usize) -> Vec<StageView> {
         PARTS
             .iter()
+            .take(parts)
             .enumerate()
             .map(|(index, name)| StageView {
                 name,
@@ -208,7 +225,7 @@ impl View {
         let (queue, scans) = sent.queue_and_scans_with_opening();
         let [tills_in, _, scans_in] = sent.acknowledged;
         let gateway = tills_in + scans_in;
-        let totals: [(ServiceState, u64, u64); 8] = [
+        let totals: [(ServiceState, u64, u64); PARTS.len()] = [
             (ServiceState::Up, sent.tills.transactions, sent.tills.lines),
             (ServiceState::Up, queue.transactions, queue.lines),
             (ServiceState::Up, scans.transactions, scans.lines),
@@ -229,9 +246,19 @@ impl View {
                 get(&inventory.lines),
             ),
             (state(ServiceName::Inventory), get(&inventory.items_written), 0),
+            (
+                state(ServiceName::Reconciler),
+                counters.reconciler.snapshot().papers,
+                0,
+            ),
+            (
+                state(ServiceName::ItemProjector),
+                counters.projector.snapshot().items,
+                0,
+            ),
         ];
         let (at_stores, at_warehouses) = sent.waiting_at_edges();
-        let lags: [Option<u64>; 8] = [
+        let lags: [Option<u64>; PARTS.len()] = [
             None,
             None,
             None,
@@ -240,6 +267,8 @@ impl View {
             sources.lags.normaliser(),
             sources.lags.inventory(),
             None,
+            sources.lags.extra(RECONCILER.0),
+            sources.lags.extra(PROJECTOR.0),
         ];
         let notes = [
             String::new(),
@@ -262,9 +291,13 @@ impl View {
                 inventory_note(inventory),
             ),
             String::new(),
+            instances(sources.services, ServiceName::Reconciler, String::new()),
+            instances(sources.services, ServiceName::ItemProjector, String::new()),
         ];
+        let parts = parts(sources.services.outside(), sources.services.project_items);
         snapshot.stages = PARTS
             .iter()
+            .take(parts)
             .zip(totals)
             .zip(lags)
             .zip(notes)

@@ -212,6 +212,7 @@ impl Flow {
             key: key.as_bytes(),
             payload,
             format: Some(format.as_bytes()),
+            group: None,
         };
         let result = self
             .normaliser

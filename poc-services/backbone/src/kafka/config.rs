@@ -76,6 +76,22 @@ impl BackboneError {
         matches!(self.commit_code(), Some(UnknownMemberId | FencedInstanceId))
     }
 
+    /// Worth another try with clients made anew, from what was last committed: the cluster or a connection to it was in the way,
+    /// or the client was. The others would only come again: what is not allowed, cannot be said to Kafka or never reached it, and
+    /// a log that lacks what was there. The one list for all services.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Delivery { .. } | Self::FlushTimeout { .. } | Self::Topic { .. } => true,
+            Self::Client { source, .. } | Self::Transaction { source, .. } | Self::Commit { source, .. } => {
+                !is_lasting(source)
+            }
+            Self::Unreachable { .. }
+            | Self::Setting { .. }
+            | Self::Refused { .. }
+            | Self::Position { .. } => false,
+        }
+    }
+
     /// Why a commit was refused.
     fn commit_code(&self) -> Option<RDKafkaErrorCode> {
         match self {
@@ -83,6 +99,33 @@ impl BackboneError {
             _ => None,
         }
     }
+}
+
+/// An error that other clients of the same settings would have too.
+fn is_lasting(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{
+        Authentication, ClusterAuthorizationFailed, GroupAuthorizationFailed, InvalidArgument,
+        SaslAuthenticationFailed, TopicAuthorizationFailed, TransactionalIdAuthorizationFailed,
+        UnsupportedFeature, UnsupportedSASLMechanism, UnsupportedVersion,
+    };
+    matches!(
+        error,
+        KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_)
+    ) || matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Authentication
+                | SaslAuthenticationFailed
+                | UnsupportedSASLMechanism
+                | TopicAuthorizationFailed
+                | GroupAuthorizationFailed
+                | ClusterAuthorizationFailed
+                | TransactionalIdAuthorizationFailed
+                | InvalidArgument
+                | UnsupportedFeature
+                | UnsupportedVersion
+        )
+    )
 }
 
 /// Settings that are not for others to make, with what rests on them.
@@ -348,6 +391,56 @@ pub(super) fn tolerate<T>(result: KafkaResult<T>, what: &str) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn client(source: KafkaError) -> BackboneError {
+        client_error("test")(source)
+    }
+
+    #[test]
+    fn what_clients_made_anew_may_mend_is_passing_and_what_they_would_have_too_is_not() {
+        use RDKafkaErrorCode as Code;
+        let passing = [
+            client(KafkaError::Global(Code::DestroyBroker)),
+            client(KafkaError::MetadataFetch(Code::BrokerTransportFailure)),
+            client(KafkaError::OffsetFetch(Code::NotCoordinator)),
+            client(KafkaError::MessageConsumption(Code::Fatal)),
+            client(KafkaError::Canceled),
+            BackboneError::Delivery {
+                failed: 1,
+                first: String::new(),
+            },
+            BackboneError::Topic {
+                topic: "papers".into(),
+                message: "no leader".into(),
+            },
+            BackboneError::Commit {
+                group: "test".into(),
+                source: KafkaError::ConsumerCommit(Code::IllegalGeneration),
+            },
+        ];
+        for error in passing {
+            assert!(error.is_passing(), "{error}");
+        }
+        let lasting = [
+            client(KafkaError::Global(Code::Authentication)),
+            client(KafkaError::MessageConsumption(Code::TopicAuthorizationFailed)),
+            client(KafkaError::ClientCreation("no such setting".into())),
+            BackboneError::Transaction {
+                id: "test".into(),
+                source: KafkaError::Global(Code::TransactionalIdAuthorizationFailed),
+            },
+            BackboneError::Refused {
+                record: String::new(),
+            },
+            BackboneError::Position {
+                client: "test".into(),
+                source: KafkaError::MessageConsumption(Code::LogTruncation),
+            },
+        ];
+        for error in lasting {
+            assert!(!error.is_passing(), "{error}");
+        }
+    }
 
     #[test]
     fn a_setting_that_safety_rests_on_is_refused_before_anybody_connects() {

@@ -4,6 +4,10 @@
 pub const FORMAT: &str = "format";
 /// Wall clock milliseconds, decimal text: when our edge took it.
 pub const RECEIVED: &str = "received-ms";
+/// Of `mq.raw`, as the queue had them: the group of a message, its place in it from 1, and whether it is the last (`true`).
+pub const GROUP_ID: &str = "amqp-group-id";
+pub const GROUP_SEQUENCE: &str = "amqp-group-sequence";
+pub const LAST_IN_GROUP: &str = "amqp-app-JMS_IBM_Last_Msg_In_Group";
 /// Milliseconds since 1970, decimal text: when the store's server took the last transaction of a till's message, by the
 /// server's own clock. Where it is missing, nobody tells.
 pub const JOURNALED: &str = "journaled-ms";

@@ -112,6 +112,11 @@ const ENCODING_S390: u32 = 785;
 const EXPIRY_UNLIMITED: u32 = u32::MAX;
 const DATAGRAM: u32 = 8;
 
+/// What a shipment's records are grouped by: `DA` and its despatch advice in eleven digits.
+pub fn shipment_group(despatch_advice: u64) -> String {
+    format!("DA{despatch_advice:011}")
+}
+
 /// Whether these bytes begin with a descriptor.
 pub fn is_descriptor(bytes: &[u8]) -> bool {
     bytes.starts_with(&STRUC_ID_EBCDIC) || bytes.starts_with(&STRUC_ID_ASCII)

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use contracts::records::MovementKind;
 use contracts::wire::poslog::{
     Coded, InventoryDocument, Item, ItemCode, ItemId, Line, LineKind, Measured, StockLine, Transaction,
-    TransactionLink, parse, stock_lines,
+    TransactionLink, parse, stock_and_confirmed, stock_lines,
 };
 
 /// Documents by their names.
@@ -122,24 +122,25 @@ fn kind_name(kind: MovementKind) -> String {
 }
 
 fn render_moves(transaction: &Transaction<'_>, out: &mut String) {
-    let mut lines = Vec::new();
-    if let Err(error) = stock_lines(transaction, &mut lines) {
+    let (mut lines, mut confirmed) = (Vec::new(), Vec::new());
+    if let Err(error) = stock_and_confirmed(transaction, &mut lines, &mut confirmed) {
         writeln!(out, "  refused {}: {error}", error.class()).unwrap();
         return;
     }
     if lines.is_empty() {
         out.push_str("  moves nothing\n");
     }
-    for StockLine {
-        sku,
-        code,
-        kind,
-        quantity,
-        unit,
-        despatch_advice,
-    } in lines
-    {
-        write!(out, "  moves {} {quantity} {unit:?}", kind_name(kind)).unwrap();
+    let moved = lines.iter().map(|line| ("moves", line));
+    for (verb, line) in moved.chain(confirmed.iter().map(|line| ("confirms", line))) {
+        let StockLine {
+            sku,
+            code,
+            kind,
+            quantity,
+            unit,
+            despatch_advice,
+        } = *line;
+        write!(out, "  {verb} {} {quantity} {unit:?}", kind_name(kind)).unwrap();
         optional(out, "sku", sku.as_ref());
         optional(out, "code", code.map(item_code).as_ref());
         optional(out, "advice", despatch_advice.as_ref());

@@ -24,6 +24,8 @@ const fn down(fault: Fault) -> Option<ServiceName> {
         Fault::MqSourceKilled => Some(ServiceName::MqSource),
         Fault::NormaliserKilled => Some(ServiceName::Normaliser),
         Fault::InventoryKilled => Some(ServiceName::Inventory),
+        Fault::ReconcilerKilled => Some(ServiceName::Reconciler),
+        Fault::ItemProjectorKilled => Some(ServiceName::ItemProjector),
         _ => None,
     }
 }
@@ -79,6 +81,9 @@ impl Broken {
                 "start it, or mend what killed it, in a step between",
             );
         }
+        if let Some(name) = hits(what) {
+            runs(scenario, name, path)?;
+        }
         parameters(scenario, what, path)?;
         self.0.push((fault, index));
         Ok(())
@@ -115,6 +120,18 @@ impl Broken {
             ),
         }
     }
+}
+
+/// Whether a scenario has a service at all.
+pub(super) fn runs(scenario: &Scenario, name: ServiceName, path: &[Part]) -> Check {
+    if name == ServiceName::ItemProjector && !scenario.services.project_items {
+        return problem(
+            path,
+            format!("there is no {name} here, because nothing is projected"),
+            "say `services: {project_items: true}`",
+        );
+    }
+    Ok(())
 }
 
 fn parameters(scenario: &Scenario, what: &Break, path: &[Part]) -> Check {
@@ -168,7 +185,7 @@ fn parameters(scenario: &Scenario, what: &Break, path: &[Part]) -> Check {
         Some(name @ (ServiceName::StoreGateway | ServiceName::MqSource)) => problem(
             &inner(Parameter::Service),
             format!("{name} is in no consumer group, so {} cannot hit it", info.name),
-            "`normaliser` or `inventory`",
+            "`normaliser`, `inventory`, `reconciler` or `item-projector`",
         ),
         _ => Ok(()),
     }

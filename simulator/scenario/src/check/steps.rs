@@ -1,6 +1,6 @@
 //! Rules of the timeline: steps in the order of time, and whatever is broken is mended again.
 
-use super::faults::Broken;
+use super::faults::{Broken, runs};
 use super::{Check, expectations, no_store, problem, rate, within};
 use crate::locate::Part::{self, Index, Key};
 use crate::names::ServiceName;
@@ -143,6 +143,7 @@ impl State {
                 "start it in a step between",
             ),
             Action::StopService(name) => {
+                runs(scenario, *name, &inner("stop_service"))?;
                 self.stopped.push((*name, index));
                 Ok(())
             }

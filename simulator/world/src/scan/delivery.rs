@@ -12,14 +12,13 @@ use contracts::wire::gs1::{Key, Sscc};
 use super::{ScanLine, Scribe};
 use crate::calendar::HOUR_MS;
 use crate::catalogue::Item;
+use crate::warehouse::{ADVICES_A_WAREHOUSE, of_advice};
 
 const LINES_A_CARTON: usize = 8;
 /// Numbers of logistic units that a despatch advice has for itself.
 const UNITS_AN_ADVICE: u64 = 100;
 /// And of these, a pallet with its cartons.
 const UNITS_A_PALLET: u64 = 8;
-/// A warehouse numbers its despatch advices within so many: its own number stands in front.
-const ADVICES_A_WAREHOUSE: u64 = 10_000_000;
 /// Acme's company prefix in a body of 17 digits, behind the extension digit.
 const COMPANY: u64 = 614_141_000_000_000;
 const EXTENSION: u64 = 10_000_000_000_000_000;
@@ -34,7 +33,7 @@ impl<'a, F: Fn(u16) -> &'a Item> Scribe<'_, '_, F> {
         despatch_advice: u64,
         index: u64,
     ) {
-        let warehouse = LocationId::warehouse((despatch_advice / ADVICES_A_WAREHOUSE) as u16);
+        let warehouse = of_advice(despatch_advice);
         let advice = Some((warehouse, despatch_advice));
         let unit = |position: u64| unit_of(warehouse, despatch_advice, index * UNITS_A_PALLET + position);
         let pallet = unit(0);

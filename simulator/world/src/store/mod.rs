@@ -5,6 +5,7 @@
 
 mod desk;
 mod papers;
+mod postings;
 mod stockroom;
 mod trading;
 mod transfers;
@@ -27,6 +28,7 @@ use crate::tally::Counts;
 pub(crate) use transfers::{Transfer, with_partners};
 
 use desk::TillState;
+use postings::Posting;
 use transfers::Partner;
 
 /// Shelves are filled in rounds, every two hours while most people shop.
@@ -105,6 +107,8 @@ pub(crate) struct Store {
     recent: [(u16, i32, Sold); RECENT],
     recent_next: usize,
     deliveries: Vec<Delivery>,
+    /// Of deliveries that were scanned.
+    postings: Vec<Posting>,
     /// Orders of this step, which the border takes.
     pub orders: Vec<OrderLine>,
     /// Articles and quantities that go back to the warehouse, which the border takes.
@@ -151,6 +155,7 @@ const COUNT: u32 = 3;
 const REVIEW: u32 = 4;
 const PAPER: u32 = 5;
 const CLOSE: u32 = 6;
+const POST: u32 = 7;
 
 impl Store {
     /// `listed` are the articles by slot, `pull` how much each of them sells, to some scale. What is sold a day is
@@ -201,6 +206,7 @@ impl Store {
             recent: [(0, 0, Sold::default()); RECENT],
             recent_next: 0,
             deliveries: Vec::new(),
+            postings: Vec::new(),
             orders: Vec::new(),
             returns: Vec::new(),
             transfers: Vec::new(),
@@ -254,6 +260,7 @@ impl Store {
                 COUNT => self.count(scene, at, out, scratch),
                 PAPER => self.paper(scene, at, out, scratch),
                 CLOSE => self.close(at, out, scratch),
+                POST => self.post(scene, at, out, scratch),
                 _ => self.review(),
             }
         }
@@ -288,6 +295,9 @@ impl Store {
         }
         for delivery in &self.deliveries {
             within(delivery.arrives, DELIVERY);
+        }
+        for posting in &self.postings {
+            within(posting.at, POST);
         }
         schedule.sort_unstable();
     }

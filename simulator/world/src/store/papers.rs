@@ -1,9 +1,10 @@
 //! Papers of inventory control, which tills of the newer generations write: losses, corrections, counts.
 //!
-//! Invariant: a paper is written by the first till, under its next number, in the instant in which the goods move.
+//! Invariant: a paper is written by the first till, under its next number, in the instant in which the goods move; one that
+//! confirms moves none.
 
 use contracts::ids::{Quantity, Sku, TimeMs};
-use contracts::records::MovementKind;
+use contracts::records::{MovementKind, PaperKind};
 use contracts::wire::poslog::{
     AdjustmentReason, Coded, DocumentStatus, InventoryDocument, InventoryKind, InventoryLine, ItemCode,
     ItemId, Measured, Room, UnitOfMeasure,
@@ -23,6 +24,7 @@ const COUNTED: usize = 12;
 /// A paper being written, with its facts.
 pub(super) struct Paper {
     pub document: InventoryDocument<'static>,
+    /// What it moves, or, of one that confirms, what it says of goods that another paper moves.
     facts: Vec<Line>,
     pub despatch_advice: Option<u64>,
 }
@@ -222,6 +224,7 @@ impl Store {
         let till = self.next_number(0, crate::calendar::business_day(at));
         let mut document = paper.document;
         document.id = paper.despatch_advice.map(|advice| advice.to_string().into());
+        let is_confirmation = document.is_confirmation();
         let transaction = contracts::wire::poslog::Transaction {
             begin: Some(poslog::stamp(at)),
             operator: Some(poslog::operator(till.unit)),
@@ -230,8 +233,14 @@ impl Store {
         };
         let written = scratch.document(0, dialect);
         control::write(dialect, &transaction, written);
-        written.lines.extend(paper.facts);
+        let confirmed = paper.despatch_advice.filter(|_| is_confirmation);
+        if confirmed.is_none() {
+            written.lines.extend(&paper.facts);
+        }
         let lines = written.transaction(till.id(), at);
+        if let Some(advice) = confirmed {
+            written.confirm(advice, PaperKind::ReceiveInventory, &paper.facts);
+        }
         self.till.add(lines);
         self.visit_ends(0, at, out, scratch);
     }

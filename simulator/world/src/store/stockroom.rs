@@ -66,6 +66,7 @@ impl Store {
             despatch_advice: delivery.despatch_advice,
         };
         self.scan(scene, at, handling, LINES_A_RECEIPT, scratch, out);
+        self.will_post(scene, at, &delivery, &arrived);
     }
 
     /// Shelves that are half empty are filled; now and then something goes back.

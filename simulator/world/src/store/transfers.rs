@@ -74,6 +74,11 @@ fn common(here: &[u16], there: &[u16]) -> Box<[(u16, u16)]> {
 }
 
 impl Store {
+    /// As papers name it.
+    pub(super) fn here(&self) -> Place<'static> {
+        store(self.location.number())
+    }
+
     /// What is plenty here goes to the partner.
     pub(super) fn transfer(&mut self, scene: &Scene) -> Option<Paper> {
         let partner = self.partner.take()?;
@@ -116,7 +121,7 @@ impl Store {
             + u64::from(self.location.number()) * ADVICES_A_STORE
             + self.transfers_written % ADVICES_A_STORE;
         paper.despatch_advice = Some(despatch_advice);
-        paper.document.source = Some(store(self.location.number()));
+        paper.document.source = Some(self.here());
         paper.document.destination = Some(store(partner.number));
         self.transfers.push(Transfer {
             to: partner.index,
@@ -151,7 +156,7 @@ impl Store {
         }
         paper.despatch_advice = Some(delivery.despatch_advice);
         paper.document.source = delivery.given_by.map(store);
-        paper.document.destination = Some(store(self.location.number()));
+        paper.document.destination = Some(self.here());
         self.write_paper(at, paper, out, scratch);
     }
 }

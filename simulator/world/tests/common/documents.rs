@@ -3,7 +3,8 @@
 use contracts::ids::Sku;
 use contracts::records::MovementKind;
 use contracts::wire::poslog::{
-    Coded, Document, ItemCode, ItemType, Line, LineKind, StockUnit, Transaction, Zone, parse, stock_lines,
+    Coded, Document, ItemCode, ItemType, Line, LineKind, StockUnit, Transaction, Zone, parse,
+    stock_and_confirmed,
 };
 use contracts::wire::{FORMAT_POSLOG_6, poslog};
 use world::events::{Message, PlaceEvents};
@@ -26,7 +27,7 @@ impl Articles {
         if transactions.len() > 1 {
             seen.see(format!("{dialect} several transactions"));
         }
-        let mut stock = Vec::new();
+        let (mut stock, mut confirmed) = (Vec::new(), Vec::new());
         for (written, transaction) in document.transactions.iter().zip(transactions) {
             let id = transaction.id;
             assert_eq!((written.workstation, written.number), (id.source.unit, id.number));
@@ -36,9 +37,22 @@ impl Articles {
             assert_eq!(occurred.zone, Zone::Utc);
             assert_eq!(occurred.at.0, transaction.at.0.div_euclid(1000) * 1000, "{id}");
             assert!(transaction.at <= message.at && id.source == transactions[0].id.source);
-            stock_lines(written, &mut stock).unwrap_or_else(|error| panic!("{id}: {error}"));
+            stock_and_confirmed(written, &mut stock, &mut confirmed)
+                .unwrap_or_else(|error| panic!("{id}: {error}"));
             let read: Vec<Read> = stock.iter().map(|line| self.moved(line)).collect();
             assert_eq!(read, facts(events.lines_of(transaction)), "{id}");
+            let paper = events
+                .papers_of(message)
+                .iter()
+                .find(|paper| events.transactions[paper.transaction as usize].id == id);
+            confirmed.retain(|line| line.quantity.0 != 0);
+            let read: Vec<Read> = confirmed.iter().map(|line| self.moved(line)).collect();
+            let said = paper.map_or(&[][..], |paper| events.lines_of_paper(paper));
+            assert_eq!(read, facts(said), "{id}");
+            if let Some(paper) = paper {
+                let advice = written.inventory[0].despatch_advice();
+                assert_eq!(advice, Some(paper.despatch_advice), "{id}");
+            }
             look(dialect, written, &document, seen);
             self.pays(written);
         }

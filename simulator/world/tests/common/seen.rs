@@ -71,7 +71,8 @@ const TILLS_POSLOG: [&str; 40] = [
     "Transfer",
     "several transactions",
 ];
-const ONLY_6: [&str; 3] = [
+const ONLY_6: [&str; 4] = [
+    "ReceiveInventory",
     "void by link",
     "status Canceled",
     "post-void of an earlier document",

@@ -65,7 +65,9 @@ pub async fn begin(
         Fault::StoreGatewayKilled
         | Fault::MqSourceKilled
         | Fault::NormaliserKilled
-        | Fault::InventoryKilled => {
+        | Fault::InventoryKilled
+        | Fault::ReconcilerKilled
+        | Fault::ItemProjectorKilled => {
             runs(scene, name)?;
             let killed = scene.services.stop(name, Ending::Abrupt).await;
             outbreak.count = killed as u64;

@@ -24,6 +24,8 @@ pub fn service(what: &Break) -> ServiceName {
         Fault::StoreGatewayKilled => ServiceName::StoreGateway,
         Fault::MqSourceKilled => ServiceName::MqSource,
         Fault::NormaliserKilled | Fault::NormaliserZombie => ServiceName::Normaliser,
+        Fault::ReconcilerKilled => ServiceName::Reconciler,
+        Fault::ItemProjectorKilled => ServiceName::ItemProjector,
         _ => what.service.unwrap_or(ServiceName::Inventory),
     }
 }

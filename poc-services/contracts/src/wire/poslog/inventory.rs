@@ -50,6 +50,18 @@ impl InventoryDocument<'_> {
             .then(|| super::decimal::number(self.id.as_deref()?))
             .flatten()
     }
+
+    /// It confirms a delivery between places of ours, whose goods are moved by the scan at the door. What a supplier brings has
+    /// no other paper.
+    pub fn is_confirmation(&self) -> bool {
+        let source = self.source.as_ref().and_then(|place| place.kind.as_ref());
+        self.kind == InventoryKind::Receive
+            && self.despatch_advice().is_some()
+            && matches!(
+                source,
+                Some(Coded::Known(UnitType::RetailStore | UnitType::DistributionCenter))
+            )
+    }
 }
 
 /// Which of the quantities moves depends on the document.

@@ -42,7 +42,7 @@ pub use model::{ControlEvent, Dialect, Document, Flags, Transaction, Transaction
 pub use read::parse;
 pub use retail::{Item, ItemCode, ItemId, Line, LineKind, Measured, Retail, Tender, Total, Voids};
 pub use stamp::{Stamp, Zone};
-pub use stock::{StockLine, StockUnit, stock_lines};
+pub use stock::{StockLine, StockUnit, stock_and_confirmed, stock_lines};
 pub use write::DocumentWriter;
 
 /// A day's worth of one till fits; what is longer is refused unread.

@@ -30,7 +30,7 @@ pub(super) fn document(
         let at = |fault| (Some(index + 1), fault);
         let (quantity, unit) = moved(document.kind, &movement, line, &fault).map_err(at)?;
         let (sku, code) = article(&line.item).map_err(at)?;
-        if quantity == Quantity(0) {
+        if quantity == Quantity(0) && !document.is_confirmation() {
             continue;
         }
         out.push(StockLine {

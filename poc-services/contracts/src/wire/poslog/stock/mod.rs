@@ -21,7 +21,7 @@ pub struct StockLine {
     pub sku: Option<Sku>,
     pub code: Option<ItemCode>,
     pub kind: MovementKind,
-    /// Never zero; negative only where [`MovementKind::is_signed`].
+    /// Never zero where it moves; negative only where [`MovementKind::is_signed`].
     pub quantity: Quantity,
     pub unit: StockUnit,
     /// Of a delivery.
@@ -44,10 +44,22 @@ pub enum StockUnit {
 /// Fills `out` with what the transaction moves, in the order of its lines, or leaves it empty and says why that cannot
 /// be known. Goods that come back and are not put on sale again are two lines: returned, and taken off again.
 pub fn stock_lines(transaction: &Transaction<'_>, out: &mut Vec<StockLine>) -> Result<(), StockError> {
-    out.clear();
-    let result = movements(transaction, out);
+    stock_and_confirmed(transaction, out, &mut Vec::new())
+}
+
+/// As [`stock_lines`]. `confirmed` gets what the transaction says of a delivery whose goods another paper moves, also where
+/// that is that nothing came: quantities of zero are among these lines.
+pub fn stock_and_confirmed(
+    transaction: &Transaction<'_>,
+    moved: &mut Vec<StockLine>,
+    confirmed: &mut Vec<StockLine>,
+) -> Result<(), StockError> {
+    moved.clear();
+    confirmed.clear();
+    let result = movements(transaction, moved, confirmed);
     if result.is_err() {
-        out.clear();
+        moved.clear();
+        confirmed.clear();
     }
     result.map_err(|(line, fault)| StockError {
         workstation: transaction.workstation,
@@ -60,7 +72,11 @@ pub fn stock_lines(transaction: &Transaction<'_>, out: &mut Vec<StockLine>) -> R
 /// A fault with the line that has it, from 1.
 type Located = (Option<usize>, StockFault);
 
-fn movements(transaction: &Transaction<'_>, out: &mut Vec<StockLine>) -> Result<(), Located> {
+fn movements(
+    transaction: &Transaction<'_>,
+    out: &mut Vec<StockLine>,
+    confirmed: &mut Vec<StockLine>,
+) -> Result<(), Located> {
     if transaction.flags.training || transaction.flags.cancelled {
         return Ok(());
     }
@@ -78,6 +94,11 @@ fn movements(transaction: &Transaction<'_>, out: &mut Vec<StockLine>) -> Result<
         receipt(retail, post_void, out)?;
     }
     for document in &transaction.inventory {
+        let out = if document.is_confirmation() {
+            &mut *confirmed
+        } else {
+            &mut *out
+        };
         inventory::document(document, transaction.store, out)?;
     }
     Ok(())
