@@ -213,6 +213,12 @@ pub fn verdict(snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
     for format in &verdict.formats {
         writeln!(out, "    {format}")?;
     }
+    if !verdict.dirt.is_empty() {
+        writeln!(out, "  dirt")?;
+    }
+    for kind in &verdict.dirt {
+        writeln!(out, "    {kind}")?;
+    }
     writeln!(
         out,
         "  cells compared {}, diverging {}, articles diverging {}; lost {}, doubled {}, duplicates dropped {}, dead letters {}; books {}",

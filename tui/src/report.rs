@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::completeness::CompletenessView;
 use crate::snapshot::{ExpectationView, FaultView, FreshnessView, VerdictView};
-use crate::stage::{AnomalyView, OutageView, SabotageView, StagesDigest, ViolationView};
+use crate::stage::{AnomalyView, DirtRow, OutageView, SabotageView, StagesDigest, ViolationView};
 
 /// Raised when a field changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -43,6 +43,8 @@ pub struct Report {
     pub sabotage: Option<SabotageView>,
     /// Papers of deliveries: the list of what contradicts, against the list that must come out. `null`: nobody here looked.
     pub deliveries: Option<audit::DiscrepancyReport>,
+    /// Dirt by kind: what was injected, and what the services saw. `null`: the scenario has none.
+    pub dirt: Option<BTreeMap<&'static str, DirtRow>>,
     /// Lines written to `items`, those of aborted transactions included.
     pub items_projected: u64,
     pub dead_letters: DeadLetters,
@@ -324,6 +326,7 @@ mod tests {
             stages_digest: None,
             sabotage: None,
             deliveries: None,
+            dirt: None,
             items_projected: 0,
             dead_letters: DeadLetters::default(),
             expectations: Vec::new(),
@@ -335,6 +338,7 @@ mod tests {
                 reasons: Vec::new(),
                 diverging: Vec::new(),
                 formats: Vec::new(),
+                dirt: Vec::new(),
             },
         }
     }

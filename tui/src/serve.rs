@@ -122,6 +122,16 @@ impl Observed for Normaliser {
                 "Messages sent to movements.dlq.",
                 counts.dead_letters_total(),
             ),
+            (
+                "double_beeps_total",
+                "Lines of scans that repeat another of their document.",
+                self.0.digest().double_beeps,
+            ),
+            (
+                "clocks_off",
+                "Tills whose clock was off in some message.",
+                counts.clocks_off,
+            ),
             ("articles", "Articles known.", counts.articles),
             (
                 "recoveries_total",

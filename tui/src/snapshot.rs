@@ -270,6 +270,8 @@ pub struct VerdictView {
     pub diverging: Vec<String>,
     /// How the offered load was written, a line for each format.
     pub formats: Vec<String>,
+    /// Where the scenario has dirt: what was injected of each kind, and what the services saw.
+    pub dirt: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

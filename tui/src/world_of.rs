@@ -121,8 +121,16 @@ pub fn build(scenario: &Scenario) -> Result<World> {
             World::scripted(config, events)
         }
     };
+    let dirt = scenario.dirt.unwrap_or_default();
+    let contradicting = dirt
+        .contradicting_deliveries
+        .map_or(scenario.world.contradicting_deliveries, |rate| rate.one_in);
     world
-        .map(|world| world.with_contradicting_deliveries(scenario.world.contradicting_deliveries))
+        .map(|world| world.with_contradicting_deliveries(contradicting))
+        .map(|world| match dirt.double_beeps {
+            Some(rate) => world.with_double_beeps(rate.one_in),
+            None => world,
+        })
         .with_context(|| format!("scenario {}", scenario.name))
 }
 

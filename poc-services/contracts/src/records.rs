@@ -124,6 +124,9 @@ pub struct Movement {
     #[prost(message, optional, tag = "14")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolved: Option<Resolved>,
+    #[prost(bool, tag = "15")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub put_back: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
@@ -299,6 +302,10 @@ pub struct SourceState {
     pub claimed_ms: i64,
     #[prost(int64, tag = "17")]
     pub claimed_before_ms: i64,
+    #[prost(uint64, tag = "18")]
+    pub long_late: u64,
+    #[prost(uint64, tag = "19")]
+    pub reordered: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Message, Serialize)]
@@ -497,6 +504,8 @@ pub struct Article {
     pub packs: Vec<Pack>,
     #[prost(uint32, tag = "12")]
     pub plu: u32,
+    #[prost(uint64, repeated, tag = "13")]
+    pub other_gtins: Vec<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Message, Serialize)]

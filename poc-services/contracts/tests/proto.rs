@@ -32,6 +32,10 @@ fn field_bytes(
     let mut out = Vec::new();
     let tag = field.number() as u32;
     match field.r#type() {
+        Type::Uint64 if field.label() == Label::Repeated => {
+            prost::encoding::uint64::encode_packed(tag, &[7, 7], &mut out);
+            return out;
+        }
         Type::Uint32 => prost::encoding::uint32::encode(tag, &7, &mut out),
         Type::Uint64 => prost::encoding::uint64::encode(tag, &7, &mut out),
         Type::Int64 => prost::encoding::int64::encode(tag, &-7, &mut out),
@@ -49,7 +53,11 @@ fn field_bytes(
         other => panic!("{other:?} is not used in the contract"),
     }
     if field.label() == Label::Repeated {
-        assert_eq!(field.r#type(), Type::Message, "only messages are repeated");
+        assert_eq!(
+            field.r#type(),
+            Type::Message,
+            "only messages, and packed uint64, are repeated"
+        );
         out.extend_from_within(..);
     }
     out

@@ -18,6 +18,9 @@ use crate::window::Window;
 /// Missing ranges that a record lists.
 const RANGES_LISTED: usize = 8;
 
+/// A number that comes so long behind a higher one, by its source's clock, was held up somewhere; less than that, changed places.
+const LONG_LATE_MS: i64 = 300_000;
+
 /// What is known of a source besides its window. Numbers are unwrapped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SourceKnown {
@@ -33,9 +36,21 @@ pub struct SourceKnown {
     pub dead_letters: u64,
     pub is_expected: bool,
     is_marked: bool,
+    /// Numbers that came behind a higher one and were in no dead letters: those whose clock was far behind, and the others.
+    long_late: u64,
+    reordered: u64,
 }
 
 impl SourceKnown {
+    /// A transaction is in, and its number is below one that was in before.
+    pub fn came_behind(&mut self, occurred_ms: i64) {
+        if self.last_ms.saturating_sub(occurred_ms) >= LONG_LATE_MS {
+            self.long_late += 1;
+        } else {
+            self.reordered += 1;
+        }
+    }
+
     /// A mark that is newer than all before it.
     pub fn claim(&mut self, window: &Window, number: u64, clock_ms: i64) {
         self.settle(window);
@@ -116,6 +131,8 @@ impl SourceKnown {
             is_marked: self.is_marked,
             claimed_ms: self.claimed_ms,
             claimed_before_ms: self.claimed_before_ms,
+            long_late: self.long_late,
+            reordered: self.reordered,
         }
     }
 
@@ -130,6 +147,8 @@ impl SourceKnown {
             dead_letters: record.dead_letters,
             is_expected: record.is_expected,
             is_marked: record.is_marked,
+            long_late: record.long_late,
+            reordered: record.reordered,
         }
     }
 }

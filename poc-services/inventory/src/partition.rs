@@ -220,6 +220,7 @@ impl Partition {
         let source = &mut self.sources[index as usize];
         // Its digest leaves the sum before it changes; one that is new is not in the sum.
         let digest_before = if source.is_new { 0 } else { source.digest() };
+        let late_before = source.window.late;
         let outcome = source.window.admit(
             id.source,
             id.business_day.0,
@@ -252,6 +253,12 @@ impl Partition {
                 known.dead_letters += 1;
             }
             return Applied::Refused(refusal);
+        }
+        if source.window.late > late_before && !transaction.put_back {
+            let known = &self.places[source.place as usize].known;
+            if offset >= known.cut {
+                source.known.came_behind(transaction.occurred_ms);
+            }
         }
         source.known.last_ms = source.known.last_ms.max(transaction.occurred_ms);
         let (place, hasher) = (source.place, source.hasher.transaction(id));

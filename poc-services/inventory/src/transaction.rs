@@ -24,6 +24,8 @@ pub struct Transaction {
     pub occurred_ms: i64,
     pub due_ms: i64,
     pub content_hash: u64,
+    /// Read out of the dead letters.
+    pub put_back: bool,
     pub lines: Vec<Line>,
 }
 
@@ -43,6 +45,7 @@ impl Default for Transaction {
             occurred_ms: 0,
             due_ms: 0,
             content_hash: 0,
+            put_back: false,
             lines: Vec::new(),
         }
     }
@@ -90,6 +93,7 @@ impl Transaction {
         self.occurred_ms = movement.occurred_ms;
         self.due_ms = movement.due_ms;
         self.content_hash = movement.content_hash;
+        self.put_back = movement.put_back;
         self.lines.clear();
         self.lines.extend(movement.lines.iter().map(|line| Line {
             sku: line.sku,
@@ -126,6 +130,7 @@ impl Transaction {
         self.occurred_ms = 0;
         self.due_ms = 0;
         self.content_hash = 0;
+        self.put_back = false;
         self.lines.clear();
         while let Some(key) = fields.key() {
             match key {
@@ -140,6 +145,7 @@ impl Transaction {
                 0x48 => {
                     fields.varint()?;
                 }
+                0x78 => self.put_back = fields.varint()? != 0,
                 0x52 => self.lines.push(read_line(fields.bytes()?)?),
                 _ => return None,
             }
@@ -270,7 +276,7 @@ mod tests {
                 wide,
             ),
             any::<[i64; 2]>(),
-            any::<[u64; 2]>(),
+            (any::<[u64; 2]>(), any::<bool>()),
             proptest::collection::vec(any_line(), 0..12),
             proptest::option::weighted(0.2, any_said()),
         )
@@ -282,8 +288,9 @@ mod tests {
                 number: id.4,
                 occurred_ms: times[0],
                 due_ms: times[1],
-                content_hash: others[0],
-                despatch_advice: others[1],
+                content_hash: others.0[0],
+                despatch_advice: others.0[1],
+                put_back: others.1,
                 lines,
                 ..said.unwrap_or_default()
             })

@@ -107,6 +107,30 @@ fn a_source_that_has_written_nothing_is_complete_when_it_says_so() {
 }
 
 #[test]
+fn what_comes_behind_is_late_or_out_of_order_by_its_sources_clock_and_what_was_put_back_is_neither() {
+    let place = places(1)[0];
+    let at = |number, occurred_ms| Movement {
+        occurred_ms,
+        ..receipt(place, number)
+    };
+    let put_back = Movement {
+        put_back: true,
+        ..at(4, 60_000)
+    };
+    let log = [
+        at(1, 1_000),
+        at(5, 400_000),
+        at(2, 100_000),
+        at(3, 100_001),
+        put_back,
+        at(2, 100_000),
+    ];
+    let told = told(&log, place);
+    let source = source(&told);
+    assert_eq!((source.late, source.long_late, source.reordered), (3, 1, 1));
+}
+
+#[test]
 fn what_the_last_mark_claims_is_missing_and_what_the_one_before_claimed_is_overdue() {
     let place = places(1)[0];
     let mut log = vec![receipt(place, 1), mark(place, 1, 1_000), mark(place, 4, 2_000)];
@@ -380,7 +404,9 @@ proptest! {
         }
         let known = |log: &[Movement]| {
             let mut told = told(log, place);
-            told.sources.iter_mut().for_each(|source| source.late = 0);
+            for source in &mut told.sources {
+                (source.late, source.long_late, source.reordered) = (0, 0, 0);
+            }
             told
         };
         let (mut straight, mut mixed) = (known(&straight), known(&mixed));

@@ -50,8 +50,8 @@ pub struct Catalogue {
     /// By GTIN, and by price look-up code, which is shorter than any.
     by_code: HashMap<u64, TradeUnit>,
     by_sku: HashMap<Sku, Facts>,
-    /// Codes of an article's packs.
-    packs: HashMap<Sku, Vec<u64>>,
+    /// Codes of an article's packs, and other numbers of its unit.
+    others: HashMap<Sku, Vec<u64>>,
 }
 
 impl Catalogue {
@@ -79,7 +79,6 @@ impl Catalogue {
 
     /// The trade units of an article that is known. What has no number or no content is none.
     fn insert_packs(&mut self, sku: Sku, packs: &[Pack]) {
-        let mut codes = Vec::with_capacity(packs.len());
         for pack in packs.iter().filter(|pack| pack.gtin > 0 && pack.quantity > 0) {
             let is_own = |unit: &TradeUnit| !unit.is_pack();
             if self.by_code.get(&pack.gtin).is_some_and(is_own) {
@@ -87,10 +86,16 @@ impl Catalogue {
             }
             let content = Quantity(pack.quantity);
             self.by_code.insert(pack.gtin, TradeUnit { sku, content });
-            codes.push(pack.gtin);
+            self.others.entry(sku).or_default().push(pack.gtin);
         }
-        if !codes.is_empty() {
-            self.packs.insert(sku, codes);
+    }
+
+    /// Other numbers of the unit of an article that is known.
+    fn insert_others(&mut self, sku: Sku, codes: &[u64]) {
+        let content = Quantity::ONE;
+        for code in codes {
+            self.by_code.insert(*code, TradeUnit { sku, content });
+            self.others.entry(sku).or_default().push(*code);
         }
     }
 
@@ -98,7 +103,7 @@ impl Catalogue {
         let Some(facts) = self.by_sku.remove(&sku) else {
             return;
         };
-        for code in facts.codes().chain(self.packs.remove(&sku).unwrap_or_default()) {
+        for code in facts.codes().chain(self.others.remove(&sku).unwrap_or_default()) {
             if self.by_code.get(&code).is_some_and(|unit| unit.sku == sku) {
                 self.by_code.remove(&code);
             }
@@ -117,8 +122,10 @@ impl Catalogue {
                         weighed: article.weighed,
                         price: Money(article.price),
                     };
-                    self.insert_with(Sku(article.sku), facts);
-                    self.insert_packs(Sku(article.sku), &article.packs);
+                    let sku = Sku(article.sku);
+                    self.insert_with(sku, facts);
+                    self.insert_others(sku, &article.other_gtins);
+                    self.insert_packs(sku, &article.packs);
                     true
                 }
                 _ => false,
@@ -279,6 +286,31 @@ mod tests {
         catalogue.apply(b"7", None);
         assert_eq!(catalogue.sku_of(1101), Some(Sku(9)));
         assert_eq!((catalogue.unit_of(100), catalogue.len()), (None, 2));
+    }
+
+    #[test]
+    fn an_article_is_known_by_its_other_numbers_as_long_as_it_has_them() {
+        let with_others = |others: &[u64]| {
+            Article {
+                sku: 7,
+                gtin: 100,
+                other_gtins: others.to_vec(),
+                ..Article::default()
+            }
+            .encode_to_vec()
+        };
+        let mut catalogue = Catalogue::default();
+        catalogue.apply(b"7", Some(&with_others(&[200, 201])));
+        assert_eq!(
+            [100, 200, 201].map(|code| catalogue.sku_of(code)),
+            [Some(Sku(7)); 3]
+        );
+        catalogue.apply(b"7", Some(&with_others(&[201])));
+        assert_eq!(
+            (catalogue.sku_of(200), catalogue.sku_of(201)),
+            (None, Some(Sku(7)))
+        );
+        assert_eq!(catalogue.len(), 1);
     }
 
     #[test]

@@ -2,13 +2,17 @@
 //!
 //! Counts only grow over the life of the value, also when the service is started again with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use contracts::digest::{Digest, Minutes, ReadOnce};
+use contracts::ids::SourceId;
 
 use crate::{Normalised, RawTopic};
+
+/// More than all tills of a large chain.
+const CLOCKS_OFF_MAX: usize = 65_536;
 
 /// What the service is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub struct RawDigest {
     pub minutes: Minutes,
     /// Messages that could not be understood, and so belong to no minute.
     pub unreadable: u64,
+    /// Lines of scans that repeat another of their document, and moved nothing.
+    pub double_beeps: u64,
     read: [ReadOnce; RawTopic::COUNT],
 }
 
@@ -43,6 +49,7 @@ pub struct Counters {
     lines: AtomicU64,
     dead_letters: Mutex<BTreeMap<&'static str, u64>>,
     digest: Mutex<RawDigest>,
+    clocks_off: Mutex<BTreeSet<SourceId>>,
     sabotaged: AtomicU64,
     articles: AtomicU64,
     recoveries: AtomicU64,
@@ -64,6 +71,8 @@ pub struct Snapshot {
     /// By class.
     pub dead_letters: BTreeMap<&'static str, u64>,
     pub sabotaged: u64,
+    /// Tills whose clock was off in some message, as far as stores' servers tell when they took it.
+    pub clocks_off: u64,
     /// Known now.
     pub articles: u64,
     pub recoveries: u64,
@@ -98,6 +107,11 @@ impl Counters {
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone(),
             sabotaged: get(&self.sabotaged),
+            clocks_off: self
+                .clocks_off
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .len() as u64,
             articles: get(&self.articles),
             recoveries: get(&self.recoveries),
             refused_commits: get(&self.refused_commits),
@@ -124,6 +138,7 @@ impl Counters {
             digest.unreadable += 1;
             return;
         };
+        digest.double_beeps += normalised.double_beeps;
         for transaction in &normalised.transactions {
             let lines = normalised.lines_of(transaction);
             let quantity = lines.iter().map(|line| line.quantity).fold(0, i64::wrapping_add);
@@ -154,6 +169,14 @@ impl Counters {
             .unwrap_or_else(PoisonError::into_inner)
             .entry(class)
             .or_default() += 1;
+    }
+
+    /// Of more tills than [`CLOCKS_OFF_MAX`] nothing is remembered.
+    pub(crate) fn clock_off(&self, till: SourceId) {
+        let mut off = self.clocks_off.lock().unwrap_or_else(PoisonError::into_inner);
+        if off.len() < CLOCKS_OFF_MAX {
+            off.insert(till);
+        }
     }
 
     pub(crate) fn sabotaged(&self) {

@@ -38,6 +38,11 @@ pub fn encode_movement(transaction: &Transaction, due_ms: i64, lines: &[Movement
     }
 }
 
+/// Says of a record that is written that it was read out of the dead letters.
+pub fn mark_put_back(out: &mut Vec<u8>) {
+    push_field(out, 15, 1);
+}
+
 const fn zigzag(value: i64) -> u64 {
     (value << 1 ^ value >> 63) as u64
 }

@@ -9,6 +9,7 @@
 //! movements come twice, and none is missing.
 
 mod catalogue;
+mod clock;
 mod counters;
 mod encode;
 mod feed;
@@ -23,7 +24,7 @@ mod statement;
 
 pub use catalogue::{Catalogue, Facts, TradeUnit};
 pub use counters::{Counters, Phase, RawDigest, Snapshot};
-pub use encode::encode_movement;
+pub use encode::{encode_movement, mark_put_back};
 pub use normalise::{
     BusinessClock, Group, GroupPlace, Normalised, Normaliser, RawMessage, RawTopic, Rejection, Transaction,
 };

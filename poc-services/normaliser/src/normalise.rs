@@ -150,6 +150,8 @@ pub struct Normalised {
     pub lines: Vec<MovementLine>,
     /// What it says of a place's sources; then there is no transaction.
     pub statement: Option<Statement>,
+    /// Lines that repeat a scan of the same document: they give no movement.
+    pub double_beeps: u64,
     /// Of transactions that confirm a delivery and move nothing of it: those that move it have theirs by themselves.
     pub papers: Vec<Paper>,
 }
@@ -160,6 +162,7 @@ impl Normalised {
         self.transactions.clear();
         self.lines.clear();
         self.papers.clear();
+        self.double_beeps = 0;
     }
 
     pub fn lines_of(&self, transaction: &Transaction) -> &[MovementLine] {

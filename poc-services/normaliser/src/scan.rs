@@ -44,6 +44,7 @@ pub(crate) fn read_document(
         if matches!(event.effect, Effect::Moves(_)) {
             for (position, movement) in capture.movements(event).enumerate() {
                 if is_repeat(&beeps, index, position) {
+                    out.double_beeps += 1;
                     continue;
                 }
                 let (sku, quantity) = article(&movement, catalogue, rules)?;

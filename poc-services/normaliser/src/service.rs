@@ -10,19 +10,20 @@ use std::time::{Duration, Instant};
 use backbone::{
     Assignment, Backbone, BackboneError, Event, GroupConsumer, Header, OffsetReset, Producer, Record,
 };
-use contracts::ids::LocationId;
+use contracts::ids::{LocationId, TimeMs};
 use contracts::records::Movement;
 use contracts::sabotage::Sabotage;
 use contracts::topics::{self, PARTITIONS, headers, partition_of, partition_of_key};
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::feed::CatalogueFeed;
 use crate::paper;
 use crate::replay::Replay;
 use crate::{
     BusinessClock, Catalogue, Counters, Group, GroupPlace, Normalised, Normaliser, Phase, RawMessage,
-    RawTopic, Rejection, Saboteur, Snapshot, encode_movement, rejected, resolved,
+    RawTopic, Rejection, Saboteur, Snapshot, encode_movement, mark_put_back, rejected, resolved,
 };
 
 /// The consumer group.
@@ -365,7 +366,8 @@ impl Worker<'_> {
             Ok(()) => {
                 self.counters
                     .made(self.normalised.transactions.len(), self.normalised.lines.len());
-                self.produce(record, producer)?;
+                self.look_at_clock(record);
+                self.produce(record, replay.is_some(), producer)?;
             }
             Err(rejection) => {
                 self.counters.dead_letter(rejection.class);
@@ -384,7 +386,25 @@ impl Worker<'_> {
         Ok(())
     }
 
-    fn produce(&mut self, record: &Record<'_>, producer: &mut Producer) -> Result<(), BackboneError> {
+    /// A message of a till with the instant when its store's server took it tells whether the till's clock is off.
+    fn look_at_clock(&self, record: &Record<'_>) {
+        let journaled = record
+            .header(headers::JOURNALED)
+            .and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+        let last = self.normalised.transactions.last();
+        if let (Some(journaled), Some(last)) = (journaled, last)
+            && clock::is_off(last.occurred, TimeMs(journaled))
+        {
+            self.counters.clock_off(last.id.source);
+        }
+    }
+
+    fn produce(
+        &mut self,
+        record: &Record<'_>,
+        is_put_back: bool,
+        producer: &mut Producer,
+    ) -> Result<(), BackboneError> {
         let timestamp = record.timestamp_ms();
         let due_ms = timestamp.unwrap_or(0).max(0);
         if let Some(statement) = &self.normalised.statement {
@@ -408,6 +428,9 @@ impl Worker<'_> {
             let hit = saboteur.send(transaction, lines, |transaction, lines| {
                 let location = transaction.id.source.location;
                 encode_movement(transaction, due_ms, lines, movement);
+                if is_put_back {
+                    mark_put_back(movement);
+                }
                 key.clear();
                 topics::push_location(key, location);
                 let partition = partition_of(location);

@@ -38,6 +38,7 @@ const OATS: Article = Article {
     unit: String::new(),
     packs: Vec::new(),
     plu: 0,
+    other_gtins: Vec::new(),
 };
 /// Of the receipts' clocks.
 const AT: i64 = 1_741_944_413_000;

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use crate::Counters;
 use crate::answer::{Answer, Refusal, json_answer};
+use crate::stamps::{Instants, Stamps, Times};
 
 /// Of so many broken parts the answer names place and reason; all are counted.
 const REASONS_MAX: usize = 100;
@@ -54,38 +55,6 @@ impl<'a> Reservation<'a> {
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         self.in_flight.fetch_sub(self.held, Ordering::AcqRel);
-    }
-}
-
-/// When messages were due to be sent, as the header `intended-at` has it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Intended(Vec<i64>);
-
-impl Intended {
-    pub fn parse(header: Option<&str>) -> Result<Self, Refusal> {
-        let Some(text) = header else {
-            return Ok(Self(Vec::new()));
-        };
-        text.split(',')
-            .map(|part| part.trim().parse().ok().filter(|ms| *ms >= 0))
-            .collect::<Option<Vec<i64>>>()
-            .map(Self)
-            .ok_or_else(|| {
-                Refusal::Bad("intended-at: unix milliseconds, one for all or one a message".into())
-            })
-    }
-
-    /// The Kafka timestamp of the receipt at `index`. Unknown (none, or 0) is `None`, which Kafka's client makes the
-    /// instant of sending: older than retention must no message be that nobody has read.
-    fn of(&self, index: usize, receipts: usize) -> Option<i64> {
-        let known = match self.0.as_slice() {
-            [] => None,
-            [one] => Some(*one),
-            each if each.len() == receipts => Some(each[index]),
-            // Framing is broken, so it cannot be told whose is whose: the earliest makes nobody look better.
-            each => each.iter().min().copied(),
-        };
-        known.filter(|ms| *ms > 0)
     }
 }
 
@@ -125,21 +94,16 @@ pub struct Ingest {
 
 impl Ingest {
     /// A batch of 4690 receipts of one store.
-    pub async fn tlog(&self, store: LocationId, intended: &Intended, body: &[u8]) -> Result<Answer, Refusal> {
+    pub async fn tlog(&self, store: LocationId, stamps: &Stamps, body: &[u8]) -> Result<Answer, Refusal> {
         let mut batch = Batch::default();
         for frame in frames(body) {
             batch.take(frame.map_err(|error| (error.offset, error.to_string())));
         }
-        self.batch(store, intended, body, batch, |_| FORMAT_4690).await
+        self.batch(store, stamps, body, batch, |_| FORMAT_4690).await
     }
 
     /// POSLog documents of one store, each whole and unread but for what its root says it is.
-    pub async fn poslog(
-        &self,
-        store: LocationId,
-        intended: &Intended,
-        body: &[u8],
-    ) -> Result<Answer, Refusal> {
+    pub async fn poslog(&self, store: LocationId, stamps: &Stamps, body: &[u8]) -> Result<Answer, Refusal> {
         let mut batch = Batch::default();
         for frame in poslog::frames(body) {
             batch.take(frame.map_err(|error| (error.offset, error.to_string())));
@@ -147,13 +111,13 @@ impl Ingest {
         if batch.is_empty() {
             return Err(Refusal::Bad("the body is empty: a POSLog document is XML".into()));
         }
-        self.batch(store, intended, body, batch, poslog::format_of).await
+        self.batch(store, stamps, body, batch, poslog::format_of).await
     }
 
     async fn batch(
         &self,
         store: LocationId,
-        intended: &Intended,
+        stamps: &Stamps,
         body: &[u8],
         batch: Batch,
         format_of: impl Fn(&[u8]) -> &'static str + Send,
@@ -163,12 +127,17 @@ impl Ingest {
             rejected,
             broken,
         } = batch;
-        if broken == 0 && intended.0.len() > 1 && intended.0.len() != messages.len() {
-            return Err(Refusal::Bad(format!(
-                "intended-at has {} instants for {} messages: give one, or one a message",
-                intended.0.len(),
-                messages.len()
-            )));
+        for (name, instants) in [
+            ("intended-at", &stamps.intended.0),
+            ("journaled-at", &stamps.journaled.0),
+        ] {
+            if broken == 0 && instants.len() > 1 && instants.len() != messages.len() {
+                return Err(Refusal::Bad(format!(
+                    "{name} has {} instants for {} messages: give one, or one a message",
+                    instants.len(),
+                    messages.len()
+                )));
+            }
         }
         let received = received();
         let ack = BatchAck::new();
@@ -176,13 +145,17 @@ impl Ingest {
         for (index, range) in messages.iter().enumerate() {
             let payload = &body[range.clone()];
             bytes += payload.len();
+            let times = Times {
+                timestamp_ms: stamps.intended.of(index, messages.len()),
+                journaled_ms: stamps.journaled.each(index, messages.len()),
+                received: &received,
+            };
             self.pass_on(
                 &ack,
                 (topics::TLOG_RAW, format_of(payload)),
                 store,
                 payload,
-                intended.of(index, messages.len()),
-                &received,
+                &times,
             )?;
         }
         acknowledged(&ack).await?;
@@ -200,7 +173,7 @@ impl Ingest {
 
     /// One EPCIS document, whole and unread: its key is the first place that it names. The standard's capture interface answers
     /// 202 and tells of failures at a job's address; here the answer is 201, and comes when the document is durable.
-    pub async fn capture(&self, intended: &Intended, body: &[u8]) -> Result<Answer, Refusal> {
+    pub async fn capture(&self, intended: &Instants, body: &[u8]) -> Result<Answer, Refusal> {
         if body.len() > epcis::DOCUMENT_BYTES_MAX {
             return Err(Refusal::TooLong {
                 limit: epcis::DOCUMENT_BYTES_MAX,
@@ -215,8 +188,7 @@ impl Ingest {
             (topics::SCAN_RAW, FORMAT_EPCIS),
             location,
             body,
-            intended.of(0, 1),
-            &received(),
+            &Times::of(intended, &received()),
         )?;
         acknowledged(&ack).await?;
         self.accepted(1, body.len());
@@ -225,7 +197,7 @@ impl Ingest {
 
     /// One mark of a store, whole and unread: how far its tills and readers have written. It lies beside the receipts that it
     /// speaks of, and is no transaction.
-    pub async fn mark(&self, store: LocationId, intended: &Intended, body: &[u8]) -> Result<Answer, Refusal> {
+    pub async fn mark(&self, store: LocationId, intended: &Instants, body: &[u8]) -> Result<Answer, Refusal> {
         if body.len() > source_mark::DOCUMENT_BYTES_MAX {
             return Err(Refusal::TooLong {
                 limit: source_mark::DOCUMENT_BYTES_MAX,
@@ -238,7 +210,7 @@ impl Ingest {
         }
         let ack = BatchAck::new();
         let route = (topics::TLOG_RAW, FORMAT_SOURCE_MARK);
-        self.pass_on(&ack, route, store, body, intended.of(0, 1), &received())?;
+        self.pass_on(&ack, route, store, body, &Times::of(intended, &received()))?;
         acknowledged(&ack).await?;
         self.counters.marks.fetch_add(1, Ordering::Relaxed);
         Ok(json_answer(StatusCode::OK, &json!({ "accepted": 1 })))
@@ -251,11 +223,9 @@ impl Ingest {
         route: (&str, &str),
         location: LocationId,
         payload: &[u8],
-        timestamp_ms: Option<i64>,
-        received: &str,
+        times: &Times<'_>,
     ) -> Result<(), Refusal> {
-        let send =
-            |location, payload: &[u8]| self.send(ack, route, location, payload, timestamp_ms, received);
+        let send = |location, payload: &[u8]| self.send(ack, route, location, payload, times);
         match damage(self.sabotage.as_ref(), route.1, location, payload) {
             Damage::None => send(location, payload),
             Damage::Drop => Ok(()),
@@ -271,19 +241,23 @@ impl Ingest {
         (topic, format): (&str, &str),
         location: LocationId,
         payload: &[u8],
-        timestamp_ms: Option<i64>,
-        received: &str,
+        times: &Times<'_>,
     ) -> Result<(), Refusal> {
         let mut key = Vec::with_capacity(6);
         topics::push_location(&mut key, location);
+        let journaled = times
+            .journaled_ms
+            .map_or_else(String::new, |instant| instant.to_string());
         let all = [
             (headers::FORMAT, format.as_bytes()),
-            (headers::RECEIVED, received.as_bytes()),
+            (headers::RECEIVED, times.received.as_bytes()),
+            (headers::JOURNALED, journaled.as_bytes()),
         ];
+        let all = &all[..if journaled.is_empty() { 2 } else { 3 }];
         let partition = partition_of(location);
         match self
             .producer
-            .try_send(ack, topic, partition, &key, payload, timestamp_ms, &all)
+            .try_send(ack, topic, partition, &key, payload, times.timestamp_ms, all)
         {
             Ok(true) => Ok(()),
             Ok(false) => Err(Refusal::Unavailable),
@@ -324,19 +298,6 @@ fn received() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn intended_instants_are_one_for_all_or_one_a_receipt() {
-        let intended = Intended::parse(Some("10, 20,30")).expect("valid");
-        assert_eq!(intended.of(1, 3), Some(20));
-        assert_eq!(intended.of(1, 2), Some(10), "the earliest when framing is broken");
-        assert_eq!(Intended::parse(Some("7")).expect("valid").of(4, 9), Some(7));
-        assert_eq!(Intended::parse(Some("0")).expect("valid").of(0, 1), None);
-        assert_eq!(Intended::parse(None).expect("valid").of(0, 1), None);
-        for wrong in ["", "x", "1,", "-1", "1;2"] {
-            assert!(Intended::parse(Some(wrong)).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_reservation_is_given_back_whether_or_not_it_fitted() {

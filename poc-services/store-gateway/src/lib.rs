@@ -13,6 +13,7 @@
 mod answer;
 mod ingest;
 mod server;
+mod stamps;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

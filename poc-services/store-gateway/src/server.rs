@@ -28,7 +28,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::answer::{Answer, Refusal, json_answer};
-use crate::ingest::{Ingest, Intended, Reservation};
+use crate::ingest::{Ingest, Reservation};
+use crate::stamps::{Instants, Stamps};
 use crate::{Config, GatewayError, Summary};
 
 /// For requests under way at shutdown.
@@ -221,24 +222,27 @@ impl Shared {
         if matches!(route, Route::Health) {
             return Ok(json_answer(StatusCode::OK, &json!({ "status": "up" })));
         }
-        let header = match request.headers().get("intended-at") {
-            Some(value) => Some(
-                value
-                    .to_str()
-                    .map_err(|_| Refusal::Bad("intended-at is not text".into()))?,
-            ),
-            None => None,
+        let instants = |name: &str| {
+            let text = |value: &HeaderValue| {
+                let text = value.to_str().map(str::to_owned);
+                text.map_err(|_| Refusal::Bad(format!("{name} is not text")))
+            };
+            let header = request.headers().get(name).map(text).transpose()?;
+            Instants::parse(name, header.as_deref())
         };
-        let intended = Intended::parse(header)?;
+        let stamps = Stamps {
+            intended: instants("intended-at")?,
+            journaled: instants("journaled-at")?,
+        };
         let is_xml = request.headers().get(CONTENT_TYPE).is_some_and(is_xml);
         // Held until the answer: the body lives as long.
         let mut reservation = Reservation::new(&self.in_flight, self.config.max_in_flight_bytes);
         let body = self.body(request.into_body(), &mut reservation).await?;
         match route {
-            Route::Tlog(store) if is_xml => self.ingest.poslog(store, &intended, &body).await,
-            Route::Tlog(store) => self.ingest.tlog(store, &intended, &body).await,
-            Route::Mark(store) => self.ingest.mark(store, &intended, &body).await,
-            _ => self.ingest.capture(&intended, &body).await,
+            Route::Tlog(store) if is_xml => self.ingest.poslog(store, &stamps, &body).await,
+            Route::Tlog(store) => self.ingest.tlog(store, &stamps, &body).await,
+            Route::Mark(store) => self.ingest.mark(store, &stamps.intended, &body).await,
+            _ => self.ingest.capture(&stamps.intended, &body).await,
         }
     }
 

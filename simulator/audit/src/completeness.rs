@@ -74,6 +74,9 @@ pub struct CompletenessTotals {
     pub missing: u64,
     pub dead_letters: u64,
     pub late: u64,
+    /// Of the late numbers that were in no dead letters, those five minutes or more behind by their source's clock, and the others.
+    pub long_late: u64,
+    pub reordered: u64,
     pub sources: u64,
     pub sources_complete: u64,
     /// Thousandths on hand in places that are not certain, over the totals of all articles.
@@ -166,6 +169,8 @@ impl CompletenessTotals {
             let known = known(source);
             missing += source.missing;
             self.late += source.late;
+            self.long_late += source.long_late;
+            self.reordered += source.reordered;
             self.sources += 1;
             self.sources_complete += u64::from(known == SourceKnown::Complete);
             self.never_seen += u64::from(known == SourceKnown::NeverSeen);

@@ -87,6 +87,8 @@ pub struct SourceRecord {
     pub complete_until_ms: i64,
     pub dead_letters: u64,
     pub late: u64,
+    pub long_late: u64,
+    pub reordered: u64,
     pub is_expected: bool,
     pub is_marked: bool,
 }
@@ -325,7 +327,9 @@ fn source(bytes: &[u8]) -> Result<SourceRecord, Undecodable> {
             (13, VARINT) => source.late = fields.varint()?,
             (14, VARINT) => source.is_expected = fields.varint()? != 0,
             (15, VARINT) => source.is_marked = fields.varint()? != 0,
-            other => fields.skip(other, 17)?,
+            (18, VARINT) => source.long_late = fields.varint()?,
+            (19, VARINT) => source.reordered = fields.varint()?,
+            other => fields.skip(other, 19)?,
         }
     }
     Ok(source)

@@ -114,6 +114,8 @@ fn completeness_and_heads_read_as_the_generated_code_wrote_them() {
         is_marked: true,
         claimed_ms: 1_773_480_415_000,
         claimed_before_ms: 1_773_480_413_000,
+        long_late: 3,
+        reordered: 1,
     };
     let written = Completeness {
         epoch: 3,
@@ -152,6 +154,8 @@ fn completeness_and_heads_read_as_the_generated_code_wrote_them() {
                 complete_until_ms: 1_773_480_413_000,
                 dead_letters: 2,
                 late: 4,
+                long_late: 3,
+                reordered: 1,
                 is_expected: true,
                 is_marked: true,
             },

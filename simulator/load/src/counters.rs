@@ -1,14 +1,16 @@
 //! What the load counts, by channel.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 use contracts::digest::Minutes;
+use contracts::ids::SourceId;
 use contracts::wire::FORMATS;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use world::events::Channel;
 
-use crate::source_fault::{Injected, SourceFault, SourceFaultCounts};
+use crate::source_fault::{Injected, Poison, SourceFault, SourceFaultCounts};
 
 /// Transactions and movement lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +61,10 @@ pub struct Faults {
     messages: [AtomicU64; SourceFault::ALL.len()],
     transactions: [AtomicU64; SourceFault::ALL.len()],
     poison: [AtomicU64; 3],
+    poison_by_format: [AtomicU64; Poison::ALL.len()],
+    unknown_articles: AtomicU64,
+    double_beeps: AtomicU64,
+    tills_off: Mutex<BTreeSet<SourceId>>,
     uploads_again: AtomicU64,
     transactions_again: AtomicU64,
 }
@@ -75,6 +81,22 @@ impl Faults {
         self.poison[channel as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    pub fn poisoned_by(&self, poison: Poison) {
+        self.poison_by_format[poison as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn unknown_article(&self) {
+        self.unknown_articles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn beeps(&self, beeps: u64) {
+        self.double_beeps.fetch_add(beeps, Ordering::Relaxed);
+    }
+
+    pub fn till_is_off(&self, till: SourceId) {
+        self.tills_off.lock().insert(till);
+    }
+
     pub fn upload_again(&self, transactions: u64) {
         self.uploads_again.fetch_add(1, Ordering::Relaxed);
         self.transactions_again.fetch_add(transactions, Ordering::Relaxed);
@@ -88,6 +110,10 @@ impl Faults {
                 transactions: get(&self.transactions[fault]),
             }),
             poison: std::array::from_fn(|channel| get(&self.poison[channel])),
+            poison_by_format: std::array::from_fn(|poison| get(&self.poison_by_format[poison])),
+            unknown_articles: get(&self.unknown_articles),
+            double_beeps: get(&self.double_beeps),
+            tills_off: self.tills_off.lock().len() as u64,
             uploads_again: get(&self.uploads_again),
             transactions_again: get(&self.transactions_again),
         }
@@ -129,6 +155,8 @@ pub struct Counters {
     pub(crate) released_by_place: Vec<AtomicU64>,
     /// Everything released, opening stock included, by the minute in which it happened.
     pub(crate) digest: Mutex<Minutes>,
+    /// Articles that some message names by their second number.
+    pub(crate) new_numbers: Mutex<BTreeSet<u32>>,
 }
 
 impl Default for Counters {
@@ -158,6 +186,7 @@ impl Default for Counters {
             last_due_ms: AtomicI64::new(0),
             released_by_place: Vec::new(),
             digest: Mutex::default(),
+            new_numbers: Mutex::default(),
         }
     }
 }

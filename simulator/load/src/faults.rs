@@ -22,6 +22,12 @@ const LATE_MS_SPAN: u64 = 6_000;
 
 impl Release {
     pub fn switch(&self, going: &mut Going, fault: SourceFault, one_in: u32) {
+        // What is mended is as dirty as before.
+        let one_in = if one_in == 0 {
+            self.sources.base.get(fault)
+        } else {
+            one_in
+        };
         going.switches.set(fault, one_in);
         // Only these two change what is true.
         if matches!(fault, SourceFault::MissingNumber | SourceFault::ClockSkew) {
@@ -119,7 +125,7 @@ impl Release {
         }
     }
 
-    fn count_held(&self, message: &Pending) {
+    pub fn count_held(&self, message: &Pending) {
         let bytes = message.bytes.len() as u64;
         self.counters.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.counters.held_back_bytes.fetch_add(bytes, Ordering::Relaxed);

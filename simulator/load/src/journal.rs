@@ -41,6 +41,8 @@ pub enum Content {
 pub struct Pending {
     pub bytes: Bytes,
     pub due_ms: i64,
+    /// When the store's server took the last transaction of it, by its own clock; `None`: it does not tell.
+    pub journaled_ms: Option<i64>,
     pub content: Content,
     /// The header `format` that the gateway is to give it.
     pub format: &'static str,
@@ -400,6 +402,7 @@ mod tests {
         Pending {
             bytes: Bytes::from_static(text.as_bytes()),
             due_ms: 1,
+            journaled_ms: None,
             content: Content::Message(channel),
             format: "",
             transactions: 1,

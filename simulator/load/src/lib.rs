@@ -6,6 +6,7 @@
 
 mod counters;
 mod descriptor;
+mod dirt;
 mod faults;
 mod held;
 mod journal;
@@ -20,7 +21,7 @@ mod sources;
 mod upload;
 mod wrong;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc;
@@ -35,11 +36,12 @@ use tokio_util::sync::CancellationToken;
 use world::World;
 
 pub use counters::{Amount, FormatAmount, Phase};
+pub use dirt::{Dirt, LATE_MS};
 pub use journal::JOURNAL_BYTES_MAX;
 pub use master_data::{publish_catalogue, publish_places};
 pub use pace::Pace;
 pub use snapshot::Snapshot;
-pub use source_fault::{Injected, SourceFault, SourceFaultCounts};
+pub use source_fault::{Injected, Poison, SourceFault, SourceFaultCounts};
 pub use sources::Replay;
 
 use counters::Counters;
@@ -79,6 +81,8 @@ pub struct Config {
     pub upload_interval: Duration,
     /// Each place says so often how far its sources are.
     pub mark_interval: Duration,
+    /// What is wrong with the sources for the whole of trading.
+    pub dirt: Option<Dirt>,
 }
 
 #[derive(Debug)]
@@ -129,7 +133,11 @@ impl Load {
         let counters = Arc::new(Counters::new(places.len()));
         let stores: Arc<[LocationId]> = places.iter().copied().filter(|place| place.is_store()).collect();
         let journals = Arc::new(Journals::new(places.len(), config.upload_interval));
-        let sources = Arc::new(Sources::new(world.config().seed, world.places()));
+        let sources = Arc::new(Sources::new(
+            world.config().seed,
+            config.dirt.as_ref().map(Dirt::switches).unwrap_or_default(),
+            world.places(),
+        ));
         let marks = Arc::new(Marks {
             sources: Arc::clone(&sources),
             journals: Arc::clone(&journals),
@@ -165,6 +173,13 @@ impl Load {
             })
             .collect();
         let (control, orders) = mpsc::channel();
+        let names_articles_anew = config.dirt.as_ref().is_some_and(|dirt| dirt.unknown_articles > 0);
+        let gtins = if names_articles_anew {
+            let articles = world.articles().iter();
+            articles.map(|article| (article.sku, article.gtin)).collect()
+        } else {
+            BTreeMap::new()
+        };
         let release = Release {
             config,
             ledger: Arc::clone(&ledger),
@@ -173,6 +188,7 @@ impl Load {
             sources: Arc::clone(&sources),
             marks: Arc::clone(&marks),
             queues,
+            gtins,
             control: orders,
             cancel: cancel.clone(),
         };
@@ -261,6 +277,11 @@ impl Load {
     /// What has been wrong with the sources so far.
     pub fn source_faults(&self) -> SourceFaultCounts {
         self.counters.faults.counts()
+    }
+
+    /// Articles that some message names by their second number, which the catalogue does not have.
+    pub fn new_numbers(&self) -> BTreeSet<u32> {
+        self.counters.new_numbers.lock().clone()
     }
 
     /// Numbers that sources used and lost.

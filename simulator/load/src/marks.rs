@@ -130,6 +130,7 @@ fn pending(bytes: Vec<u8>) -> Pending {
     Pending {
         bytes: Bytes::from(bytes),
         due_ms: wall_ms(),
+        journaled_ms: None,
         content: Content::Mark,
         format: FORMAT_SOURCE_MARK,
         transactions: 0,

@@ -3,6 +3,7 @@
 //! Open loop: the schedule decides, not the system. A loop that is late catches up and never skips; how late it was
 //! is recorded. Unthrottled, nothing is due, and the loop waits while too much is not yet acknowledged.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -21,6 +22,7 @@ use world::events::{Channel, Message, PlaceEvents, Step};
 use world::queue::QueueManager;
 
 use crate::counters::{Counters, Phase};
+use crate::dirt::{KeptBack, Written};
 use crate::held::HeldBack;
 use crate::journal::{Content, Journals, Pending, Put};
 use crate::marks::Marks;
@@ -35,6 +37,8 @@ pub const TICK: Duration = Duration::from_millis(5);
 const WAITING_BYTES_MAX: u64 = 24 << 20;
 /// Unthrottled: a store uploads when it has so much, or when everybody waits.
 const ENOUGH_BYTES: usize = 24 << 10;
+/// A clock that is off by less is one that stops at the beginning of a day.
+const CLOCK_IS_OFF_MS: i64 = 120_000;
 /// Places whose opening stock is counted at a time.
 const OPENING_PLACES: usize = 100;
 
@@ -71,6 +75,8 @@ pub struct Release {
     pub marks: Arc<Marks>,
     /// By place; stores have none.
     pub queues: Vec<Option<UnboundedSender<Pending>>>,
+    /// By SKU, where dirt is to name articles by other numbers.
+    pub gtins: BTreeMap<u32, u64>,
     pub control: Receiver<Control>,
     pub cancel: CancellationToken,
 }
@@ -88,6 +94,7 @@ pub struct Going {
     hold: bool,
     pub switches: Switches,
     pub held: HeldBack,
+    pub kept: KeptBack,
     /// Wall milliseconds when marks began, and how many were due since.
     pub marks: Option<(f64, u64)>,
 }
@@ -128,8 +135,9 @@ impl Release {
             again: Vec::new(),
             stop: false,
             hold: self.config.hold_trading,
-            switches: Switches::default(),
+            switches: self.sources.base,
             held: HeldBack::default(),
+            kept: KeptBack::default(),
             marks: None,
         };
         self.counters.simulated_ms.store(first, Ordering::Relaxed);
@@ -167,6 +175,7 @@ impl Release {
     /// Waits until everything is acknowledged, but for what offline stores hold.
     fn drain(&self, going: &mut Going) {
         self.let_go(going);
+        self.send_all_kept(going);
         self.journals.flush();
         while (self.moving_bytes() > 0 || !going.held.is_empty()) && !self.cancel.is_cancelled() {
             self.tend(going, i64::MAX);
@@ -320,6 +329,10 @@ impl Release {
         late_ms: u64,
     ) {
         let known_as = events.transactions_of(&events.messages[index])[0].id;
+        let at = events.messages[index].at;
+        // The store's server has each transaction as soon as it is rung, whenever the document around it is closed.
+        let rung = events.transactions_of(&events.messages[index]).last();
+        let rung_ms = rung.map(|transaction| transaction.at.0);
         let fate = self
             .sources
             .place(place)
@@ -350,13 +363,33 @@ impl Release {
             pending.bytes = own.into();
             let faults = &self.counters.faults;
             faults.injected(SourceFault::ClockSkew, transactions.into());
+            if clock.ahead_ms.abs() >= CLOCK_IS_OFF_MS {
+                faults.till_is_off(known_as.source);
+            }
         }
+        self.counters.faults.beeps(events.beeps_of(message) as u64);
         if self.config.send_twice {
             going.again.push((place, pending.clone()));
         }
-        let at = message.at;
-        let copy = self.replicated(place, at, &pending);
-        self.send_badly(going, place, &known_as, may_wait, pending);
+        let copy = self.replicated(place, message.at, &pending);
+        match &self.config.dirt {
+            None => self.send_badly(going, place, &known_as, may_wait, pending),
+            Some(dirt) => {
+                if dirt.clock_skew > 0 && message.channel == Channel::Till {
+                    pending.journaled_ms = rung_ms;
+                }
+                let what = Written {
+                    place,
+                    at,
+                    known_as,
+                    may_wait,
+                    is_replicated: copy.is_some(),
+                    events,
+                    message,
+                };
+                self.send_dirty(going, dirt, &what, pending);
+            }
+        }
         if let Some(copy) = copy {
             self.counters.handed_over.fetch_add(1, Ordering::Relaxed);
             self.send(going, place, copy);
@@ -489,6 +522,7 @@ fn pending(bytes: &Bytes, (events, index): (&PlaceEvents, usize), due_ms: i64, t
         content: Content::Message(message.channel),
         format: message.format,
         transactions,
+        journaled_ms: None,
         // A warehouse has one for each of its messages, a store none.
         descriptor: events.descriptors.get(index).cloned().map(Arc::new),
     }

@@ -17,6 +17,7 @@
 //! back, and a clock that is set back does not pass the beginning of the first business day of its till: before the first day
 //! that is known of a till no number has a place.
 
+use contracts::wire::{FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_POSLOG_2, FORMAT_POSLOG_6};
 use world::events::Channel;
 
 /// Something that is wrong with what sources send.
@@ -58,6 +59,41 @@ impl SourceFault {
     }
 }
 
+/// A message that nobody can understand, by the format that it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Poison {
+    Ibm4690,
+    Poslog6,
+    Poslog2,
+    Queue,
+    Scan,
+}
+
+impl Poison {
+    pub const ALL: [Self; 5] = [
+        Self::Ibm4690,
+        Self::Poslog6,
+        Self::Poslog2,
+        Self::Queue,
+        Self::Scan,
+    ];
+
+    /// The header `format` of such a message.
+    pub const fn format(self) -> &'static str {
+        match self {
+            Self::Ibm4690 => FORMAT_4690,
+            Self::Poslog6 => FORMAT_POSLOG_6,
+            Self::Poslog2 => FORMAT_POSLOG_2,
+            Self::Queue => FORMAT_COPYBOOK_037,
+            Self::Scan => FORMAT_EPCIS,
+        }
+    }
+
+    pub fn of(format: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|poison| poison.format() == format)
+    }
+}
+
 /// How often a fault has hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Injected {
@@ -73,6 +109,14 @@ pub struct SourceFaultCounts {
     pub injected: [Injected; 6],
     /// Messages of poison: of tills, queues, scans.
     pub poison: [u64; 3],
+    /// The same that `dirt` made, in the order of [`Poison::ALL`].
+    pub poison_by_format: [u64; Poison::ALL.len()],
+    /// Messages that name an article by a number that is not on file, each time that they were sent.
+    pub unknown_articles: u64,
+    /// Beeps too many in documents, each time that they were sent.
+    pub double_beeps: u64,
+    /// Tills that wrote something by a clock that is off by two minutes or more.
+    pub tills_off: u64,
     /// Uploads that came again because the store's server was restarted. The gateway had taken some of them.
     pub uploads_again: u64,
     /// Transactions in them.

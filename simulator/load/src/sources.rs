@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use world::events::{Place, PlaceEvents};
 use world::{business_day, business_day_begins};
 
-use crate::source_fault::SourceFault;
+use crate::source_fault::{Poison, SourceFault};
 use crate::wrong::{self, Clock};
 
 /// A source loses no more than so many numbers: whoever follows it keeps a bounded list of gaps.
@@ -22,11 +22,22 @@ const MINUTE_MS: i64 = 60_000;
 
 /// Which faults are on: one message in so many, 0 for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Switches([u32; SourceFault::ALL.len()]);
+pub struct Switches([u32; SourceFault::ALL.len()], [u32; Poison::ALL.len()]);
+
+/// Draws of what is no fault of its own.
+const UNKNOWN_ARTICLE_SALT: u64 = SourceFault::ALL.len() as u64 + 1;
 
 impl Switches {
     pub const fn set(&mut self, fault: SourceFault, one_in: u32) {
         self.0[fault as usize] = one_in;
+    }
+
+    pub const fn set_poison(&mut self, poison: Poison, one_in: u32) {
+        self.1[poison as usize] = one_in;
+    }
+
+    pub const fn get(&self, fault: SourceFault) -> u32 {
+        self.0[fault as usize]
     }
 
     pub const fn is_on(&self, fault: SourceFault) -> bool {
@@ -59,10 +70,25 @@ pub fn hit_by(seed: u64, switches: &Switches, fault: SourceFault, id: &Transacti
     if !switches.is_on(fault) {
         return None;
     }
+    let draw = draw(seed, fault as u64 + 1, id);
+    switches.hits(fault, draw).then_some(draw)
+}
+
+fn draw(seed: u64, salt: u64, id: &TransactionId) -> u64 {
     let [place, unit] = words_of(id.source);
     let day = u64::from(id.business_day.0);
-    let draw = hash([seed, fault as u64 + 1, place, unit, day, id.number]);
-    switches.hits(fault, draw).then_some(draw)
+    hash([seed, salt, place, unit, day, id.number])
+}
+
+/// Whether poison of this format goes behind a message.
+pub fn is_hit_by_poison(seed: u64, switches: &Switches, poison: Poison, id: &TransactionId) -> bool {
+    let one_in = u64::from(switches.1[poison as usize]);
+    one_in > 0 && draw(seed, SourceFault::Poison as u64 + 1, id).is_multiple_of(one_in)
+}
+
+/// Whether a message names an article by a number that is not on file.
+pub fn is_unknown_article(seed: u64, one_in: u32, id: &TransactionId) -> bool {
+    one_in > 0 && draw(seed, UNKNOWN_ARTICLE_SALT, id).is_multiple_of(one_in.into())
 }
 
 /// How wrong the clock of a till is, if it is one of those in so many that are.
@@ -240,15 +266,18 @@ impl Source {
 #[derive(Debug)]
 pub struct Sources {
     pub seed: u64,
+    /// What is on from the beginning of trading.
+    pub base: Switches,
     places: Vec<Place>,
     sources: Vec<Mutex<PlaceSources>>,
     changes: Mutex<Vec<Change>>,
 }
 
 impl Sources {
-    pub fn new(seed: u64, places: &[Place]) -> Self {
+    pub fn new(seed: u64, base: Switches, places: &[Place]) -> Self {
         Self {
             seed,
+            base,
             places: places.to_vec(),
             sources: places
                 .iter()
@@ -267,7 +296,7 @@ impl Sources {
     }
 
     pub fn replay(&self) -> Replay {
-        Replay::new(self.seed, &self.places, self.changes.lock().clone())
+        Replay::new((self.seed, self.base), &self.places, self.changes.lock().clone())
     }
 }
 
@@ -289,14 +318,16 @@ struct Replayed {
 #[derive(Clone, Debug)]
 pub struct Replay {
     seed: u64,
+    base: Switches,
     changes: Vec<Change>,
     places: Vec<Replayed>,
 }
 
 impl Replay {
-    fn new(seed: u64, places: &[Place], changes: Vec<Change>) -> Self {
+    fn new((seed, base): (u64, Switches), places: &[Place], changes: Vec<Change>) -> Self {
         Self {
             seed,
+            base,
             changes,
             places: places
                 .iter()
@@ -322,7 +353,7 @@ impl Replay {
         }
         replayed.messages += 1;
         let switches = match replayed.changes {
-            0 => Switches::default(),
+            0 => self.base,
             turned => self.changes[turned - 1].switches,
         };
         match replayed.sources.write(self.seed, &switches, events, message) {

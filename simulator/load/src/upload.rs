@@ -213,10 +213,16 @@ impl Uploader {
             }
             let _ = write!(intended, "{}", message.due_ms);
         }
-        Request::post(path)
+        let mut request = Request::post(path)
             .header(HOST, &self.gateway)
             .header(CONTENT_TYPE, kind)
-            .header("intended-at", intended)
+            .header("intended-at", intended);
+        if batch.iter().all(|message| message.journaled_ms.is_some()) {
+            let journaled = batch.iter().filter_map(|message| message.journaled_ms);
+            let journaled: Vec<_> = journaled.map(|ms| ms.to_string()).collect();
+            request = request.header("journaled-at", journaled.join(","));
+        }
+        request
             .body(Full::new(body))
             .expect("a path and decimal numbers make a valid request")
     }

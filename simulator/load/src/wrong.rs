@@ -42,6 +42,32 @@ fn set_receipt_clock(receipt: &mut [u8], clock: TimeMs) {
     }
 }
 
+/// A till's message with another number of an article wherever it names that one, of as many digits. `None` where it does not.
+pub fn with_other_number(format: &str, bytes: &[u8], number: u64, other: u64) -> Option<Vec<u8>> {
+    let digits = |number: u64| {
+        let text = number.to_string().into_bytes();
+        if format != FORMAT_4690 {
+            return Some(text);
+        }
+        // Packed, two digits a byte; an odd count would need a filler.
+        let pairs = text.len().is_multiple_of(2).then(|| text.chunks_exact(2))?;
+        Some(
+            pairs
+                .map(|pair| (pair[0] - b'0') << 4 | (pair[1] - b'0'))
+                .collect(),
+        )
+    };
+    let (from, to) = (digits(number)?, digits(other)?);
+    let mut changed = bytes.to_vec();
+    let mut at = 0;
+    while let Some(found) = changed[at..].windows(from.len()).position(|part| part == from) {
+        let start = at + found;
+        changed[start..start + from.len()].copy_from_slice(&to);
+        at = start + from.len();
+    }
+    (at > 0 && from.len() == to.len()).then_some(changed)
+}
+
 /// A message like this one that nobody can understand, though whoever carries it has nothing to complain of: the frame of
 /// a receipt, the length of a record, the place that a document names. `None` where there is nothing to break.
 pub fn poison(channel: Channel, format: &str, bytes: &[u8]) -> Option<Vec<u8>> {

@@ -16,6 +16,7 @@
 mod breaking;
 mod check;
 mod curve;
+mod dirt;
 mod error;
 mod estimate;
 mod expectation;
@@ -36,6 +37,7 @@ mod totals;
 mod world;
 
 pub use breaking::{Break, Mend};
+pub use dirt::{DirtSpec, LateSpec, OneIn, PoisonSpec};
 pub use error::ScenarioError;
 pub use estimate::{WallEstimate, wall_estimate};
 pub use expectation::Expectation;

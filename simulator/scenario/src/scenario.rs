@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::dirt::DirtSpec;
 use crate::expectation::{Expect, Expectation, expectations};
 use crate::load::{Load, Rates};
 use crate::names::{ItemNumber, StoreNumber};
@@ -29,6 +30,9 @@ pub struct Scenario {
     /// How big the world is.
     #[serde(default)]
     pub world: WorldSpec,
+    /// What is dirty in what the sources write, from the first sale to the last.
+    #[serde(default)]
+    pub dirt: Option<DirtSpec>,
     /// How fast it starts.
     pub load: Load,
     /// Whether rates, here and in steps, are kept exactly or are the most that is asked of the system.

@@ -25,6 +25,7 @@ pub const SHIPPED: &[Shipped] = shipped![
     "ibm-controlled",
     "new-article",
     "contradicting-deliveries",
+    "dirty-day",
     "quiet-day",
     "million-a-minute",
     "day-in-a-minute"

@@ -32,7 +32,7 @@ fn a_key_in_the_wrong_place_names_the_right_one() {
        |
      4 | stores: 5
        | ^
-       = did you mean `stores`? It belongs under `world` (keys here: title, about, seed, world, load, rates, stop, opening, script, services, steps, expect)
+       = did you mean `stores`? It belongs under `world` (keys here: title, about, seed, world, dirt, load, rates, stop, opening, script, services, steps, expect)
     ");
 }
 
@@ -43,7 +43,7 @@ fn a_key_like_no_other_lists_all() {
        |
      4 | xyzzy: 1
        | ^
-       = keys here: title, about, seed, world, load, rates, stop, opening, script, services, steps, expect
+       = keys here: title, about, seed, world, dirt, load, rates, stop, opening, script, services, steps, expect
     ");
 }
 

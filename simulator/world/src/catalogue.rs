@@ -16,6 +16,8 @@ use crate::shape;
 const SKU_BASE: u32 = 100_000;
 /// GS1 company prefix 0614141 (GS1's own sample), in front of a five-digit item reference.
 const GTIN_BODY_BASE: u64 = 61_414_100_000;
+/// Second numbers of articles lie so far behind the first ones: there are fewer articles.
+const SECOND_GTINS_FROM: u64 = 100_000;
 /// The packaging indicator in a GTIN of 14 digits, without its check digit.
 const CARTON: u64 = 1_000_000_000_000;
 
@@ -396,6 +398,7 @@ fn named(item: &Item, name: String, department: &Department) -> Article {
             gtin: carton_of(item.gtin).value(),
             quantity: i64::from(item.pack) * 1000,
         }],
+        other_gtins: Vec::new(),
     }
 }
 
@@ -408,6 +411,17 @@ fn scale_gtin(index: u32) -> Gtin {
 /// A carton's GTIN is its article's with the packaging indicator 1 in front.
 fn carton_of(gtin: Gtin) -> Gtin {
     Gtin::from_body(CARTON + gtin.value() / 10).expect("thirteen digits")
+}
+
+/// Another number of the same article, with as many digits, that no article of the catalogue has: that of a new packaging.
+/// `None` for what is weighed, whose number is a scale's.
+pub fn second_gtin(gtin: u64) -> Option<u64> {
+    let body = gtin / 10;
+    let is_usual = (GTIN_BODY_BASE..GTIN_BODY_BASE + SECOND_GTINS_FROM).contains(&body);
+    is_usual
+        .then(|| Gtin::from_body(body + SECOND_GTINS_FROM))
+        .flatten()
+        .map(Gtin::value)
 }
 
 fn gtin(index: u32) -> Gtin {

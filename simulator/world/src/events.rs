@@ -70,6 +70,8 @@ pub struct PlaceEvents {
     pub papers: Vec<PaperFact>,
     /// What papers say that move nothing.
     pub confirmed: Vec<Line>,
+    /// Transactions that are a beep too many: they repeat a scan of their message, and move nothing. Ascending.
+    pub beeps: Vec<u32>,
 }
 
 impl PlaceEvents {
@@ -93,6 +95,12 @@ impl PlaceEvents {
             Some(range) => &self.confirmed[range.start as usize..range.end as usize],
             None => self.lines_of(&self.transactions[paper.transaction as usize]),
         }
+    }
+
+    /// How many transactions of a message are a beep too many.
+    pub fn beeps_of(&self, message: &Message) -> usize {
+        let before = |end: u32| self.beeps.partition_point(|beep| *beep < end);
+        before(message.transactions.end) - before(message.transactions.start)
     }
 
     pub fn lines_of(&self, transaction: &Transaction) -> &[Line] {
@@ -149,6 +157,7 @@ impl PlaceEvents {
         self.descriptors.clear();
         self.papers.clear();
         self.confirmed.clear();
+        self.beeps.clear();
     }
 
     pub(crate) fn mark(&self) -> Mark {

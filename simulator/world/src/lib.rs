@@ -28,6 +28,7 @@ mod warehouse;
 mod world;
 
 pub use calendar::{business_day, business_day_begins};
+pub use catalogue::second_gtin;
 pub use config::{ConfigError, STEP_MS, WorldConfig};
 pub use digest::{DigestBuilder, FOLDERS, digest, file_name, message_end};
 pub use generation::{Generation, TillMix};

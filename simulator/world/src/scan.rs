@@ -19,8 +19,9 @@ use ledger::Line;
 
 use crate::catalogue::Item;
 use crate::events::{Channel, PlaceEvents};
-use crate::random::Stream;
 use crate::tally::Counts;
+
+pub(crate) use slip::Slips;
 
 /// Documents stay far below what a broker takes in one message.
 const EVENTS_A_DOCUMENT: usize = 4;
@@ -159,8 +160,8 @@ pub(crate) struct Reader<'a> {
     /// Its last running number.
     pub number: &'a mut u64,
     pub manner: Manner,
-    /// Draws what goes wrong in somebody's hand; `None`: nothing does.
-    pub slips: Option<&'a mut Stream>,
+    /// What goes wrong in somebody's hand; `None`: nothing does.
+    pub slips: Option<Slips<'a>>,
 }
 
 /// Writes the lines as events of so many lines at most, four of them a document. `item` is what lies in a slot.

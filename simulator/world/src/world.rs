@@ -25,6 +25,8 @@ use crate::warehouse::Warehouse;
 const STORES_AT_ONCE: usize = 8;
 /// What a store gives to another is there no sooner.
 const TRANSFER_MS: i64 = 3 * HOUR_MS;
+/// Of the documents of scans that have something for it, one in so many has a beep too many.
+const BEEPS_ONE_IN: u32 = 12;
 /// Sets of buffers kept for reuse.
 const SPARE_MAX: usize = 4;
 
@@ -89,6 +91,7 @@ impl World {
                 seed: config.seed,
                 one_in: 0,
             },
+            beeps_one_in: BEEPS_ONE_IN,
         };
         let listing = Listing::new(&scene.catalogue.popularity, config.assortment);
         let mut demand = vec![vec![0.0; config.skus as usize]; usize::from(config.warehouses)];
@@ -167,6 +170,15 @@ impl World {
     pub fn with_contradicting_deliveries(mut self, one_in: u32) -> Self {
         if let Life::Living(living) = &mut self.life {
             living.scene.contradictions.one_in = one_in;
+        }
+        self
+    }
+
+    /// One document of scans in so many, of those that have something for it, has a beep too many; 0: none.
+    #[must_use]
+    pub fn with_double_beeps(mut self, one_in: u32) -> Self {
+        if let Life::Living(living) = &mut self.life {
+            living.scene.beeps_one_in = one_in;
         }
         self
     }

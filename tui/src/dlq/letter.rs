@@ -223,6 +223,25 @@ pub fn classes(backbone: &Backbone, choice: &Choice) -> Result<BTreeMap<String, 
     Ok(found)
 }
 
+/// How many letters there are of each format and class.
+pub type LetterCounts = BTreeMap<(String, String), u64>;
+
+/// All letters, each counted once, by the header `format` that they came with and by class.
+pub fn by_format(backbone: &Backbone) -> Result<LetterCounts> {
+    let mut seen = std::collections::HashSet::new();
+    let mut found = LetterCounts::new();
+    each(backbone, &Choice::default(), |letter| {
+        if seen.insert(letter.id.clone()) {
+            let format = letter.headers.iter().find(|(name, _)| name == headers::FORMAT);
+            let format = format.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+            *found
+                .entry((format.unwrap_or_default(), letter.class))
+                .or_default() += 1;
+        }
+    })?;
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

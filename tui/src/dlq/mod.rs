@@ -130,4 +130,4 @@ pub fn parse_id(text: &str) -> Result<LetterId, String> {
     text.parse()
 }
 
-pub use letter::LetterId as Id;
+pub use letter::{LetterCounts, LetterId as Id, by_format as letters_by_format};

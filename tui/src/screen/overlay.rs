@@ -189,6 +189,7 @@ fn verdict(model: &Model, width: usize, room: usize) -> Vec<Line<'static>> {
         .iter()
         .cloned()
         .chain(outages.filter(|outage| !verdict.reasons.contains(outage)))
+        .chain(verdict.dirt.iter().cloned())
         .map(Line::from);
     let cells = verdict
         .diverging

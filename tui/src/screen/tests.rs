@@ -315,6 +315,7 @@ fn ended(outcome: Outcome) -> Snapshot {
             Vec::new()
         },
         formats: Vec::new(),
+        dirt: Vec::new(),
     });
     snapshot
 }

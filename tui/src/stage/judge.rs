@@ -24,6 +24,8 @@ pub struct Case<'a> {
     pub pacing: &'a Pacing,
     /// The list of contradicting deliveries; `None`: nobody here looked.
     pub deliveries: Option<&'a Result<DiscrepancyReport, String>>,
+    /// What is wrong with the count of dirt.
+    pub dirt: &'a [String],
     /// What was sent has arrived.
     pub drained: bool,
     pub broker_is_full: bool,
@@ -104,6 +106,7 @@ fn wrong(case: &Case<'_>) -> Vec<String> {
         ));
     }
     reasons.extend(case.deliveries.and_then(deliveries::wrong));
+    reasons.extend_from_slice(case.dirt);
     reasons.extend(anomalies::found(case.anomalies).map(AnomalyView::sentence));
     reasons.extend(case.violations.iter().map(ViolationView::sentence));
     reasons.extend(
@@ -220,6 +223,7 @@ mod tests {
                 ..Pacing::default()
             },
             deliveries: None,
+            dirt: &[],
             drained: true,
             broker_is_full: false,
             interrupted: false,

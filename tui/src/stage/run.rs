@@ -17,6 +17,7 @@ use world::events::Place;
 use super::anomalies::AnomalyView;
 use super::articles;
 use super::director::{Director, Order};
+use super::dirt;
 use super::facts::{Known, Marks};
 use super::faults::{self, Faults, Scene};
 use super::governor::{Governor, Seen};
@@ -233,6 +234,12 @@ impl Stage {
             services.image_every = None;
         }
         let (articles, held_articles) = articles::split(&scenario, world.articles());
+        let names_anew = scenario.dirt.is_some_and(|dirt| dirt.unknown_articles.is_some());
+        let all_articles = if names_anew {
+            world.articles().to_vec()
+        } else {
+            Vec::new()
+        };
         let backbone = servers.backbone.clone();
         let of_places = places.clone();
         tokio::task::spawn_blocking(move || {
@@ -287,6 +294,7 @@ impl Stage {
             connections: CONNECTIONS,
             upload_interval: scenario.services.upload_interval.as_duration(),
             mark_interval,
+            dirt: dirt::of(&scenario),
         };
         let load = Load::start(config, world, Arc::clone(&ledger), &CancellationToken::new())?;
         let started = Instant::now();
@@ -318,6 +326,7 @@ impl Stage {
             governor,
             paused: false,
             held_articles,
+            articles: all_articles,
             letters_put_back: 0,
             opening_handled: Handled::default(),
             interrupted: false,
@@ -355,6 +364,8 @@ pub struct Run<'a> {
     paused: bool,
     /// Not in the catalogue yet.
     pub held_articles: Vec<contracts::records::Article>,
+    /// All, where messages may name some of them by second numbers that come into the catalogue at the end.
+    pub articles: Vec<contracts::records::Article>,
     pub letters_put_back: u64,
     /// Of what is handled, the opening stock.
     pub opening_handled: Handled,
@@ -769,6 +780,10 @@ impl Run<'_> {
                 (last, moved) = (now, Instant::now());
             }
             if sent.phase == load::Phase::Done && self.waits_nowhere() && !self.director.waits() {
+                if self.release_second_numbers().await {
+                    (rounds, idle, moved) = (None, Instant::now(), Instant::now());
+                    continue;
+                }
                 // Two measurements of the lag that both began after the last acknowledgement.
                 let since = *rounds.get_or_insert(self.lags.rounds());
                 let settled = audit.cells_diverging == 0 && audit.items_diverging == 0;

@@ -14,7 +14,7 @@ use super::facts::Missing;
 use super::judge::{Case, judge};
 use super::run::Run;
 use super::view::{freshness_view, recovery};
-use super::{anomalies, completeness, deliveries, formats};
+use super::{anomalies, completeness, deliveries, dirt, formats};
 use crate::format::count;
 use crate::report::{
     Amount, Amounts, AuditView, CompletenessReport, DeadLetters, DivergingCell, Ended, Pacing, Recovery,
@@ -64,6 +64,8 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
     run.facts_at_end(&audit);
 
     let compared = deliveries::compare(run);
+    let dirt = dirt::compare(run, &audit, compared.as_ref());
+    let dirt_is_wrong = dirt.as_ref().map(dirt::wrong).unwrap_or_default();
     let pacing = pacing(run);
     let anomalies = anomalies::of(&report);
     let (outcome, mut reasons) = judge(&Case {
@@ -74,11 +76,13 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         expectations: run.director.expectations(),
         pacing: &pacing,
         deliveries: compared.as_ref(),
+        dirt: &dirt_is_wrong,
         drained,
         broker_is_full: run.servers.broker_throttled() > 0,
         interrupted: run.interrupted,
     });
     reasons.extend(compared.as_ref().and_then(deliveries::sentence));
+    reasons.extend(dirt::sentence(dirt.as_ref()));
     reasons.extend(completeness::sentences(
         &run.watch.completeness.view(&audit),
         &report.places_incomplete,
@@ -93,6 +97,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         reasons,
         diverging: diverging(&report),
         formats: formats::sentences(&run.load.formats()),
+        dirt: dirt::table(dirt.as_ref()),
     };
     let proof = ProofView {
         cells_compared: report.cells_compared,
@@ -126,6 +131,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         written.stages_digest = Some(digests);
         written.sabotage = examined;
         written.deliveries = compared.and_then(Result::ok);
+        written.dirt = dirt::view(dirt);
         written.items_projected = run.services.counters.projector.snapshot().items;
         unwritten = written.write(&path).err();
     }
@@ -474,6 +480,7 @@ fn written(
         stages_digest: None,
         sabotage: None,
         deliveries: None,
+        dirt: None,
         items_projected: 0,
         dead_letters: DeadLetters {
             put_back: run.letters_put_back,

@@ -8,6 +8,9 @@ pub const RECEIVED: &str = "received-ms";
 pub const GROUP_ID: &str = "amqp-group-id";
 pub const GROUP_SEQUENCE: &str = "amqp-group-sequence";
 pub const LAST_IN_GROUP: &str = "amqp-app-JMS_IBM_Last_Msg_In_Group";
+/// Milliseconds since 1970, decimal text: when the store's server took the last transaction of a till's message, by the
+/// server's own clock. Where it is missing, nobody tells.
+pub const JOURNALED: &str = "journaled-ms";
 /// Dead letters: where the message stood, what is wrong with it (a class for machines, a sentence for people).
 pub const DLQ_TOPIC: &str = "dlq-topic";
 pub const DLQ_PARTITION: &str = "dlq-partition";

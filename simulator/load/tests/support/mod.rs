@@ -232,6 +232,7 @@ impl Run {
             connections: 2,
             upload_interval: Duration::from_millis(20),
             mark_interval: Duration::from_millis(50),
+            dirt: None,
         };
         change(&mut config);
         let ledger = Arc::new(Ledger::new(&world.assortments()));

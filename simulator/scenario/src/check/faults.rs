@@ -2,7 +2,7 @@
 //! means something to it.
 
 use super::steps::selector;
-use super::{Check, problem, within};
+use super::{Check, ONE_IN_MAX, problem, within};
 use crate::breaking::{Break, Mend};
 use crate::fault::{Fault, Parameter};
 use crate::locate::Part::{self, Index, Key};
@@ -11,7 +11,6 @@ use crate::scenario::Scenario;
 
 /// Of the embedded broker.
 const NODES: u8 = 3;
-const ONE_IN_MAX: u64 = 1_000_000;
 const WALL_MS_MAX: u64 = 60_000;
 
 /// What the steps so far have broken, each with the step that did.

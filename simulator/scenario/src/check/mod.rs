@@ -1,6 +1,7 @@
 //! Rules between the keys of a scenario: what is well-formed and yet impossible.
 
 mod articles;
+mod dirt;
 mod faults;
 mod steps;
 
@@ -39,14 +40,17 @@ const MARK_MS: RangeInclusive<u64> = 500..=60_000;
 const SESSION_MS: RangeInclusive<u64> = 3_000..=60_000;
 /// There are six partitions to share.
 const INSTANCES_MAX: u64 = 4;
+/// Of every rate.
+const ONE_IN_MAX: u64 = 1_000_000;
 
 type Check = Result<(), Problem>;
 
 pub(crate) fn first_problem(scenario: &Scenario) -> Option<Problem> {
-    let checks: [fn(&Scenario) -> Check; 7] = [
+    let checks: [fn(&Scenario) -> Check; 8] = [
         words,
         world,
         articles::articles,
+        dirt::dirt,
         load_and_stop,
         script,
         steps::steps,

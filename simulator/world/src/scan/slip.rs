@@ -8,15 +8,23 @@ use contracts::wire::gs1::Unit;
 
 use super::{Handling, ScanLine, Scribe, class};
 use crate::catalogue::Item;
+use crate::random::Stream;
 
 /// Of the documents that have something for it, one in so many.
-const BEEPS_ONE_IN: u32 = 12;
 const MISCOUNTS_ONE_IN: u32 = 48;
 /// Two beeps of one scan are at least so far apart.
 const BEEP_MS_MIN: u32 = 60;
 const MINUTE_MS: i64 = 60_000;
 /// Keyed in is a piece too few.
 const TOO_FEW: i32 = 1_000;
+
+/// Draws what goes wrong in the hands of a place's people.
+#[derive(Debug)]
+pub(crate) struct Slips<'a> {
+    pub draws: &'a mut Stream,
+    /// Of the documents that have something for it, one in so many has a beep too many; 0: none.
+    pub beeps_one_in: u32,
+}
 
 /// One slip of a document.
 #[derive(Clone, Copy, Debug)]
@@ -76,14 +84,18 @@ impl<'a, F: Fn(u16) -> &'a Item> Scribe<'_, '_, F> {
             line.quantity > TOO_FEW && !(self.item)(line.slot).weighed && line.quantity % 1000 == 0
         });
         let first_number = *self.reader.number + 1;
-        let slips = self.reader.slips.as_deref_mut()?;
+        let Slips {
+            draws: slips,
+            beeps_one_in,
+        } = self.reader.slips.as_mut()?;
         let at = |position: usize, kind| Slip {
             event: position / lines_max,
             line: position % lines_max,
             kind,
         };
         if let Some(position) = beeped
-            && slips.chance(1, BEEPS_ONE_IN)
+            && *beeps_one_in > 0
+            && slips.chance(1, *beeps_one_in)
         {
             let span = DOUBLE_BEEP_MS as u32 - BEEP_MS_MIN + 1;
             let after_ms = i64::from(BEEP_MS_MIN + slips.below(span));
@@ -129,6 +141,7 @@ impl<'a, F: Fn(u16) -> &'a Item> Scribe<'_, '_, F> {
                     at: TimeMs(self.at.0 + after_ms),
                     ..self.draft(self.things(), number)
                 });
+                self.out.beeps.push(self.out.transactions.len() as u32);
                 self.fact(&[], 1, number);
             }
             Some(Slip { line, .. }) => {

@@ -51,6 +51,8 @@ pub(crate) struct Scene {
     pub offers: Offers,
     pub shape: Shape,
     pub contradictions: Contradictions,
+    /// Of the documents that have something for it, one in so many has a beep too many; 0: none.
+    pub beeps_one_in: u32,
 }
 
 /// One SKU in a store. Quantities are thousandths.

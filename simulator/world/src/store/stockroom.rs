@@ -4,7 +4,7 @@ use contracts::ids::TimeMs;
 
 use super::{OrderLine, Scene, Scratch, Store};
 use crate::events::PlaceEvents;
-use crate::scan::{self, Handling, Reader};
+use crate::scan::{self, Handling, Reader, Slips};
 
 /// Lines of one event, at most.
 const LINES_A_ROUND: usize = 16;
@@ -179,7 +179,10 @@ impl Store {
             unit: unit as u16 + 1,
             number,
             manner: self.manner,
-            slips: Some(&mut self.slips),
+            slips: Some(Slips {
+                draws: &mut self.slips,
+                beeps_one_in: scene.beeps_one_in,
+            }),
         };
         let articles = &self.articles;
         let item = |slot: u16| &scene.catalogue.items[usize::from(articles[usize::from(slot)])];

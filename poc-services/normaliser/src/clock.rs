@@ -1,0 +1,31 @@
+//! Whether a till's clock is off: by what it wrote, and by when its store's server took it.
+//!
+//! A till that writes minutes is up to one behind; its store's server has each transaction within moments.
+
+use contracts::ids::TimeMs;
+
+/// By so much less or more than the server's clock a till's clock is off.
+const BEHIND_MS: i64 = 90_000;
+const AHEAD_MS: i64 = 30_000;
+
+/// `occurred` is the last instant in a message of a till, `journaled` when the store's server took that.
+pub const fn is_off(occurred: TimeMs, journaled: TimeMs) -> bool {
+    let ahead_ms = occurred.0.saturating_sub(journaled.0);
+    ahead_ms < -BEHIND_MS || ahead_ms > AHEAD_MS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_till_that_writes_minutes_is_not_behind_and_one_that_is_two_minutes_off_is() {
+        let journaled = TimeMs(1_773_657_000_000);
+        let off = |ahead_ms: i64| is_off(TimeMs(journaled.0 + ahead_ms), journaled);
+        assert!(!off(0) && !off(-59_999) && !off(1_000));
+        assert!(
+            off(-120_000) && off(60_001),
+            "the minute of a clock two minutes ahead"
+        );
+    }
+}
