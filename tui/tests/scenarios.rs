@@ -72,3 +72,22 @@ fn everything_breaks_and_comes_right() {
         "{faults:?}"
     );
 }
+
+#[test]
+fn a_rate_that_is_a_most_yields_to_a_system_that_does_not_keep_up() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let file = folder.path().join("too-much.yaml");
+    // More than any machine takes: what is asked for at once is done in a twentieth of a second.
+    let text = "title: Too much\nload: {rate: {per_second: 1000000}}\nrates: at_most\nstop: {transactions: 300000}\n\
+                world: {stores: 60, warehouses: 3, transactions_per_day: 130000, data_centres: 3, skus: 400, assortment: 80, \
+                tills: {ibm_4690: 100, poslog_6: 0, poslog_2: 0}}\n";
+    std::fs::write(&file, text).expect("a scratch file");
+    let ran = run(&[&file.display().to_string()]);
+    ran.assert_pass();
+    assert!(ran.out.contains("asked for"), "{}", ran.out);
+    let report = ran.report.as_ref().expect("it passed");
+    assert_eq!(report["pacing"]["mode"], "at-most");
+    let yielded = &report["pacing"]["yielded"];
+    let per_second = |key: &str| yielded[key].as_f64().expect("it yielded");
+    assert!(per_second("given_per_s") < per_second("asked_per_s"), "{yielded}");
+}
