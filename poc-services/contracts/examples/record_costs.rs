@@ -1,62 +1,21 @@
 //! How fast 4690 receipts and records of the queue are read and written on one core:
 //! `cargo run --release -p contracts --example record_costs`. Counts the processor's time where Linux tells it.
 
+#[path = "support/receipts.rs"]
+mod receipts;
 mod support;
 
 use std::hint::black_box;
 
-use contracts::ids::{Gtin, LocationId, Money, Quantity, Sku, TimeMs};
+use contracts::ids::{LocationId, Money, Quantity, Sku, TimeMs};
 use contracts::wire::copybook::{self, MoveRecord, MoveType};
 use contracts::wire::mqmd::{self, Descriptor, Format};
 use contracts::wire::queue_message;
-use contracts::wire::tlog4690::{Header, Item, Receipt, ReceiptWriter, Tender, TenderKind};
+use contracts::wire::tlog4690::Receipt;
+use receipts::{ARTICLES, LINES, gtin, write_receipt};
 use support::per_second;
 
 const MESSAGES: u64 = 1_000;
-const LINES: u64 = 10;
-
-fn write_receipt(number: u64, out: &mut Vec<u8>) {
-    let header = Header {
-        terminal: (number % 12) as u16 + 1,
-        number: (number % 9_999) as u16 + 1,
-        at: TimeMs(1_741_944_360_000 + number as i64 * 1_000),
-        operator: 4_711,
-        gross_positive: Money(4_567),
-        ring_seconds: 60,
-        tender_seconds: 20,
-        strings: 14,
-        ..Header::default()
-    };
-    let mut writer = ReceiptWriter::begin(out, &header);
-    for line in 0..LINES {
-        let draw = number
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(line as u32 * 5);
-        let units = if draw.is_multiple_of(4) {
-            1 + (draw >> 8) % 5
-        } else {
-            1
-        };
-        writer.item(&Item {
-            item_code: Gtin::from_body(61_414_100_000 + draw % 5_000)
-                .expect("thirteen digits")
-                .value(),
-            department: (draw % 40) as u16,
-            extended_price: Money(299 * units as i64),
-            unit_price: Money(299),
-            quantity: Quantity::units(units as i64),
-            ordinal: line as u16 + 1,
-            ..Item::default()
-        });
-    }
-    writer.tax(Money(212));
-    writer.tender(&Tender {
-        kind: TenderKind::Card,
-        amount: Money(4_567),
-    });
-    writer.change(Money(0));
-    writer.finish();
-}
 
 fn record(number: u64) -> MoveRecord {
     MoveRecord {
@@ -64,7 +23,7 @@ fn record(number: u64) -> MoveRecord {
         place: LocationId::warehouse((number % 12) as u16 + 1),
         department: 81,
         sku: Sku(100_000 + (number % 5_000) as u32),
-        gtin: Gtin::from_body(61_414_100_000 + number % 5_000).expect("thirteen digits"),
+        gtin: gtin(number % ARTICLES),
         move_type: MoveType::Shipped,
         quantity: Quantity::units(-24 - (number % 50) as i64),
         on_hand: Quantity::units(12_345),

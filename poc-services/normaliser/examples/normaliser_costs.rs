@@ -1,64 +1,20 @@
 //! What the normaliser's own work costs on one core, without Kafka: `cargo run --release -p normaliser --example normaliser_costs`.
 //! Medians of 15 rounds over receipts of 10 lines that differ.
 
+#[path = "../../contracts/examples/support/receipts.rs"]
+mod receipts;
+
 use std::hint::black_box;
 use std::time::Instant;
 
-use contracts::ids::{Gtin, LocationId, Money, Quantity, Sku, TimeMs};
+use contracts::ids::{LocationId, Money, Quantity, Sku, TimeMs};
 use contracts::wire::copybook::{self, MoveRecord, MoveType};
 use contracts::wire::epcis::{self, BizStep, DocumentWriter, ScanEvent, ScanLine, SubLocation};
-use contracts::wire::tlog4690::{self, Header, Item, Receipt, ReceiptWriter, Tender, TenderKind};
+use contracts::wire::tlog4690::{self, Receipt};
 use normaliser::{BusinessClock, Catalogue, Normalised, Normaliser, RawMessage, RawTopic, encode_movement};
+use receipts::{ARTICLES, LINES, gtin, write_receipt};
 
 const RECEIPTS: u64 = 4096;
-const LINES: u64 = 10;
-const ARTICLES: u64 = 5000;
-
-fn gtin(index: u64) -> Gtin {
-    Gtin::from_body(61_414_100_000 + index).expect("thirteen digits")
-}
-
-fn write_receipt(number: u64, out: &mut Vec<u8>) {
-    let header = Header {
-        terminal: (number % 12) as u16 + 1,
-        number: (number % 9999) as u16 + 1,
-        at: TimeMs(1_741_944_360_000 + number as i64 * 1000),
-        operator: 4711,
-        gross_positive: Money(4567),
-        ring_seconds: 60,
-        tender_seconds: 20,
-        strings: 14,
-        ..Header::default()
-    };
-    let mut writer = ReceiptWriter::begin(out, &header);
-    for line in 0..LINES {
-        let draw = number
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(line as u32 * 5);
-        let units = if draw.is_multiple_of(4) {
-            1 + (draw >> 8) % 5
-        } else {
-            1
-        };
-        writer.item(&Item {
-            item_code: gtin(draw % ARTICLES).value(),
-            department: (draw % 40) as u16,
-            extended_price: Money(299 * units as i64),
-            unit_price: Money(299),
-            quantity: Quantity::units(units as i64),
-            ordinal: line as u16 + 1,
-            ..Item::default()
-        });
-    }
-    writer.tax(Money(212));
-    writer.tender(&Tender {
-        kind: TenderKind::Card,
-        amount: Money(4567),
-    });
-    writer.change(Money(0));
-    writer.finish();
-}
-
 /// Median time of one of `count` pieces of work.
 fn measure(what: &str, count: u64, mut work: impl FnMut()) {
     let mut rounds: Vec<u128> = (0..15)
