@@ -318,16 +318,8 @@ impl Load {
         self.counters.formats()
     }
 
-    /// Transactions released and held, by an offline store or by a fault. By their bytes, since journals count these.
-    pub fn held_transactions(&self) -> u64 {
-        let snapshot = self.snapshot();
-        let held = self.journals.held_bytes() + self.counters.held_back_bytes.load(Ordering::Relaxed);
-        let share = held as f64 / snapshot.waiting_bytes.max(held).max(1) as f64;
-        (snapshot.waiting_transactions() as f64 * share) as u64
-    }
-
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::of(&self.counters)
+        Snapshot::of(&self.counters, self.journals.held_bytes())
     }
 
     /// Waits until the load is over: stopped, or at its end, and everything acknowledged but what offline stores hold.

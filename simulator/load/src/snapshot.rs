@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub acknowledged: [u64; 3],
     /// Of messages; marks are not in it.
     pub waiting_bytes: u64,
+    /// Of these, what offline stores and faults hold.
+    pub held_bytes: u64,
     pub retries: u64,
     pub rejected: u64,
     pub stores_offline: u64,
@@ -39,7 +41,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn of(counters: &Counters) -> Self {
+    /// `held_bytes` are those of offline stores.
+    pub(crate) fn of(counters: &Counters, held_bytes: u64) -> Self {
         let (p50, p99, max) = {
             let lateness = counters.lateness.lock();
             (
@@ -78,6 +81,7 @@ impl Snapshot {
             acknowledged: [Channel::Till, Channel::Queue, Channel::Scan]
                 .map(|c| counters.acknowledged_transactions(c)),
             waiting_bytes: counters.waiting_bytes.load(Ordering::Relaxed),
+            held_bytes: held_bytes + counters.held_back_bytes.load(Ordering::Relaxed),
             retries: counters.retries.load(Ordering::Relaxed),
             rejected: counters.rejected.load(Ordering::Relaxed),
             stores_offline: counters.offline.load(Ordering::Relaxed),
@@ -120,6 +124,12 @@ impl Snapshot {
             (self.tills.transactions + scans.transactions).saturating_sub(tills_in + scans_in),
             queue.transactions.saturating_sub(queue_in),
         )
+    }
+
+    /// Released and held, by an offline store or by a fault. By their bytes, since journals count these.
+    pub fn held_transactions(&self) -> u64 {
+        let share = self.held_bytes as f64 / self.waiting_bytes.max(self.held_bytes).max(1) as f64;
+        (self.waiting_transactions() as f64 * share) as u64
     }
 
     /// Released and not acknowledged, opening stock included.

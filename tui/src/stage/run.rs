@@ -522,7 +522,7 @@ impl Run<'_> {
                 .saturating_sub(snapshot.handled.transactions)
         };
         let seen = Seen {
-            waiting: waiting.saturating_sub(self.load.held_transactions()),
+            waiting: waiting.saturating_sub(sent.held_transactions()),
             handled_per_s: snapshot.handled.transactions_per_s,
             broken: self.paused
                 || FLOW.into_iter().any(down)
