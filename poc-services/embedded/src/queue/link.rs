@@ -105,10 +105,12 @@ pub async fn to_receiver(mut sender: Sender, queues: Arc<Queues>, cut: Cancellat
         cut,
     ));
     loop {
+        // The end first: what the cut gives back is not for the connection that it cut.
         let entry = tokio::select! {
-            entry = queue.pop() => entry,
-            _ = sender.on_detach() => break,
+            biased;
             () = ended.cancelled() => break,
+            _ = sender.on_detach() => break,
+            entry = queue.pop() => entry,
         };
         let mut message = entry.message.clone();
         message.header = Some(Header {
@@ -119,15 +121,16 @@ pub async fn to_receiver(mut sender: Sender, queues: Arc<Queues>, cut: Cancellat
         });
         // Without credit it waits here, and only for so long: another receiver may have some.
         let sent = tokio::select! {
+            biased;
+            () = ended.cancelled() => {
+                queue.put_back(entry, false);
+                break;
+            }
             sent = sender.send_batchable(Sendable::from(message)) => sent,
             () = tokio::time::sleep(OFFERED_AGAIN) => {
                 queue.put_back(entry, false);
                 tokio::task::yield_now().await;
                 continue;
-            }
-            () = ended.cancelled() => {
-                queue.put_back(entry, false);
-                break;
             }
         };
         match sent {
