@@ -19,6 +19,9 @@ use crate::journal::{Content, Journals, Pending, Put};
 use crate::release::{Going, Release, TICK, wall_ms};
 use crate::sources::Sources;
 
+/// Between two groups of places whose marks go out together.
+const GROUP_MS: f64 = 500.0;
+
 #[derive(Debug)]
 pub struct Marks {
     pub sources: Arc<Sources>,
@@ -79,15 +82,17 @@ impl Marks {
 }
 
 impl Release {
-    /// Places whose turn it is say how far their sources are: one after the other, all of them in an interval.
+    /// Places whose turn it is say how far their sources are, all of them in an interval: in groups, as clocks that are set
+    /// by one time server strike together.
     pub fn due_marks(&self, going: &mut Going) {
         let Some((since, done)) = going.marks else {
             return;
         };
         let places = self.queues.len() as u64;
-        let intervals =
-            (going.elapsed() - since).max(0.0) / (self.config.mark_interval.as_secs_f64() * 1000.0).max(1.0);
-        let due = (intervals * places as f64) as u64;
+        let interval_ms = (self.config.mark_interval.as_secs_f64() * 1000.0).max(1.0);
+        let groups = (interval_ms / GROUP_MS).max(1.0).floor();
+        let struck = ((going.elapsed() - since).max(0.0) / interval_ms * groups).floor();
+        let due = (struck * places as f64 / groups) as u64;
         // Who was held up says it once.
         for turn in done.max(due.saturating_sub(places))..due {
             self.mark((turn % places) as usize);

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -62,6 +63,24 @@ impl Identity {
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
+    }
+}
+
+/// Children of this task that are to end with it.
+static CHILDREN: Mutex<Vec<Identity>> = Mutex::new(Vec::new());
+
+/// From now on it ends when [`end_children`] says so.
+pub fn ends_with_us(child: &Identity) {
+    let mut children = CHILDREN.lock().unwrap_or_else(PoisonError::into_inner);
+    children.retain(Identity::is_alive);
+    children.push(child.clone());
+}
+
+pub fn end_children() {
+    for child in CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        if let Err(error) = child.end() {
+            eprintln!("{error:#}");
+        }
     }
 }
 

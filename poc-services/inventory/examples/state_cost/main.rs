@@ -1,11 +1,12 @@
 //! What it costs never to be wrong: the store stage with offsets in its cells, windows, epochs and digests, against the
 //! same counting without any of them.
 //!
-//! `cargo run --release -p inventory --example state_cost [-- PAIRS TRANSACTIONS]`: 12 pairs of 100,000 baskets over 1.15M
-//! cells by default. Both sides in one process, in pairs, neither always first; the median of the ratios with its 95 %
-//! interval. Once over the embedded broker, as the service works, and once into nothing, which leaves the bare
-//! computation and makes the share as large as it can be. CPU time of the process counts, which other work on the machine
-//! changes less than it does the wall time, given beside it.
+//! `cargo run --release -p inventory --example state_cost [-- PAIRS TRANSACTIONS WHOLE RECEIPTS]`: 12 pairs of 100,000
+//! baskets over 1.15M cells by default, then 6 pairs of the whole pipeline with 300,000 receipts; 0 pairs leave a part out.
+//! Both sides in one process, in pairs, neither always first; the median of the ratios with its 95 % interval. Once over
+//! the embedded broker, as the service works, once into nothing, which leaves the bare computation and makes the share as
+//! large as it can be, and once with everything before it: load, gateway, queue, normaliser. CPU time of the process
+//! counts, which other work on the machine changes less than it does the wall time, given beside it.
 
 mod bare;
 #[path = "../../src/bit_set.rs"]
@@ -17,6 +18,7 @@ mod logs;
 #[path = "../support/movements.rs"]
 mod movements;
 mod statistics;
+mod whole;
 
 use std::time::{Duration, Instant};
 
@@ -264,7 +266,7 @@ fn compare(
     bare(&opening)?;
     drop(opening);
     let mut baskets = Baskets::new(STORES, SKUS);
-    let (mut cpu, mut wall, mut each) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
+    let mut ratios = Ratios::default();
     for pair in 0..pairs {
         let payloads = baskets.next(transactions);
         let (with, without) = if pair % 2 == 0 {
@@ -277,23 +279,76 @@ fn compare(
         // Two readers get the partitions in other orders, so their flushes do not cut at the same transactions.
         let differ = with.cells.abs_diff(without.cells);
         assert!(differ < without.cells / 20, "both do the same work: {differ}");
-        cpu.push(100.0 * (with.cpu / without.cpu - 1.0));
-        wall.push(100.0 * (with.wall / without.wall - 1.0));
-        each[0].push(1e6 * with.cpu / transactions as f64);
-        each[1].push(1e6 * without.cpu / transactions as f64);
+        ratios.push(&with, &without, transactions as u64);
     }
-    let [with, without] = each.map(|values| statistics::median_of(&values).0);
-    println!(
-        "{what}: {with:.2} CPU µs a transaction of {LINES} lines with, {without:.2} without; {pairs} pairs of {transactions}"
-    );
-    for (name, values) in [("CPU", cpu), ("wall", wall)] {
-        let (median, low, high) = statistics::median_of(&values);
-        println!("  {name:<5} {median:+.1} % (95 %: {low:+.1} to {high:+.1})");
-    }
+    ratios.print(what, &format!("baskets of {LINES} lines"), transactions as u64);
     Ok(())
 }
 
-fn main() -> Result<(), InventoryError> {
+/// What came of the pairs.
+#[derive(Default)]
+struct Ratios {
+    cpu: Vec<f64>,
+    wall: Vec<f64>,
+    with: Vec<f64>,
+    without: Vec<f64>,
+}
+
+impl Ratios {
+    fn push(&mut self, with: &Took, without: &Took, transactions: u64) {
+        self.cpu.push(100.0 * (with.cpu / without.cpu - 1.0));
+        self.wall.push(100.0 * (with.wall / without.wall - 1.0));
+        self.with.push(1e6 * with.cpu / transactions as f64);
+        self.without.push(1e6 * without.cpu / transactions as f64);
+    }
+
+    fn print(&self, what: &str, kind: &str, transactions: u64) {
+        let [with, without] = [&self.with, &self.without].map(|values| statistics::median_of(values).0);
+        println!(
+            "{what}: {with:.2} CPU µs a transaction with, {without:.2} without; {} pairs of {transactions} {kind}",
+            self.cpu.len()
+        );
+        for (name, values) in [("CPU", &self.cpu), ("wall", &self.wall)] {
+            let (median, low, high) = statistics::median_of(values);
+            println!("  {name:<5} {median:+.1} % (95 %: {low:+.1} to {high:+.1})");
+        }
+    }
+}
+
+/// The same for the whole pipeline, which begins anew in each run.
+fn compare_whole(pairs: usize, receipts: u64) -> Result<(), Failure> {
+    let mut ratios = Ratios::default();
+    let mut all = 0;
+    for pair in 0..pairs {
+        let ((with, transactions), (without, same)) = if pair % 2 == 0 {
+            let with = whole::run(Side::safe(), receipts)?;
+            (with, whole::run(Side::bare(), receipts)?)
+        } else {
+            let without = whole::run(Side::bare(), receipts)?;
+            (whole::run(Side::safe(), receipts)?, without)
+        };
+        assert_eq!(transactions, same, "the same world");
+        eprintln!(
+            "pair {}: {:.1} and {:.1} CPU s, {:.1} and {:.1} s, {} and {} cells written",
+            pair + 1,
+            with.cpu,
+            without.cpu,
+            with.wall,
+            without.wall,
+            with.cells,
+            without.cells
+        );
+        ratios.push(&with, &without, transactions);
+        all = transactions;
+    }
+    let kind = format!("transactions ({receipts} of them receipts)");
+    ratios.print("the whole pipeline", &kind, all);
+    Ok(())
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let mut number = |default: usize| {
         arguments
@@ -302,22 +357,29 @@ fn main() -> Result<(), InventoryError> {
             .unwrap_or(default)
     };
     let (pairs, transactions) = (number(12), number(100_000));
+    let (whole_pairs, receipts) = (number(6), number(300_000));
     println!("{} cells, a flush each {FLUSH_EVERY} transactions", STORES * SKUS);
-    let (mut safe, mut bare) = (Stand::start(Side::safe())?, Stand::start(Side::bare())?);
-    compare(
-        "over the embedded broker",
-        pairs,
-        transactions,
-        |payloads| safe.run(payloads),
-        |payloads| bare.run(payloads),
-    )?;
-    drop((safe, bare));
-    let (mut safe, mut bare) = (Alone::new(Side::safe()), Alone::new(Side::bare()));
-    compare(
-        "into nothing",
-        pairs,
-        transactions,
-        |payloads| safe.run(payloads),
-        |payloads| bare.run(payloads),
-    )
+    if pairs > 0 {
+        let (mut safe, mut bare) = (Stand::start(Side::safe())?, Stand::start(Side::bare())?);
+        compare(
+            "over the embedded broker",
+            pairs,
+            transactions,
+            |payloads| safe.run(payloads),
+            |payloads| bare.run(payloads),
+        )?;
+        drop((safe, bare));
+        let (mut safe, mut bare) = (Alone::new(Side::safe()), Alone::new(Side::bare()));
+        compare(
+            "into nothing",
+            pairs,
+            transactions,
+            |payloads| safe.run(payloads),
+            |payloads| bare.run(payloads),
+        )?;
+    }
+    if whole_pairs > 0 {
+        compare_whole(whole_pairs, receipts as u64)?;
+    }
+    Ok(())
 }

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::scene::WHOLE;
-use crate::stack::process::Identity;
+use crate::stack::process::{self, Identity};
 
 /// A small chain: large enough that every partition and every queue has something under way all the time. Longer than any
 /// fault: it is told to stop when that is over.
@@ -29,7 +29,7 @@ world:
 load:
   rate: {per_second: 120}
 stop:
-  transactions: 100000
+  transactions: 2000000
 ";
 pub const WAREHOUSES: u16 = 4;
 
@@ -69,6 +69,9 @@ impl Load {
             .stderr(log)
             .spawn()
             .context("the load")?;
+        if let Some(identity) = Identity::of(child.id()) {
+            process::ends_with_us(&identity);
+        }
         let latest = Arc::<Mutex<Latest>>::default();
         let lines = BufReader::new(child.stdout.take().context("its output")?).lines();
         let reader = std::thread::spawn({

@@ -15,7 +15,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Stack, fetch};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::{Stack, fetch, process};
 use cases::{CASES, Case};
 use results::{Entry, Results};
 use scene::{Done, Scene};
@@ -75,6 +78,7 @@ impl Test {
         let chosen = chosen(&self.only, self.ci)?;
         let profile = if self.ci { Profile::Dev } else { self.profile };
         let ran_before = stack.runs()?;
+        end_on_signals(stack.clone(), ran_before)?;
         match stack.up() {
             Ok(_) => {}
             // A machine without Java has everything else to test.
@@ -152,6 +156,24 @@ impl Test {
         );
         Ok(())
     }
+}
+
+/// Told to end, it leaves behind only what it found.
+fn end_on_signals(stack: Stack, ran_before: bool) -> Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals")?;
+    std::thread::spawn(move || {
+        let Some(signal) = signals.forever().next() else {
+            return;
+        };
+        eprintln!("interrupted; ending what was started. `--resume` goes on with what is done");
+        process::end_children();
+        if !ran_before && let Err(error) = stack.down() {
+            eprintln!("{error:#}");
+        }
+        // As shells count a process that a signal ended.
+        std::process::exit(128 + signal);
+    });
+    Ok(())
 }
 
 fn again(entry: &Entry) -> String {

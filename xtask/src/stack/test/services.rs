@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::scene::WARMUP;
-use crate::stack::process::Identity;
+use crate::stack::process::{self, Identity};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
@@ -66,6 +66,7 @@ impl Instance {
             .spawn()
             .with_context(|| format!("{command:?}"))?;
         let identity = Identity::of(child.id()).context("it ended at once")?;
+        process::ends_with_us(&identity);
         Ok(Self {
             child,
             identity,
