@@ -59,14 +59,19 @@ impl Side {
         Self::Bare((0..PARTITIONS).map(Bare::new).collect())
     }
 
-    fn take(&mut self, partition: u32, offset: u64, transaction: &Transaction) {
+    /// Whether it was new; the bare side believes so of everything.
+    fn take(&mut self, partition: u32, offset: u64, transaction: &Transaction) -> bool {
         match self {
             Self::Safe { owned, counters } => {
                 let applied = owned[partition as usize].state.apply(transaction, offset, None);
                 counters.digested(partition, offset, transaction, applied);
-                assert!(matches!(applied, Applied::New { .. }), "{applied:?}");
+                assert!(!matches!(applied, Applied::Refused(_)), "{applied:?}");
+                matches!(applied, Applied::New { .. })
             }
-            Self::Bare(bare) => bare[partition as usize].apply(transaction, offset),
+            Self::Bare(bare) => {
+                bare[partition as usize].apply(transaction, offset);
+                true
+            }
         }
     }
 
@@ -119,7 +124,7 @@ fn run(
     let mut cells = 0;
     let mut take = |partition, offset, payload: &[u8]| -> Result<(), InventoryError> {
         transaction.read(payload).expect("the payload is one of ours");
-        side.take(partition, offset, &transaction);
+        assert!(side.take(partition, offset, &transaction), "each comes once");
         since += 1;
         if since == FLUSH_EVERY {
             since = 0;
