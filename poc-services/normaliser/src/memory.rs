@@ -21,7 +21,7 @@ type Numbered = (u16, u64);
 struct Heard {
     offset: u64,
     at_ms: i64,
-    number: u64,
+    event: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ struct Declared {
 pub struct Memory {
     beeps: HashMap<u64, VecDeque<Heard>>,
     declared: HashMap<u64, VecDeque<Declared>>,
+    /// Events that were declared wrong, by their reader and number: where.
+    wrong: HashMap<u64, VecDeque<u64>>,
     /// What is to be forgotten, ascending by offset.
     order: VecDeque<(u64, Said)>,
     /// Messages below it are in.
@@ -47,6 +49,7 @@ pub struct Memory {
 enum Said {
     Beep(u64),
     Declaration(u64),
+    Wrong(u64),
 }
 
 /// What a document says again.
@@ -67,26 +70,46 @@ impl Memory {
             return Again::default();
         }
         let again = Again {
-            beeps: epcis::double_beeps_behind(capture, |beep| self.is_heard(beep, offset)),
+            beeps: self.beeps_again(location, capture, offset),
             corrections: self.corrections_again(capture, offset),
         };
         if offset >= self.next {
-            self.remember(capture, offset);
+            self.remember(location, capture, offset);
             self.next = offset + 1;
         }
         again
     }
 
-    fn is_heard(&self, beep: &Beep, offset: u64) -> bool {
-        let (Some(number), Some(heard)) = (beep.number, self.beeps.get(&beep.of)) else {
+    fn beeps_again(&self, location: LocationId, capture: &Capture<'_>, offset: u64) -> Vec<DoubleBeep> {
+        let wrong: Vec<u64> = capture
+            .events
+            .iter()
+            .filter_map(|event| declared_wrong(location, event))
+            .collect();
+        epcis::double_beeps_behind(capture, |beep| {
+            event_of(location, beep).is_some_and(|event| self.is_heard(beep, event, &wrong, offset))
+        })
+    }
+
+    /// `wrong` are the events that the document of the beep itself declares wrong.
+    fn is_heard(&self, beep: &Beep, event: u64, wrong: &[u64], offset: u64) -> bool {
+        let Some(heard) = self.beeps.get(&beep.of) else {
             return false;
         };
         // A document that comes again is judged by what was before it came first.
-        let own = heard.iter().find(|one| one.number == number);
+        let own = heard.iter().find(|one| one.event == event);
         let before = own.map_or(offset, |own| own.offset.min(offset));
+        // What stands in the place of a wrong event was read at the same instant, and is no second beep of it.
+        let is_wrong = |event| {
+            let declared = self.wrong.get(&event).and_then(|all| all.front());
+            wrong.contains(&event) || declared.is_some_and(|at| *at < before)
+        };
         heard.iter().any(|one| {
             let apart_ms = one.at_ms.abs_diff(beep.at.0);
-            one.offset < before && one.number != number && apart_ms <= DOUBLE_BEEP_MS.unsigned_abs()
+            one.offset < before
+                && one.event != event
+                && apart_ms <= DOUBLE_BEEP_MS.unsigned_abs()
+                && !is_wrong(one.event)
         })
     }
 
@@ -129,21 +152,25 @@ impl Memory {
         again
     }
 
-    fn remember(&mut self, capture: &Capture<'_>, offset: u64) {
+    fn remember(&mut self, location: LocationId, capture: &Capture<'_>, offset: u64) {
         for (index, event) in capture.events.iter().enumerate() {
             for (_, beep) in epcis::beeps(capture, index) {
-                if let Some(number) = beep.number {
+                if let Some(event) = event_of(location, &beep) {
                     self.order.push_back((offset, Said::Beep(beep.of)));
                     self.beeps.entry(beep.of).or_default().push_back(Heard {
                         offset,
                         at_ms: beep.at.0,
-                        number,
+                        event,
                     });
                 }
             }
             if let Some((corrected, declared)) = declaration(capture, event, offset) {
                 self.order.push_back((offset, Said::Declaration(corrected)));
                 self.declared.entry(corrected).or_default().push_back(declared);
+            }
+            if let Some(wrong) = declared_wrong(location, event) {
+                self.order.push_back((offset, Said::Wrong(wrong)));
+                self.wrong.entry(wrong).or_default().push_back(offset);
             }
         }
     }
@@ -153,6 +180,7 @@ impl Memory {
             match said {
                 Said::Beep(of) => forget_first(&mut self.beeps, of),
                 Said::Declaration(corrected) => forget_first(&mut self.declared, corrected),
+                Said::Wrong(event) => forget_first(&mut self.wrong, event),
             }
         }
     }
@@ -165,6 +193,24 @@ fn forget_first<T>(all: &mut HashMap<u64, VecDeque<T>>, key: u64) {
             all.remove(&key);
         }
     }
+}
+
+/// An event, by who numbered it.
+fn numbered(location: LocationId, reader: u16, number: u64) -> u64 {
+    let mut event = ContentHash::default();
+    event.word(u64::from(location.copybook_number()) << 32 | u64::from(reader));
+    event.word(number);
+    event.finish()
+}
+
+fn event_of(location: LocationId, beep: &Beep) -> Option<u64> {
+    beep.number.map(|number| numbered(location, beep.reader, number))
+}
+
+/// The event that a declaration repeats.
+fn declared_wrong(location: LocationId, event: &CaptureEvent<'_>) -> Option<u64> {
+    event.declaration.as_ref()?;
+    Some(numbered(location, event.reader?, event.running_number?))
 }
 
 fn is_foreign(event: &CaptureEvent<'_>, location: LocationId) -> bool {

@@ -211,6 +211,44 @@ fn a_correction_under_two_running_numbers_counts_once() {
     assert_eq!(partition.read(3, &twice), Some(vec![-11, 0]));
 }
 
+/// Both were read at the same instant, with all their other lines alike.
+#[test]
+fn what_stands_in_the_place_of_a_wrong_event_is_no_second_beep_of_it() {
+    let (wrong, right) = ([pieces(1)], [pieces(1), pieces(3)]);
+    let (told, corrective) = (stocking(&wrong, 17, 0), stocking(&right, 19, 0));
+    let ids = [id_of(&corrective)];
+    let declaration = EventDraft {
+        declaration: Some(DeclarationDraft {
+            at: AT,
+            reason: None,
+            corrective: &ids,
+            reader: Some((5, 18)),
+        }),
+        ..told
+    };
+    let correction = document(&[declaration, corrective]);
+    let mut partition = Partition::new(true);
+    assert_eq!(partition.read(0, &document(&[told])), Some(vec![1]));
+    assert_eq!(partition.read(1, &correction), Some(vec![-1, 4]));
+    assert_eq!(
+        partition.read(2, &correction),
+        Some(vec![-1, 4]),
+        "it comes again"
+    );
+    // A beep too many of the right one is one.
+    assert_eq!(partition.read(3, &beep(20, 100)), Some(vec![0]));
+    // All of it in one document, or the corrective event in one of its own.
+    let mut partition = Partition::new(true);
+    assert_eq!(
+        partition.read(0, &document(&[told, declaration, corrective])),
+        Some(vec![1, -1, 4])
+    );
+    let mut partition = Partition::new(true);
+    assert_eq!(partition.read(0, &document(&[told])), Some(vec![1]));
+    assert_eq!(partition.read(1, &document(&[declaration])), Some(vec![-1]));
+    assert_eq!(partition.read(2, &document(&[corrective])), Some(vec![4]));
+}
+
 #[test]
 fn what_a_second_declaration_is_the_first_to_put_right_counts() {
     let wrong = [pieces(11)];

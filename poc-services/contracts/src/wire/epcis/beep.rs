@@ -27,7 +27,8 @@ pub struct Beep {
     /// A hash of reader, place, step, article and serial: what beeps again has the same.
     pub of: u64,
     pub at: TimeMs,
-    /// The running number of its event.
+    /// Reader and running number of its event.
+    pub reader: u16,
     pub number: Option<u64>,
 }
 
@@ -36,6 +37,7 @@ pub struct Beep {
 struct Scan {
     at: TimeMs,
     number: Option<u64>,
+    reader: u16,
     event: usize,
     line: usize,
 }
@@ -45,7 +47,7 @@ struct Scan {
 ///
 /// What has another serial is another piece, and a quantity other than one was keyed in, not beeped. Measured from the
 /// scan that counts, so that a row of beeps is never one scan for longer than 300 ms. The order of events in the document
-/// does not matter. Not knowable here: a repeat in the reader's next document ([`double_beeps_behind`]), and two pieces of
+/// does not matter. An event that the document declares wrong is none of them. Not knowable here: a repeat in the reader's next document ([`double_beeps_behind`]), and two pieces of
 /// one article passed over the reader faster than that.
 pub fn double_beeps(capture: &Capture<'_>) -> Vec<DoubleBeep> {
     double_beeps_behind(capture, |_| false)
@@ -58,11 +60,20 @@ pub fn double_beeps_behind(
     mut is_heard: impl FnMut(&Beep) -> bool,
 ) -> Vec<DoubleBeep> {
     let mut scans: BTreeMap<u64, Vec<Scan>> = BTreeMap::new();
+    let declared = capture.events.iter().filter(|event| event.declaration.is_some());
+    let wrong: Vec<_> = declared
+        .map(|event| (event.reader, event.running_number))
+        .collect();
     for (index, event) in capture.events.iter().enumerate() {
+        // What stands in its place was read at the same instant, and is no second beep of it.
+        if wrong.contains(&(event.reader, event.running_number)) {
+            continue;
+        }
         for (position, beep) in beeps(capture, index) {
             scans.entry(beep.of).or_default().push(Scan {
                 at: event.at,
                 number: event.running_number,
+                reader: beep.reader,
                 event: index,
                 line: position,
             });
@@ -75,6 +86,7 @@ pub fn double_beeps_behind(
         for &Scan {
             at,
             number,
+            reader,
             event,
             line,
         } in &*scans
@@ -82,6 +94,7 @@ pub fn double_beeps_behind(
             let beep = Beep {
                 of: *of_scan,
                 at,
+                reader,
                 number,
             };
             let repeats = |of| DoubleBeep { event, line, of };
@@ -120,6 +133,7 @@ pub fn beeps<'c>(capture: &'c Capture<'_>, event: usize) -> impl Iterator<Item =
             let beep = Beep {
                 of: of.finish(),
                 at: event.at,
+                reader,
                 number: event.running_number,
             };
             Some((position, beep))
