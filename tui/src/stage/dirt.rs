@@ -100,7 +100,7 @@ struct Injected {
 pub fn compare(
     run: &mut Run<'_>,
     audit: &AuditSnapshot,
-    deliveries: Option<&Result<DiscrepancyReport, String>>,
+    deliveries: &Result<DiscrepancyReport, String>,
 ) -> Option<Result<Vec<DirtRow>, String>> {
     run.chosen.scenario.dirt.as_ref()?;
     let letters = tokio::task::block_in_place(|| dlq::letters_by_format(&run.servers.backbone));
@@ -117,7 +117,7 @@ pub fn compare(
     };
     let counters = &run.services.counters;
     let here = !run.services.outside();
-    let deliveries = deliveries.and_then(|compared| compared.as_ref().ok());
+    let deliveries = deliveries.as_ref().ok();
     let normaliser = counters.normaliser.snapshot();
     let seen = Seen {
         duplicates: here.then(|| {
