@@ -41,11 +41,11 @@ pub struct Report {
     pub stages_digest: Option<StagesDigest>,
     /// What was damaged on purpose, and whether the audit found it.
     pub sabotage: Option<SabotageView>,
-    /// Papers of deliveries: the list of what contradicts, against the list that must come out. `null`: nobody here looked.
+    /// Papers of deliveries: the list of what contradicts, against the list that must come out. `null`: it could not be read.
     pub deliveries: Option<audit::DiscrepancyReport>,
     /// Dirt by kind: what was injected, and what the services saw. `null`: the scenario has none.
     pub dirt: Option<BTreeMap<&'static str, DirtRow>>,
-    /// Lines written to `items`, those of aborted transactions included.
+    /// Lines that are in `items`, as far as this run's projectors know them to be committed.
     pub items_projected: u64,
     pub dead_letters: DeadLetters,
     pub expectations: Vec<ExpectationView>,

@@ -124,8 +124,13 @@ impl Observed for Normaliser {
             ),
             (
                 "double_beeps_total",
-                "Lines of scans that repeat another of their document.",
+                "Lines of scans that repeat another scan.",
                 self.0.digest().double_beeps,
+            ),
+            (
+                "corrections_again_total",
+                "Events of scans' corrections that were made before under other numbers.",
+                self.0.digest().corrections_again,
             ),
             (
                 "clocks_off",
@@ -288,7 +293,11 @@ impl Observed for ItemProjector {
     fn metrics(&self) -> Vec<Metric> {
         let counts = self.0.snapshot();
         vec![
-            ("items_total", "Lines written to items.", counts.items),
+            (
+                "items_total",
+                "Lines in items, counted when their transaction is committed.",
+                counts.items,
+            ),
             ("repeats_total", "Transactions projected before.", counts.repeats),
             (
                 "too_old_total",

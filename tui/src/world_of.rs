@@ -131,6 +131,10 @@ pub fn build(scenario: &Scenario) -> Result<World> {
             Some(rate) => world.with_double_beeps(rate.one_in),
             None => world,
         })
+        .map(|world| match dirt.repeated_corrections {
+            Some(rate) => world.with_corrections_again(rate.one_in),
+            None => world,
+        })
         .with_context(|| format!("scenario {}", scenario.name))
 }
 

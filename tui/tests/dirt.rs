@@ -5,7 +5,7 @@ mod support;
 use serde_json::Value;
 use support::{Ran, run};
 
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 14] = [
     "duplicates",
     "late",
     "reordered",
@@ -18,6 +18,7 @@ const KINDS: [&str; 13] = [
     "clock_skew",
     "unknown_articles",
     "double_beeps",
+    "repeated_corrections",
     "contradicting_deliveries",
 ];
 
@@ -44,6 +45,14 @@ fn a_dirty_day_is_accounted_for_to_the_last_of_each_kind() {
         assert!(seen == injected || must == "at_least", "{kind}: {}", ran.out);
     }
     assert_eq!(dirt(&ran, "other_dead_letters").1, 0);
+    let report = ran.report.as_ref().expect("a report");
+    for kind in KINDS.into_iter().filter(|kind| kind.starts_with("poison.")) {
+        let kinds = report["dirt"][kind]["kinds"]
+            .as_object()
+            .expect("kinds of poison");
+        let happened = kinds.values().filter(|row| row["injected"].as_u64() > Some(0));
+        assert!(happened.count() > 1, "{kind}: {kinds:?}");
+    }
     // What named an article by a new number was put back, and is not open any more.
     let letters = ran.number("/dead_letters/total");
     let unknown = dirt(&ran, "unknown_articles").0;

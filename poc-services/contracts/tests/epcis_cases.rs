@@ -36,7 +36,9 @@ fn told(document: &[u8]) -> String {
                 writeln!(
                     out,
                     "double beep: event {} line {} is the scan of event {}",
-                    beep.event, beep.line, beep.of
+                    beep.event,
+                    beep.line,
+                    beep.of.unwrap()
                 )
                 .unwrap();
             }

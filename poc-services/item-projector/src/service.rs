@@ -18,7 +18,7 @@ use contracts::wire::items;
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::counters::add;
+use crate::counters::{Uncommitted, add};
 use crate::project::{self, Articles};
 use crate::seen::{Outcome, Seen, SeenKey};
 use crate::{Counters, lines};
@@ -130,7 +130,7 @@ fn serve(
                 None => break,
                 Some(Event::Record(record)) => {
                     if let Some(of_partition) = owned.get_mut(&record.partition()) {
-                        of_partition.project(&record, catalogue, &config.counters)?;
+                        of_partition.project(&record, catalogue)?;
                     }
                 }
                 Some(Event::Assigned(partitions)) => {
@@ -247,6 +247,8 @@ struct Owned {
     seen: Seen,
     /// Behind the last record that was projected and is not committed.
     next: Option<u64>,
+    /// What came of what is not committed.
+    held: Uncommitted,
     text: String,
 }
 
@@ -276,16 +278,12 @@ impl Owned {
             out,
             seen,
             next: None,
+            held: Uncommitted::default(),
             text: String::new(),
         })
     }
 
-    fn project(
-        &mut self,
-        record: &Record<'_>,
-        catalogue: &mut Catalogue,
-        counters: &Counters,
-    ) -> Result<(), BackboneError> {
+    fn project(&mut self, record: &Record<'_>, catalogue: &mut Catalogue) -> Result<(), BackboneError> {
         self.next = Some(record.offset() + 1);
         let movement = record.payload().and_then(|value| Movement::decode(value).ok());
         // What cannot be read the inventory puts to the dead letters.
@@ -298,11 +296,11 @@ impl Owned {
         match self.seen.insert(&id) {
             Outcome::New => {}
             Outcome::Repeat => {
-                add(&counters.repeats, 1);
+                self.held.repeats += 1;
                 return Ok(());
             }
             Outcome::TooOld => {
-                add(&counters.too_old, 1);
+                self.held.too_old += 1;
                 return Ok(());
             }
         }
@@ -310,14 +308,14 @@ impl Owned {
         let partition = partition_of_key(key.as_bytes(), PARTITIONS);
         for line in &lines {
             let known = catalogue.find(line.sku.0)?;
-            add(&counters.without_article, u64::from(known.is_none()));
+            self.held.without_article += u64::from(known.is_none());
             let known = known.unwrap_or_default();
             project::write(&id, line, TimeMs(movement.occurred_ms), known, &mut self.text);
             let value = Some(self.text.as_bytes());
             self.out
                 .send(ITEMS, partition, key.as_bytes(), value, record.timestamp_ms())?;
         }
-        add(&counters.items, lines.len() as u64);
+        self.held.items += lines.len() as u64;
         Ok(())
     }
 
@@ -342,7 +340,7 @@ impl Owned {
             }
         }
         self.next = None;
-        add(&counters.commits, 1);
+        counters.committed(&mut self.held);
         Ok(())
     }
 }

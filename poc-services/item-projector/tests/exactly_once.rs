@@ -1,9 +1,11 @@
-//! The projector over the embedded broker: each line once for whoever reads committed records, whatever dies when.
+//! The projector over the embedded broker, or the Apache Kafka that `STOCKSTREAM_KAFKA` names: each line once for whoever reads
+//! committed records, whatever dies when.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 #[path = "../../backbone/tests/support/kafka.rs"]
 mod kafka;
+mod support;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,8 +18,8 @@ use contracts::topics::{self, PARTITIONS, partition_of, partition_of_key};
 use contracts::wire::items::{item_id, place_name};
 use embedded::broker::faults::{Api, Effect, ErrorCode, Fault, Moment, When};
 use item_projector::{Config, Counters, Delivery, ProjectorError, Snapshot, run};
-use kafka::Kafka;
 use prost::Message as _;
+use support::Cluster;
 use tokio_util::sync::CancellationToken;
 
 /// A hang must end; nothing here waits so long otherwise.
@@ -71,7 +73,7 @@ fn expected(numbers: std::ops::RangeInclusive<u64>) -> BTreeMap<u64, String> {
     all
 }
 
-fn publish_articles(kafka: &Kafka) {
+fn publish_articles(kafka: &Cluster) {
     let mut producer = kafka.backbone.producer("test").unwrap();
     for index in 0..SKUS {
         let article = Article {
@@ -97,7 +99,7 @@ fn publish_articles(kafka: &Kafka) {
 }
 
 /// Some come a second time, as from a normaliser that died.
-fn publish(kafka: &Kafka, numbers: std::ops::RangeInclusive<u64>) {
+fn publish(kafka: &Cluster, numbers: std::ops::RangeInclusive<u64>) {
     let mut producer = kafka.backbone.producer("test").unwrap();
     for number in numbers {
         for store in 1..=STORES {
@@ -128,12 +130,22 @@ struct Running {
 }
 
 impl Running {
-    fn start(kafka: &Kafka, name: &str, delivery: Delivery) -> Self {
+    fn start(kafka: &Cluster, name: &str, delivery: Delivery) -> Self {
+        Self::start_with(
+            kafka,
+            name,
+            Config {
+                delivery,
+                commit_every: Duration::from_millis(20),
+                ..Config::default()
+            },
+        )
+    }
+
+    fn start_with(kafka: &Cluster, name: &str, config: Config) -> Self {
         let config = Config {
             client_id: format!("item-projector-{name}"),
-            delivery,
-            commit_every: Duration::from_millis(20),
-            ..Config::default()
+            ..config
         };
         let (counters, kill) = (Arc::clone(&config.counters), config.kill.clone());
         let cancel = CancellationToken::new();
@@ -170,25 +182,64 @@ impl Running {
     }
 }
 
+/// An item as a program written for the kit has it: these fields, of these types, and no others.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct KitItem {
+    id: i64,
+    store_name: String,
+    sku: String,
+    #[serde(rename = "type")]
+    kind: KitType,
+    quantity: i32,
+    price: f64,
+    timestamp: String,
+}
+
+#[derive(PartialEq, serde::Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum KitType {
+    Sale,
+    Restock,
+}
+
+impl KitItem {
+    /// What the kit's programs count on beyond the types.
+    fn check(&self) {
+        assert!(self.id > 0 && self.quantity > 0 && self.price > 0.0);
+        assert!(self.kind == KitType::Sale, "only sales were published");
+        assert!(self.sku.starts_with("Item_"), "{}", self.sku);
+        let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+        assert!(
+            self.timestamp.len() == 23
+                && digits(&self.timestamp) == 17
+                && self.timestamp.as_bytes()[10] == b'T',
+            "a local date and time with milliseconds: {}",
+            self.timestamp
+        );
+    }
+}
+
 /// How often each id is there for who reads committed records, and whether it lies under its key.
-fn read(kafka: &Kafka) -> BTreeMap<u64, (u32, String)> {
+fn read(kafka: &Cluster) -> BTreeMap<u64, (u32, String)> {
     let mut seen = BTreeMap::<u64, (u32, String)>::new();
     let partitions: Vec<u32> = (0..PARTITIONS).collect();
     kafka
         .backbone
         .read_whole("test-reader", topics::ITEMS, &partitions, |record| {
-            let item: serde_json::Value = serde_json::from_slice(record.payload().unwrap()).unwrap();
+            let item: KitItem = serde_json::from_slice(record.payload().unwrap()).unwrap();
+            item.check();
             let key = String::from_utf8(record.key().to_vec()).unwrap();
-            assert_eq!(item["storeName"], key.as_str());
+            assert_eq!(item.store_name, key);
             assert_eq!(record.partition(), partition_of_key(key.as_bytes(), PARTITIONS));
-            let entry = seen.entry(item["id"].as_u64().unwrap()).or_insert((0, key));
+            let entry = seen.entry(item.id as u64).or_insert((0, key));
             entry.0 += 1;
         })
         .unwrap();
     seen
 }
 
-fn read_until(kafka: &Kafka, count: usize) -> BTreeMap<u64, (u32, String)> {
+fn read_until(kafka: &Cluster, count: usize) -> BTreeMap<u64, (u32, String)> {
     let until = Instant::now() + DEADLINE;
     loop {
         let seen = read(kafka);
@@ -212,19 +263,17 @@ fn assert_each_once(seen: &BTreeMap<u64, (u32, String)>, expected: &BTreeMap<u64
 
 #[test]
 fn each_line_is_there_once_though_the_projector_is_killed_again_and_again() {
-    let kafka = Kafka::start();
+    let kafka = Cluster::start();
     publish_articles(&kafka);
     publish(&kafka, 1..=60);
     let expected = expected(1..=60);
-    let mut kills_in_the_middle = 0;
+    let mut counted = Vec::new();
     for turn in 0..4 {
         let mut running = Running::start(&kafka, &turn.to_string(), Delivery::Transactions);
-        let wanted = 700 * (turn + 1);
-        running.wait_until(|counts| counts.items > wanted || counts.repeats > 400);
+        let done = expected.len();
+        running.wait_until(|counts| counts.commits > 0 || read(&kafka).len() == done);
         running.kill();
-        // What was projected and not committed is made again.
-        let committed = read(&kafka).len();
-        kills_in_the_middle += u32::from(committed < expected.len());
+        counted.push(Arc::clone(&running.counters));
     }
     // All of it again: what was projected by those that are dead is remembered.
     publish(&kafka, 1..=60);
@@ -232,14 +281,48 @@ fn each_line_is_there_once_though_the_projector_is_killed_again_and_again() {
     let again = u64::from(STORES) * (60 + 20);
     last.wait_until(|counts| counts.repeats >= again);
     read_until(&kafka, expected.len());
+    counted.push(Arc::clone(&last.counters));
     last.end();
-    assert!(kills_in_the_middle > 0, "nothing was killed in the middle");
     assert_each_once(&read(&kafka), &expected);
+    let counted: u64 = counted.iter().map(|counters| counters.snapshot().items).sum();
+    assert!(
+        counted <= expected.len() as u64,
+        "{counted} of {}: some lines count twice",
+        expected.len()
+    );
+}
+
+/// Whoever dies before its commit has written lines, which another one writes again.
+#[test]
+fn what_dies_with_its_transaction_is_there_once_and_counts_once() {
+    let kafka = Cluster::embedded();
+    publish_articles(&kafka);
+    publish(&kafka, 1..=10);
+    let expected = expected(1..=10);
+    let mut first = Running::start_with(
+        &kafka,
+        "first",
+        Config {
+            commit_every: DEADLINE * 10,
+            ..Config::default()
+        },
+    );
+    let written = || kafka.broker().stats().appended_records(topics::ITEMS);
+    first.wait_until(|_| written() > 0);
+    first.kill();
+    assert_eq!(read(&kafka).len(), 0, "nothing of it was committed");
+    let mut second = Running::start(&kafka, "second", Delivery::Transactions);
+    read_until(&kafka, expected.len());
+    second.end();
+    assert_each_once(&read(&kafka), &expected);
+    assert!(written() > expected.len() as u64, "some lines were written twice");
+    let counted = [&first, &second].map(|one| one.counters.snapshot().items);
+    assert_eq!(counted, [0, expected.len() as u64]);
 }
 
 #[test]
 fn an_instance_that_joins_and_one_that_leaves_change_nothing() {
-    let kafka = Kafka::start();
+    let kafka = Cluster::start();
     publish_articles(&kafka);
     publish(&kafka, 1..=20);
     let mut one = Running::start(&kafka, "one", Delivery::Transactions);
@@ -263,7 +346,7 @@ fn an_instance_that_joins_and_one_that_leaves_change_nothing() {
 
 #[test]
 fn without_transactions_a_line_that_comes_twice_has_the_same_id() {
-    let kafka = Kafka::start();
+    let kafka = Cluster::start();
     publish_articles(&kafka);
     publish(&kafka, 1..=30);
     let mut first = Running::start(&kafka, "first", Delivery::KeyedIds);
@@ -283,10 +366,10 @@ fn without_transactions_a_line_that_comes_twice_has_the_same_id() {
 /// What the group had committed is asked for with every partition: an answer that is none ends the clients, not the service.
 #[test]
 fn it_begins_anew_when_kafka_does_not_say_where_the_group_was() {
-    let kafka = Kafka::start();
+    let kafka = Cluster::embedded();
     publish_articles(&kafka);
     publish(&kafka, 1..=5);
-    let refused = kafka.broker.faults().add(
+    let refused = kafka.broker().faults().add(
         Fault::new(Effect::Error(ErrorCode::UnknownServerError, Moment::Before))
             .api(Api::OffsetFetch)
             .client("item-projector-one")
@@ -296,7 +379,7 @@ fn it_begins_anew_when_kafka_does_not_say_where_the_group_was() {
     let expected = expected(1..=5);
     let seen = read_until(&kafka, expected.len());
     running.end();
-    assert!(kafka.broker.faults().hits(refused) > 0, "it did happen");
+    assert!(kafka.broker().faults().hits(refused) > 0, "it did happen");
     assert!(running.counters.snapshot().recoveries > 0);
     assert_each_once(&seen, &expected);
 }

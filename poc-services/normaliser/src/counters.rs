@@ -34,8 +34,10 @@ pub struct RawDigest {
     pub minutes: Minutes,
     /// Messages that could not be understood, and so belong to no minute.
     pub unreadable: u64,
-    /// Lines of scans that repeat another of their document, and moved nothing.
+    /// Lines of scans that repeat another scan, and moved nothing.
     pub double_beeps: u64,
+    /// Events of corrections that were made before under other numbers, and moved nothing.
+    pub corrections_again: u64,
     read: [ReadOnce; RawTopic::COUNT],
 }
 
@@ -139,6 +141,7 @@ impl Counters {
             return;
         };
         digest.double_beeps += normalised.double_beeps;
+        digest.corrections_again += normalised.corrections_again;
         for transaction in &normalised.transactions {
             let lines = normalised.lines_of(transaction);
             let quantity = lines.iter().map(|line| line.quantity).fold(0, i64::wrapping_add);

@@ -1,4 +1,5 @@
-//! One raw message → its transactions, each with its lines. Pure: no clock, no IO.
+//! One raw message → its transactions, each with its lines. Pure: no clock, no IO. A scan is read behind those before it in
+//! its partition, where it has a position (see `memory`).
 //!
 //! What a source says of its numbering, and what master data says of a place, is no transaction: it becomes a statement about
 //! the place's sources, which has no identity and no lines.
@@ -6,6 +7,7 @@
 //! Invariant: the lines of a transaction stand in the order of the source's lines that move stock, one for one, because
 //! the index of a line is part of its identity. After an error nothing of the message is in the output.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use contracts::hash::content_hash;
@@ -22,8 +24,9 @@ use contracts::wire::{
     FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_POSLOG_2, FORMAT_POSLOG_6, FORMAT_SOURCE_MARK,
 };
 
+use crate::memory::Memory;
 use crate::poslog;
-use crate::scan;
+use crate::scan::{self, Behind};
 use crate::statement::{self, Statement};
 use crate::{Catalogue, TradeUnit};
 
@@ -150,8 +153,10 @@ pub struct Normalised {
     pub lines: Vec<MovementLine>,
     /// What it says of a place's sources; then there is no transaction.
     pub statement: Option<Statement>,
-    /// Lines that repeat a scan of the same document: they give no movement.
+    /// Lines that repeat a scan: they give no movement.
     pub double_beeps: u64,
+    /// Events of a correction that was made before, under other numbers: they give no lines.
+    pub corrections_again: u64,
     /// Of transactions that confirm a delivery and move nothing of it: those that move it have theirs by themselves.
     pub papers: Vec<Paper>,
 }
@@ -163,6 +168,7 @@ impl Normalised {
         self.lines.clear();
         self.papers.clear();
         self.double_beeps = 0;
+        self.corrections_again = 0;
     }
 
     pub fn lines_of(&self, transaction: &Transaction) -> &[MovementLine] {
@@ -211,6 +217,15 @@ pub struct Normaliser {
     /// What the digits of a scale's label mean.
     label_rules: Rules,
     poslog: poslog::Reader,
+    /// Of each partition of `scan.raw` that is read.
+    memories: BTreeMap<u32, Memory>,
+}
+
+/// Where a message stands in its topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub partition: u32,
+    pub offset: u64,
 }
 
 impl Normaliser {
@@ -220,18 +235,57 @@ impl Normaliser {
             receipt: Receipt::default(),
             label_rules: Rules::default(),
             poslog: poslog::Reader::default(),
+            memories: BTreeMap::new(),
         }
     }
 
-    /// Fills `out` with the message's transactions, or leaves it empty and says why.
+    /// Fills `out` with the message's transactions, or leaves it empty and says why. The message alone: nothing was before it.
     pub fn normalise(
         &mut self,
         raw: &RawMessage<'_>,
         catalogue: &Catalogue,
         out: &mut Normalised,
     ) -> Result<(), Rejection> {
+        self.normalise_behind(raw, None, catalogue, out)
+    }
+
+    /// The same for a message at a position, behind those of its partition that were read or [remembered](Self::remember).
+    pub fn normalise_at(
+        &mut self,
+        raw: &RawMessage<'_>,
+        at: Position,
+        catalogue: &Catalogue,
+        out: &mut Normalised,
+    ) -> Result<(), Rejection> {
+        self.normalise_behind(raw, Some(at), catalogue, out)
+    }
+
+    /// Takes note of a message that came to something before: later ones of its partition may say again what it said.
+    pub fn remember(&mut self, raw: &RawMessage<'_>, at: Position) {
+        if raw.topic == RawTopic::Scan
+            && raw.format() == FORMAT_EPCIS.as_bytes()
+            && let Some(location) = raw.location()
+        {
+            let memory = self.memories.entry(at.partition).or_default();
+            let offset = at.offset;
+            scan::remember(location, raw.payload, Behind { memory, offset });
+        }
+    }
+
+    /// Forgets what was said in a partition of `scan.raw`: somebody else reads it now.
+    pub fn forget(&mut self, partition: u32) {
+        self.memories.remove(&partition);
+    }
+
+    fn normalise_behind(
+        &mut self,
+        raw: &RawMessage<'_>,
+        at: Option<Position>,
+        catalogue: &Catalogue,
+        out: &mut Normalised,
+    ) -> Result<(), Rejection> {
         out.clear();
-        let result = self.read(raw, catalogue, out);
+        let result = self.read(raw, at, catalogue, out);
         if result.is_err() {
             out.clear();
         }
@@ -241,6 +295,7 @@ impl Normaliser {
     fn read(
         &mut self,
         raw: &RawMessage<'_>,
+        at: Option<Position>,
         catalogue: &Catalogue,
         out: &mut Normalised,
     ) -> Result<(), Rejection> {
@@ -262,7 +317,11 @@ impl Normaliser {
         } else if format == FORMAT_COPYBOOK_037.as_bytes() {
             read_queue_record(location, raw, catalogue, out)
         } else if format == FORMAT_EPCIS.as_bytes() {
-            scan::read_document(location, raw.payload, catalogue, &self.label_rules, out)
+            let behind = at.map(|at| Behind {
+                memory: self.memories.entry(at.partition).or_default(),
+                offset: at.offset,
+            });
+            scan::read_document(location, raw.payload, behind, catalogue, &self.label_rules, out)
         } else if format == FORMAT_SOURCE_MARK.as_bytes() {
             out.statement = Some(statement::of_mark(location, raw.payload)?);
             Ok(())

@@ -12,13 +12,28 @@ use contracts::wire::gs1::Unit;
 use contracts::wire::gs1::in_store::{self, Rules};
 
 use crate::Catalogue;
+use crate::memory::{Again, Memory};
 use crate::normalise::{
     Normalised, Rejection, Transaction, check_location, movement_line, too_many, unknown_item,
 };
 
+/// What a document is compared with: the messages before its offset.
+pub(crate) struct Behind<'m> {
+    pub memory: &'m mut Memory,
+    pub offset: u64,
+}
+
+/// Takes note of what a document says that was read before.
+pub(crate) fn remember(location: LocationId, payload: &[u8], behind: Behind<'_>) {
+    if let Ok(capture) = epcis::read(payload) {
+        behind.memory.look(location, &capture, behind.offset);
+    }
+}
+
 pub(crate) fn read_document(
     location: LocationId,
     payload: &[u8],
+    behind: Option<Behind<'_>>,
     catalogue: &Catalogue,
     rules: &Rules,
     out: &mut Normalised,
@@ -27,11 +42,12 @@ pub(crate) fn read_document(
         class: error.class(),
         message: error.to_string(),
     })?;
-    // One event alone repeats nothing.
-    let beeps = if capture.events.len() > 1 {
-        epcis::double_beeps(&capture)
-    } else {
-        Vec::new()
+    // Before anything of it is judged by the catalogue, which is another one the next time.
+    let again = match behind {
+        Some(behind) => behind.memory.look(location, &capture, behind.offset),
+        // Nothing alone repeats anything.
+        None if capture.events.len() > 1 => Memory::default().look(location, &capture, 0),
+        None => Again::default(),
     };
     for (index, event) in capture.events.iter().enumerate() {
         let Some((reader, number)) = identity(event, index)? else {
@@ -41,9 +57,11 @@ pub(crate) fn read_document(
             check_location(location, site.location)?;
         }
         let first = out.lines.len();
-        if matches!(event.effect, Effect::Moves(_)) {
+        let is_corrected_again = again.corrections.binary_search(&index).is_ok();
+        out.corrections_again += u64::from(is_corrected_again);
+        if matches!(event.effect, Effect::Moves(_)) && !is_corrected_again {
             for (position, movement) in capture.movements(event).enumerate() {
-                if is_repeat(&beeps, index, position) {
+                if is_repeat(&again.beeps, index, position) {
                     out.double_beeps += 1;
                     continue;
                 }

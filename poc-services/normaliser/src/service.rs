@@ -2,13 +2,15 @@
 //!
 //! Invariant: an offset is committed only after all that its messages became is acknowledged. When Kafka does not
 //! acknowledge, clients are made anew and reading goes on from the last commit: some movements come twice, which the
-//! inventory service tells by their identity, and none is missing.
+//! inventory service tells by their identity, and none is missing. Of `scan.raw` reading begins some messages before the
+//! commit: of those only what they said is remembered.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backbone::{
-    Assignment, Backbone, BackboneError, Event, GroupConsumer, Header, OffsetReset, Producer, Record,
+    Assignment, Backbone, BackboneError, Event, GroupConsumer, Header, OffsetKeeper, OffsetReset, Producer,
+    Record, StartAt,
 };
 use contracts::ids::{LocationId, TimeMs};
 use contracts::records::Movement;
@@ -22,12 +24,15 @@ use crate::feed::CatalogueFeed;
 use crate::paper;
 use crate::replay::Replay;
 use crate::{
-    BusinessClock, Catalogue, Counters, Group, GroupPlace, Normalised, Normaliser, Phase, RawMessage,
-    RawTopic, Rejection, Saboteur, Snapshot, encode_movement, mark_put_back, rejected, resolved,
+    BusinessClock, Catalogue, Counters, Group, GroupPlace, Normalised, Normaliser, Phase, Position,
+    RawMessage, RawTopic, Rejection, SCAN_SPAN, Saboteur, Snapshot, encode_movement, mark_put_back, rejected,
+    resolved,
 };
 
 /// The consumer group.
 pub const GROUP: &str = "normaliser";
+/// Has no members: its offsets say from where on `scan.raw` must be kept, for whoever takes a partition next.
+pub const KEPT_GROUP: &str = "normaliser-scans";
 
 const POLL: Duration = Duration::from_millis(20);
 const BATCH_MESSAGES: usize = 1000;
@@ -117,6 +122,7 @@ fn run_until_cancelled(
         movement: Vec::new(),
         key: Vec::with_capacity(6),
         saboteur: Saboteur::new(config.sabotage),
+        resume: [0; PARTITIONS as usize],
         counters,
     };
     loop {
@@ -154,9 +160,13 @@ fn session(
     let names = RawTopic::ALL.map(RawTopic::name);
     let consumer =
         backbone.group_consumer(&config.client_id, &config.group, &names, OffsetReset::Earliest)?;
+    let kept = Kept {
+        keeper: backbone.offset_keeper(&format!("{}-kept", config.client_id), KEPT_GROUP)?,
+        from: [None; PARTITIONS as usize],
+    };
     let mut producer = backbone.producer(&config.client_id)?;
     let mut taken = Vec::new();
-    let result = serve(config, cancel, worker, &consumer, &mut producer, &mut taken);
+    let result = serve(config, cancel, worker, &consumer, kept, &mut producer, &mut taken);
     if result.is_err() || config.kill.is_cancelled() {
         // What is still under way is made again after the next start.
         producer.purge();
@@ -171,6 +181,7 @@ fn serve(
     cancel: &CancellationToken,
     worker: &mut Worker<'_>,
     consumer: &GroupConsumer,
+    mut kept: Kept,
     producer: &mut Producer,
     taken: &mut Vec<Assignment>,
 ) -> Result<(), BackboneError> {
@@ -182,17 +193,29 @@ fn serve(
             match consumer.poll(POLL)? {
                 None => break,
                 Some(Event::Record(record)) => {
-                    if let Some(topic) = RawTopic::from_name(record.topic()) {
+                    if let Some(topic) = RawTopic::from_name(record.topic())
+                        && !worker.was_read_before(topic, &record)
+                    {
                         worker.handle(topic, &record, producer)?;
                         progress.advance(topic, record.partition(), record.offset() + 1);
                     }
                 }
                 Some(Event::Assigned(partitions)) => {
-                    consumer.take_committed(&partitions)?;
+                    let committed = consumer.committed(&partitions)?;
+                    let from: Vec<_> = partitions
+                        .iter()
+                        .cloned()
+                        .zip(committed)
+                        .map(|(one, next)| {
+                            let start = worker.start_at(&one, next.map(|(offset, _)| offset));
+                            (one, start)
+                        })
+                        .collect();
+                    consumer.take(&from)?;
                     taken.extend(partitions);
                 }
                 Some(Event::Revoked(partitions)) => {
-                    flush_and_commit(consumer, producer, &mut progress, worker.counters)?;
+                    flush_and_commit(consumer, producer, &mut progress, &mut kept, worker.counters)?;
                     give_back(consumer, &partitions, &mut progress, taken)?;
                 }
                 Some(Event::Lost(partitions)) => {
@@ -201,7 +224,7 @@ fn serve(
             }
         }
         if flushed.elapsed() >= config.flush_every {
-            flush_and_commit(consumer, producer, &mut progress, worker.counters)?;
+            flush_and_commit(consumer, producer, &mut progress, &mut kept, worker.counters)?;
             flushed = Instant::now();
         }
         if tailed.elapsed() >= TAIL_EVERY {
@@ -212,7 +235,7 @@ fn serve(
     if config.kill.is_cancelled() {
         return Ok(());
     }
-    flush_and_commit(consumer, producer, &mut progress, worker.counters)
+    flush_and_commit(consumer, producer, &mut progress, &mut kept, worker.counters)
 }
 
 fn give_back(
@@ -230,6 +253,7 @@ fn flush_and_commit(
     consumer: &GroupConsumer,
     producer: &mut Producer,
     progress: &mut Progress,
+    kept: &mut Kept,
     counters: &Counters,
 ) -> Result<(), BackboneError> {
     let next = progress.uncommitted();
@@ -237,6 +261,7 @@ fn flush_and_commit(
         return Ok(());
     }
     producer.flush(FLUSH_TIMEOUT)?;
+    kept.raise(&next)?;
     match consumer.commit(&next, "") {
         Ok(()) => progress.committed(),
         // The group is in motion: what was made is durable, and whoever owns the partitions next makes it again at worst.
@@ -247,6 +272,41 @@ fn flush_and_commit(
         Err(error) => return Err(error),
     }
     Ok(())
+}
+
+/// From where on `scan.raw` must stay readable.
+struct Kept {
+    keeper: OffsetKeeper,
+    /// As it was said last.
+    from: [Option<u64>; PARTITIONS as usize],
+}
+
+impl Kept {
+    /// Before the commit, so that what the next owner reads first is never dropped as read by all. Not each time: it may keep
+    /// more than it must.
+    fn raise(&mut self, next: &[(Assignment, u64)]) -> Result<(), BackboneError> {
+        let mut risen = Vec::new();
+        for ((topic, partition), offset) in next {
+            let Some(from) = self.from.get_mut(*partition as usize) else {
+                continue;
+            };
+            if topic == topics::SCAN_RAW && from.is_none_or(|from| *offset > from + SCAN_SPAN * 5 / 4) {
+                let now = offset.saturating_sub(SCAN_SPAN);
+                *from = Some(now);
+                risen.push(((topic.clone(), *partition), now));
+            }
+        }
+        if risen.is_empty() {
+            return Ok(());
+        }
+        match self.keeper.commit(&risen) {
+            Err(error) if error.is_postponed() => {
+                tracing::debug!(%error, "scans are kept from further back");
+                Ok(())
+            }
+            other => other,
+        }
+    }
 }
 
 /// Next offsets by topic and partition.
@@ -310,10 +370,37 @@ struct Worker<'a> {
     movement: Vec<u8>,
     key: Vec<u8>,
     saboteur: Saboteur,
+    /// By partition of `scan.raw`: what lies below came to something before.
+    resume: [u64; PARTITIONS as usize],
     counters: &'a Counters,
 }
 
 impl Worker<'_> {
+    /// Where reading begins in a partition that the group assigned.
+    fn start_at(&mut self, (topic, partition): &Assignment, committed: Option<u64>) -> StartAt {
+        if topic != topics::SCAN_RAW {
+            return StartAt::Committed;
+        }
+        self.normaliser.forget(*partition);
+        if let Some(resume) = self.resume.get_mut(*partition as usize) {
+            *resume = committed.unwrap_or(0);
+        }
+        committed.map_or(StartAt::Committed, |next| {
+            StartAt::Offset(next.saturating_sub(SCAN_SPAN))
+        })
+    }
+
+    /// Takes note of a scan that lies below the commit.
+    fn was_read_before(&mut self, topic: RawTopic, record: &Record<'_>) -> bool {
+        let resume = self.resume.get(record.partition() as usize).copied();
+        let is_before = topic == RawTopic::Scan && record.offset() < resume.unwrap_or(0);
+        if is_before {
+            self.normaliser
+                .remember(&raw_message(topic, record), position(record));
+        }
+        is_before
+    }
+
     fn handle(
         &mut self,
         topic: RawTopic,
@@ -324,14 +411,8 @@ impl Worker<'_> {
             // Master data does not have it any more; what is known of its sources stays.
             return Ok(());
         }
-        let payload = record.payload().unwrap_or_default();
-        let raw = RawMessage {
-            topic,
-            key: record.key(),
-            payload,
-            format: record.header(headers::FORMAT),
-            group: (topic == RawTopic::Queue).then(|| group_of(record)).flatten(),
-        };
+        let raw = raw_message(topic, record);
+        let at = position(record);
         let replay = Replay::of(record);
         if let Some(replay) = replay {
             self.feed
@@ -341,11 +422,11 @@ impl Worker<'_> {
         if is_statement {
             self.counters.statement();
         } else {
-            self.counters.message(topic, payload.len());
+            self.counters.message(topic, raw.payload.len());
         }
         let mut result = self
             .normaliser
-            .normalise(&raw, &self.catalogue, &mut self.normalised);
+            .normalise_at(&raw, at, &self.catalogue, &mut self.normalised);
         if let Err(Rejection {
             class: Rejection::UNKNOWN_ITEM,
             ..
@@ -354,7 +435,7 @@ impl Worker<'_> {
         {
             result = self
                 .normaliser
-                .normalise(&raw, &self.catalogue, &mut self.normalised);
+                .normalise_at(&raw, at, &self.catalogue, &mut self.normalised);
         }
         if !is_statement {
             let understood = result.is_ok().then_some(&self.normalised);
@@ -447,6 +528,23 @@ impl Worker<'_> {
             paper::send(confirmed, timestamp, producer)?;
         }
         Ok(())
+    }
+}
+
+fn raw_message<'r>(topic: RawTopic, record: &'r Record<'_>) -> RawMessage<'r> {
+    RawMessage {
+        topic,
+        key: record.key(),
+        payload: record.payload().unwrap_or_default(),
+        format: record.header(headers::FORMAT),
+        group: (topic == RawTopic::Queue).then(|| group_of(record)).flatten(),
+    }
+}
+
+fn position(record: &Record<'_>) -> Position {
+    Position {
+        partition: record.partition(),
+        offset: record.offset(),
     }
 }
 

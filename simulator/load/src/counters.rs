@@ -8,9 +8,10 @@ use contracts::ids::SourceId;
 use contracts::wire::FORMATS;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
-use world::events::Channel;
+use world::events::{Channel, Message, PlaceEvents};
 
-use crate::source_fault::{Injected, Poison, SourceFault, SourceFaultCounts};
+use crate::poison::KINDS;
+use crate::source_fault::{Injected, SourceFault, SourceFaultCounts};
 
 /// Transactions and movement lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,9 +62,10 @@ pub struct Faults {
     messages: [AtomicU64; SourceFault::ALL.len()],
     transactions: [AtomicU64; SourceFault::ALL.len()],
     poison: [AtomicU64; 3],
-    poison_by_format: [AtomicU64; Poison::ALL.len()],
+    poison_by_kind: [AtomicU64; KINDS.len()],
     unknown_articles: AtomicU64,
     double_beeps: AtomicU64,
+    corrections_again: AtomicU64,
     tills_off: Mutex<BTreeSet<SourceId>>,
     uploads_again: AtomicU64,
     transactions_again: AtomicU64,
@@ -81,16 +83,19 @@ impl Faults {
         self.poison[channel as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub fn poisoned_by(&self, poison: Poison) {
-        self.poison_by_format[poison as usize].fetch_add(1, Ordering::Relaxed);
+    pub fn poisoned_by(&self, kind: usize) {
+        self.poison_by_kind[kind].fetch_add(1, Ordering::Relaxed);
     }
 
     pub fn unknown_article(&self) {
         self.unknown_articles.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub fn beeps(&self, beeps: u64) {
-        self.double_beeps.fetch_add(beeps, Ordering::Relaxed);
+    /// A message is sent: what of it repeats a scan, or a correction.
+    pub fn said_again(&self, events: &PlaceEvents, message: &Message) {
+        let add = |counter: &AtomicU64, count: usize| counter.fetch_add(count as u64, Ordering::Relaxed);
+        add(&self.double_beeps, events.beeps_of(message));
+        add(&self.corrections_again, events.corrections_again_of(message));
     }
 
     pub fn till_is_off(&self, till: SourceId) {
@@ -110,9 +115,10 @@ impl Faults {
                 transactions: get(&self.transactions[fault]),
             }),
             poison: std::array::from_fn(|channel| get(&self.poison[channel])),
-            poison_by_format: std::array::from_fn(|poison| get(&self.poison_by_format[poison])),
+            poison_by_kind: std::array::from_fn(|kind| get(&self.poison_by_kind[kind])),
             unknown_articles: get(&self.unknown_articles),
             double_beeps: get(&self.double_beeps),
+            corrections_again: get(&self.corrections_again),
             tills_off: self.tills_off.lock().len() as u64,
             uploads_again: get(&self.uploads_again),
             transactions_again: get(&self.transactions_again),

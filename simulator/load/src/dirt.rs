@@ -14,8 +14,9 @@ use world::events::{Channel, Message, PlaceEvents};
 use world::second_gtin;
 
 use crate::journal::{Content, Pending};
+use crate::poison::{self, Poison};
 use crate::release::{Going, Release, manager_copy};
-use crate::source_fault::{Poison, SourceFault};
+use crate::source_fault::SourceFault;
 use crate::sources::{self, Switches};
 use crate::wrong;
 
@@ -194,19 +195,20 @@ impl Release {
                 self.send_kept(going, kept);
             }
         }
-        let poison = Poison::of(message.format)
-            .filter(|poison| sources::is_hit_by_poison(seed, &switches, *poison, &what.known_as));
-        let poison = poison.and_then(|poison| {
+        let draw = Poison::of(message.format)
+            .and_then(|poison| sources::hit_by_poison(seed, &switches, poison, &what.known_as));
+        let poison = draw.and_then(|draw| {
             let Content::Message(channel) = message.content else {
                 return None;
             };
-            let bytes = wrong::poison(channel, message.format, &message.bytes)?;
-            Some((poison, channel, extra(&message, bytes)))
+            // Other bits than those that decide whether it is hit.
+            let (kind, bytes) = poison::poisoned(message.format, &message.bytes, draw >> 32)?;
+            Some((kind, channel, extra(&message, bytes)))
         });
         self.send_one(going, dirt, what, draw_of, message);
-        if let Some((poison, channel, message)) = poison {
+        if let Some((kind, channel, message)) = poison {
             faults.poisoned(channel);
-            faults.poisoned_by(poison);
+            faults.poisoned_by(kind);
             self.send(going, what.place, message);
         }
     }
@@ -281,7 +283,7 @@ impl Release {
         };
         let faults = &self.counters.faults;
         faults.injected(SourceFault::Duplicate, one.clocks.len() as u64);
-        faults.beeps(what.events.beeps_of(what.message) as u64);
+        faults.said_again(what.events, what.message);
         // A record comes twice from the two managers that replicate it.
         let manager = self.marks.managers[one.place].as_ref();
         let copy = manager.and_then(|manager| manager_copy(manager, &one.message));

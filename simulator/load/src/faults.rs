@@ -11,10 +11,10 @@ use contracts::ids::TransactionId;
 use world::events::{Message, PlaceEvents};
 
 use crate::journal::{Content, Pending};
+use crate::poison;
 use crate::release::{Going, Release, manager_copy};
 use crate::source_fault::SourceFault;
 use crate::sources::{self, Change};
-use crate::wrong;
 
 /// What is late is held back so long, and by up to [`LATE_MS_SPAN`] longer.
 const LATE_MS_MIN: u64 = 2_000;
@@ -82,11 +82,9 @@ impl Release {
             (draw, copy.unwrap_or_else(|| extra(message.bytes.clone())))
         });
         let poison = match message.content {
-            Content::Message(channel) => draw_of(SourceFault::Poison).and_then(|_| {
-                Some((
-                    channel,
-                    extra(wrong::poison(channel, message.format, &message.bytes)?.into()),
-                ))
+            Content::Message(channel) => draw_of(SourceFault::Poison).and_then(|draw| {
+                let (_, bytes) = poison::poisoned(message.format, &message.bytes, draw >> 32)?;
+                Some((channel, extra(bytes.into())))
             }),
             Content::Mark => None,
         };

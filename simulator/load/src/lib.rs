@@ -13,6 +13,7 @@ mod journal;
 mod marks;
 mod master_data;
 mod pace;
+mod poison;
 mod queue;
 mod release;
 mod snapshot;
@@ -40,8 +41,9 @@ pub use dirt::{Dirt, LATE_MS};
 pub use journal::JOURNAL_BYTES_MAX;
 pub use master_data::{publish_catalogue, publish_places};
 pub use pace::Pace;
+pub use poison::{KINDS as POISON_KINDS, Kind as PoisonKind, Poison};
 pub use snapshot::Snapshot;
-pub use source_fault::{Injected, Poison, SourceFault, SourceFaultCounts};
+pub use source_fault::{Injected, SourceFault, SourceFaultCounts};
 pub use sources::Replay;
 
 use counters::Counters;

@@ -367,7 +367,7 @@ impl Release {
                 faults.till_is_off(known_as.source);
             }
         }
-        self.counters.faults.beeps(events.beeps_of(message) as u64);
+        self.counters.faults.said_again(events, message);
         if self.config.send_twice {
             going.again.push((place, pending.clone()));
         }

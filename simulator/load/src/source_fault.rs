@@ -8,7 +8,7 @@
 //! | `duplicates` | one message in so many is sent a second time under the same identity, right behind the first or 2 to 8 s later | the windows drop as many transactions as were sent again |
 //! | `late` | one message in so many is held back for 2 to 8 s; later numbers of its source overtake it | all of it arrives; meanwhile its number is missing |
 //! | `reordered` | one message in so many goes behind the next one of its source | nothing differs |
-//! | `poison` | behind one message in so many goes a copy that nobody can understand: a digit that is none in a receipt, blanks in a packed field, a document that is no EPCIS. The edges take it: framing, length and place are right | as many dead letters |
+//! | `poison` | behind one message in so many goes a copy that nobody can understand, in one of several ways by its format: a digit that is none in a receipt, blanks in a packed field, a document that is no EPCIS. The edges take it: framing, length and place are right | as many dead letters |
 //! | `missing-numbers` | one message in so many is lost: its number is used, its facts happened to nobody's knowledge | the numbers stay missing, and the truth has nothing of them |
 //! | `clock-skew` | the clock of one till in so many is off by 2 to 9 minutes, either way, as long as it is on | instants and business days are the till's own, and nothing is lost or doubled |
 //!
@@ -17,8 +17,9 @@
 //! back, and a clock that is set back does not pass the beginning of the first business day of its till: before the first day
 //! that is known of a till no number has a place.
 
-use contracts::wire::{FORMAT_4690, FORMAT_COPYBOOK_037, FORMAT_EPCIS, FORMAT_POSLOG_2, FORMAT_POSLOG_6};
 use world::events::Channel;
+
+use crate::poison::{KINDS, Poison};
 
 /// Something that is wrong with what sources send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,41 +60,6 @@ impl SourceFault {
     }
 }
 
-/// A message that nobody can understand, by the format that it is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Poison {
-    Ibm4690,
-    Poslog6,
-    Poslog2,
-    Queue,
-    Scan,
-}
-
-impl Poison {
-    pub const ALL: [Self; 5] = [
-        Self::Ibm4690,
-        Self::Poslog6,
-        Self::Poslog2,
-        Self::Queue,
-        Self::Scan,
-    ];
-
-    /// The header `format` of such a message.
-    pub const fn format(self) -> &'static str {
-        match self {
-            Self::Ibm4690 => FORMAT_4690,
-            Self::Poslog6 => FORMAT_POSLOG_6,
-            Self::Poslog2 => FORMAT_POSLOG_2,
-            Self::Queue => FORMAT_COPYBOOK_037,
-            Self::Scan => FORMAT_EPCIS,
-        }
-    }
-
-    pub fn of(format: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|poison| poison.format() == format)
-    }
-}
-
 /// How often a fault has hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Injected {
@@ -109,12 +75,14 @@ pub struct SourceFaultCounts {
     pub injected: [Injected; 6],
     /// Messages of poison: of tills, queues, scans.
     pub poison: [u64; 3],
-    /// The same that `dirt` made, in the order of [`Poison::ALL`].
-    pub poison_by_format: [u64; Poison::ALL.len()],
+    /// The same that `dirt` made, in the order of [`KINDS`].
+    pub poison_by_kind: [u64; KINDS.len()],
     /// Messages that name an article by a number that is not on file, each time that they were sent.
     pub unknown_articles: u64,
-    /// Beeps too many in documents, each time that they were sent.
+    /// Beeps too many, each time that they were sent.
     pub double_beeps: u64,
+    /// Events of corrections that were made before, each time that they were sent.
+    pub corrections_again: u64,
     /// Tills that wrote something by a clock that is off by two minutes or more.
     pub tills_off: u64,
     /// Uploads that came again because the store's server was restarted. The gateway had taken some of them.
@@ -126,6 +94,11 @@ pub struct SourceFaultCounts {
 impl SourceFaultCounts {
     pub const fn of(&self, fault: SourceFault) -> Injected {
         self.injected[fault as usize]
+    }
+
+    /// Of a format, what `dirt` made.
+    pub fn poison_of_format(&self, poison: Poison) -> u64 {
+        self.poison_by_kind[poison.kinds()].iter().sum()
     }
 
     pub const fn poison_of(&self, channel: Channel) -> u64 {

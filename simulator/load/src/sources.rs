@@ -11,7 +11,8 @@ use parking_lot::{Mutex, MutexGuard};
 use world::events::{Place, PlaceEvents};
 use world::{business_day, business_day_begins};
 
-use crate::source_fault::{Poison, SourceFault};
+use crate::poison::Poison;
+use crate::source_fault::SourceFault;
 use crate::wrong::{self, Clock};
 
 /// A source loses no more than so many numbers: whoever follows it keeps a bounded list of gaps.
@@ -80,10 +81,11 @@ fn draw(seed: u64, salt: u64, id: &TransactionId) -> u64 {
     hash([seed, salt, place, unit, day, id.number])
 }
 
-/// Whether poison of this format goes behind a message.
-pub fn is_hit_by_poison(seed: u64, switches: &Switches, poison: Poison, id: &TransactionId) -> bool {
+/// The draw of a message, if poison of this format goes behind it.
+pub fn hit_by_poison(seed: u64, switches: &Switches, poison: Poison, id: &TransactionId) -> Option<u64> {
     let one_in = u64::from(switches.1[poison as usize]);
-    one_in > 0 && draw(seed, SourceFault::Poison as u64 + 1, id).is_multiple_of(one_in)
+    let draw = draw(seed, SourceFault::Poison as u64 + 1, id);
+    (one_in > 0 && draw.is_multiple_of(one_in)).then_some(draw)
 }
 
 /// Whether a message names an article by a number that is not on file.
@@ -192,7 +194,8 @@ impl PlaceSources {
         self.last_at = at;
         let source = self.source(first.source);
         let is_till = first.source.kind == SourceKind::Till;
-        let is_lost = hit_by(seed, switches, SourceFault::MissingNumber, &first).is_some();
+        let keeps_order = events.messages[message].keeps_order;
+        let is_lost = !keeps_order && hit_by(seed, switches, SourceFault::MissingNumber, &first).is_some();
         let clock = TimeMs(at.0 + skew_ms(seed, switches, first.source));
         let clock = source.placeable(clock);
         // Tills write whole seconds: what is left of one stays as it is.
@@ -211,7 +214,7 @@ impl PlaceSources {
             source.lost += numbers;
             return Fate::Lost;
         }
-        let may_wait = source.first_day.is_some();
+        let may_wait = source.first_day.is_some() && !keeps_order;
         source.first_day.get_or_insert(day);
         if is_off {
             events.messages[message].at = clock;

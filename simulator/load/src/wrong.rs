@@ -1,9 +1,8 @@
-//! What is wrong with a message, in its bytes: another clock, or nothing that anybody can read.
+//! What is wrong with a message, in its bytes: another clock, or a number that is not on file.
 
 use contracts::ids::{BusinessDay, TimeMs};
 use contracts::wire::civil::CivilTime;
-use contracts::wire::{FORMAT_4690, FORMAT_POSLOG_2, FORMAT_POSLOG_6, poslog, queue_message};
-use world::events::Channel;
+use contracts::wire::{FORMAT_4690, FORMAT_POSLOG_2, FORMAT_POSLOG_6, poslog};
 
 /// Of a receipt: `22 00 3A`, terminal, `3A`, number, `3A`, and then MMDDYYhhmm.
 const RECEIPT_CLOCK: std::ops::Range<usize> = 9..14;
@@ -66,34 +65,4 @@ pub fn with_other_number(format: &str, bytes: &[u8], number: u64, other: u64) ->
         at = start + from.len();
     }
     (at > 0 && from.len() == to.len()).then_some(changed)
-}
-
-/// A message like this one that nobody can understand, though whoever carries it has nothing to complain of: the frame of
-/// a receipt, the length of a record, the place that a document names. `None` where there is nothing to break.
-pub fn poison(channel: Channel, format: &str, bytes: &[u8]) -> Option<Vec<u8>> {
-    let behind = |text: &[u8]| Some(bytes.windows(text.len()).position(|part| part == text)? + text.len());
-    let (range, with) = match channel {
-        Channel::Till if format == FORMAT_4690 => {
-            // The code of the first item: A is no digit.
-            let code = behind(&[0x22, 0x2c, 0x22, 0x01, 0x3a])?;
-            (code..code + 1, &[0xaa][..])
-        }
-        Channel::Till => {
-            // The first transaction has no number.
-            let number = behind(b"<SequenceNumber>")?;
-            (number..number + 1, &b"x"[..])
-        }
-        // INV-QTY is blank.
-        Channel::Queue => {
-            let record = queue_message::record_at(bytes);
-            (record + 33..record + 39, &[0x40; 6][..])
-        }
-        Channel::Scan => {
-            let kind = behind(br#""type":""#)?;
-            (kind..kind + 5, &b"Bills"[..])
-        }
-    };
-    let mut bad = bytes.to_vec();
-    bad.get_mut(range)?.copy_from_slice(with);
-    Some(bad)
 }

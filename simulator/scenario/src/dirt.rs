@@ -25,8 +25,11 @@ pub struct DirtSpec {
     pub clock_skew: Option<OneIn>,
     /// Till messages that name an article by a new number, which the catalogue gets only when the sources have fallen silent.
     pub unknown_articles: Option<OneIn>,
-    /// Scans with a beep too many, of those documents that can have one. Without it one in 12.
+    /// Scans with a beep too many, of those documents that can have one; half of the beeps come in a document of their own.
+    /// Without it one in 12, all in the same document.
     pub double_beeps: Option<OneIn>,
+    /// Corrections of scans that are made again, under other numbers.
+    pub repeated_corrections: Option<OneIn>,
     /// Deliveries that arrive with a carton less or more than the warehouse wrote.
     pub contradicting_deliveries: Option<OneIn>,
 }
@@ -65,19 +68,20 @@ impl LateSpec {
     }
 }
 
-/// A rate for each format that a message of poison can be in: one behind so many good ones of that format.
+/// A rate for each format that a message of poison can be in: one behind so many good ones of that format. In which of several
+/// ways nobody can understand it, the seed decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PoisonSpec {
-    /// 4690 receipts in which a digit of an article's number is none.
+    /// 4690 receipts.
     pub ibm_4690: Option<OneIn>,
-    /// POSLog 6.0 documents whose first transaction has no number.
+    /// POSLog 6.0 documents.
     pub poslog_6: Option<OneIn>,
-    /// POSLog 2.2.1 documents, likewise.
+    /// POSLog 2.2.1 documents.
     pub poslog_2: Option<OneIn>,
-    /// Queue records whose quantity is blank.
+    /// Queue records.
     pub queue: Option<OneIn>,
-    /// Documents of scanners that are no EPCIS.
+    /// Documents of scanners.
     pub scans: Option<OneIn>,
 }
 
@@ -96,7 +100,7 @@ impl PoisonSpec {
 
 impl DirtSpec {
     /// By key, but for what has more than a rate.
-    pub(crate) const fn rates(&self) -> [(&'static str, Option<OneIn>); 7] {
+    pub(crate) const fn rates(&self) -> [(&'static str, Option<OneIn>); 8] {
         [
             ("duplicates", self.duplicates),
             ("reordered", self.reordered),
@@ -104,6 +108,7 @@ impl DirtSpec {
             ("clock_skew", self.clock_skew),
             ("unknown_articles", self.unknown_articles),
             ("double_beeps", self.double_beeps),
+            ("repeated_corrections", self.repeated_corrections),
             ("contradicting_deliveries", self.contradicting_deliveries),
         ]
     }

@@ -42,7 +42,7 @@ fn a_kind_that_is_none_names_the_nearest_one() {
        |
      6 |   duplicate: {one_in: 5}
        |   ^
-       = did you mean `duplicates`? (keys here: duplicates, late, reordered, missing_numbers, poison, clock_skew, unknown_articles, double_beeps, contradicting_deliveries)
+       = did you mean `duplicates`? (keys here: duplicates, late, reordered, missing_numbers, poison, clock_skew, unknown_articles, double_beeps, repeated_corrections, contradicting_deliveries)
     ");
     insta::assert_snapshot!(error("dirt:\n  poison: {poslog: {one_in: 5}}\n"), @r"
     demo.yaml:6:12: unknown key `poslog`

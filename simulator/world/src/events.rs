@@ -32,6 +32,9 @@ pub struct Message {
     pub bytes: Range<u32>,
     /// Into [`PlaceEvents::transactions`].
     pub transactions: Range<u32>,
+    /// It says something that the next one says again, or the other way round: which of the two counts is decided by their order,
+    /// so sources neither lose it nor send it late.
+    pub keeps_order: bool,
 }
 
 /// What a transaction did, for the ledger.
@@ -70,8 +73,11 @@ pub struct PlaceEvents {
     pub papers: Vec<PaperFact>,
     /// What papers say that move nothing.
     pub confirmed: Vec<Line>,
-    /// Transactions that are a beep too many: they repeat a scan of their message, and move nothing. Ascending.
+    /// Transactions that are a beep too many: they repeat a scan of their message or of the one before, and move nothing.
+    /// Ascending.
     pub beeps: Vec<u32>,
+    /// Transactions of a correction that was made before, under other numbers: they move nothing. Ascending.
+    pub corrections_again: Vec<u32>,
 }
 
 impl PlaceEvents {
@@ -99,13 +105,23 @@ impl PlaceEvents {
 
     /// How many transactions of a message are a beep too many.
     pub fn beeps_of(&self, message: &Message) -> usize {
-        let before = |end: u32| self.beeps.partition_point(|beep| *beep < end);
-        before(message.transactions.end) - before(message.transactions.start)
+        among(&self.beeps, message)
+    }
+
+    /// How many transactions of a message make a correction again.
+    pub fn corrections_again_of(&self, message: &Message) -> usize {
+        among(&self.corrections_again, message)
     }
 
     pub fn lines_of(&self, transaction: &Transaction) -> &[Line] {
         &self.lines[transaction.lines.start as usize..transaction.lines.end as usize]
     }
+}
+
+/// How many of some transactions, ascending, are of a message.
+fn among(transactions: &[u32], message: &Message) -> usize {
+    let before = |end: u32| transactions.partition_point(|one| *one < end);
+    before(message.transactions.end) - before(message.transactions.start)
 }
 
 /// A step of simulated time: `from` inclusive, `until` exclusive.
@@ -158,6 +174,7 @@ impl PlaceEvents {
         self.papers.clear();
         self.confirmed.clear();
         self.beeps.clear();
+        self.corrections_again.clear();
     }
 
     pub(crate) fn mark(&self) -> Mark {
@@ -206,7 +223,16 @@ impl PlaceEvents {
             format,
             bytes: mark.bytes..self.bytes.len() as u32,
             transactions: mark.transactions..self.transactions.len() as u32,
+            keeps_order: false,
         });
+    }
+
+    /// The last so many messages stay in their order.
+    pub(crate) fn keep_order(&mut self, messages: usize) {
+        let first = self.messages.len().saturating_sub(messages);
+        for message in &mut self.messages[first..] {
+            message.keeps_order = true;
+        }
     }
 
     /// Adds what was written elsewhere as one message, and empties it there.

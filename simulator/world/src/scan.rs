@@ -21,7 +21,7 @@ use crate::catalogue::Item;
 use crate::events::{Channel, PlaceEvents};
 use crate::tally::Counts;
 
-pub(crate) use slip::Slips;
+pub(crate) use slip::{SlipRates, Slips};
 
 /// Documents stay far below what a broker takes in one message.
 const EVENTS_A_DOCUMENT: usize = 4;
@@ -196,8 +196,8 @@ pub(crate) fn write<'a>(
                 }
             }
         });
-        if let Some(miscount) = slip.and_then(slip::Slip::miscount) {
-            scribe.correct(of_document, lines_max, miscount);
+        if let Some(slip) = slip {
+            scribe.after_slip(of_document, lines_max, slip);
         }
     }
     scribe.counts

@@ -15,6 +15,7 @@ use crate::events::{Place, PlaceEvents, Step};
 use crate::offers::Offers;
 use crate::queue::QueueManager;
 use crate::random::Stream;
+use crate::scan::SlipRates;
 use crate::script::{Script, ScriptedEvent};
 use crate::shape::Shape;
 use crate::store::{self, Delivery, Scene, Scratch, Store};
@@ -91,7 +92,10 @@ impl World {
                 seed: config.seed,
                 one_in: 0,
             },
-            beeps_one_in: BEEPS_ONE_IN,
+            slips: SlipRates {
+                beeps_one_in: BEEPS_ONE_IN,
+                ..SlipRates::default()
+            },
         };
         let listing = Listing::new(&scene.catalogue.popularity, config.assortment);
         let mut demand = vec![vec![0.0; config.skus as usize]; usize::from(config.warehouses)];
@@ -174,11 +178,22 @@ impl World {
         self
     }
 
-    /// One document of scans in so many, of those that have something for it, has a beep too many; 0: none.
+    /// One document of scans in so many, of those that have something for it, has a beep too many; 0: none. Half of these
+    /// beeps come in a document of their own.
     #[must_use]
     pub fn with_double_beeps(mut self, one_in: u32) -> Self {
         if let Life::Living(living) = &mut self.life {
-            living.scene.beeps_one_in = one_in;
+            living.scene.slips.beeps_one_in = one_in;
+            living.scene.slips.apart_one_in = 2;
+        }
+        self
+    }
+
+    /// One correction in so many is made again, under other numbers; 0: none.
+    #[must_use]
+    pub fn with_corrections_again(mut self, one_in: u32) -> Self {
+        if let Life::Living(living) = &mut self.life {
+            living.scene.slips.corrections_again_one_in = one_in;
         }
         self
     }

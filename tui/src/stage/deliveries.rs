@@ -1,14 +1,22 @@
 //! Papers of deliveries at the end: the list of what contradicts, against the list that must come out.
 
-use audit::{AuditConfig, DiscrepancyReport, discrepancies};
+use std::time::{Duration, Instant};
 
+use audit::{AuditConfig, DiscrepancyReport, discrepancies};
+use contracts::topics::PARTITIONS;
+
+use super::extras::RECONCILER;
 use super::run::Run;
 use crate::format::count;
 
-/// What came of comparing the lists; `None`: nobody here looked.
-pub fn compare(run: &Run<'_>) -> Option<Result<DiscrepancyReport, String>> {
+/// A reconciler outside that reads nothing more for so long does not read: none is there, or it stands still.
+const STANDS_STILL: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// What came of comparing the lists.
+pub fn compare(run: &Run<'_>) -> Result<DiscrepancyReport, String> {
     if run.services.outside() {
-        return None;
+        tokio::task::block_in_place(|| wait_for_the_reconciler(run))?;
     }
     let config = AuditConfig {
         settings: run.servers.kafka_settings.clone(),
@@ -16,10 +24,33 @@ pub fn compare(run: &Run<'_>) -> Option<Result<DiscrepancyReport, String>> {
     };
     let (deliveries, truth) = run.audit.true_deliveries();
     let found = tokio::task::block_in_place(|| discrepancies::read(&config));
-    Some(match found {
+    match found {
         Ok(found) => Ok(discrepancies::compare(deliveries, &truth, &found)),
         Err(error) => Err(format!("the list of discrepancies cannot be read: {error}")),
-    })
+    }
+}
+
+/// Until a reconciler outside has read all papers, or reads no more. One inside was waited for with all the others.
+fn wait_for_the_reconciler(run: &Run<'_>) -> Result<(), String> {
+    let (group, topic) = RECONCILER;
+    let probe = run
+        .servers
+        .backbone
+        .lag_probe(group, topic, PARTITIONS)
+        .map_err(|error| format!("how far the reconciler is cannot be asked: {error}"))?;
+    let (mut last, mut moved) = (None, Instant::now());
+    while moved.elapsed() < STANDS_STILL {
+        let papers = probe.records();
+        if papers == Some(0) {
+            return Ok(());
+        }
+        if papers != last {
+            (last, moved) = (papers, Instant::now());
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    tracing::warn!(papers = last, "no reconciler reads the papers of deliveries");
+    Ok(())
 }
 
 /// What no run may show.
@@ -39,7 +70,11 @@ pub fn wrong(compared: &Result<DiscrepancyReport, String>) -> Option<String> {
         count(report.missing.len() as u64),
         count(report.unexpected.len() as u64),
         count(report.different.len() as u64),
-        first.map_or_else(String::new, |advice| format!("; the first has advice {advice}"))
+        match first {
+            Some(_) if report.found == 0 => "; does a reconciler run?".to_owned(),
+            Some(advice) => format!("; the first has advice {advice}"),
+            None => String::new(),
+        }
     ))
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use audit::{AuditSnapshot, DiscrepancyReport};
 use contracts::records::Article;
-use load::{Poison, SourceFault};
+use load::{POISON_KINDS, Poison, SourceFault};
 use scenario::{OneIn, Scenario};
 use serde::Serialize;
 
@@ -38,15 +38,29 @@ pub struct DirtRow {
     pub must: Must,
     /// Of what the figures are, and where it was seen.
     pub seen_as: &'static str,
+    /// Of poison: by kind.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub kinds: BTreeMap<&'static str, KindRow>,
+}
+
+/// One kind of poison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct KindRow {
+    pub injected: u64,
+    pub seen: u64,
+    /// Of its dead letters.
+    pub class: &'static str,
 }
 
 impl DirtRow {
     fn is_right(&self) -> bool {
-        match (self.seen, self.must) {
-            (None, _) => true,
-            (Some(seen), Must::Equal) => seen == self.injected,
-            (Some(seen), Must::AtLeast) => seen >= self.injected,
-        }
+        let is_right = |injected, seen| match self.must {
+            Must::Equal => seen == injected,
+            Must::AtLeast => seen >= injected,
+        };
+        let mut kinds = self.kinds.values();
+        self.seen.is_none_or(|seen| is_right(self.injected, seen))
+            && kinds.all(|kind| is_right(kind.injected, kind.seen))
     }
 }
 
@@ -79,6 +93,7 @@ pub fn of(scenario: &Scenario) -> Option<load::Dirt> {
 struct Seen {
     duplicates: Option<u64>,
     double_beeps: Option<u64>,
+    corrections_again: Option<u64>,
     clocks_off: Option<u64>,
     late: u64,
     reordered: u64,
@@ -100,7 +115,7 @@ struct Injected {
 pub fn compare(
     run: &mut Run<'_>,
     audit: &AuditSnapshot,
-    deliveries: Option<&Result<DiscrepancyReport, String>>,
+    deliveries: &Result<DiscrepancyReport, String>,
 ) -> Option<Result<Vec<DirtRow>, String>> {
     run.chosen.scenario.dirt.as_ref()?;
     let letters = tokio::task::block_in_place(|| dlq::letters_by_format(&run.servers.backbone));
@@ -117,7 +132,7 @@ pub fn compare(
     };
     let counters = &run.services.counters;
     let here = !run.services.outside();
-    let deliveries = deliveries.and_then(|compared| compared.as_ref().ok());
+    let deliveries = deliveries.as_ref().ok();
     let normaliser = counters.normaliser.snapshot();
     let seen = Seen {
         duplicates: here.then(|| {
@@ -125,6 +140,7 @@ pub fn compare(
             repeats.load(std::sync::atomic::Ordering::Relaxed)
         }),
         double_beeps: here.then(|| counters.normaliser.digest().double_beeps),
+        corrections_again: here.then(|| counters.normaliser.digest().corrections_again),
         clocks_off: here.then_some(normaliser.clocks_off),
         late: audit.completeness.long_late,
         reordered: audit.completeness.reordered,
@@ -151,6 +167,7 @@ fn rows(injected: &Injected, seen: &Seen, again: Must) -> Vec<DirtRow> {
         seen,
         must,
         seen_as,
+        kinds: BTreeMap::new(),
     };
     let mut rows = vec![
         row(
@@ -184,9 +201,25 @@ fn rows(injected: &Injected, seen: &Seen, again: Must) -> Vec<DirtRow> {
     ];
     for poison in Poison::ALL {
         let (kind, seen_as) = name_of(poison);
+        let kinds = poison.kinds().map(|index| {
+            let kind = &POISON_KINDS[index];
+            let of_it = letters
+                .iter()
+                .filter(|((format, class), _)| format == poison.format() && class == kind.class);
+            let row = KindRow {
+                injected: faults.poison_by_kind[index],
+                seen: of_it.map(|(_, letters)| letters).sum(),
+                class: kind.class,
+            };
+            (kind.name, row)
+        });
+        let kinds = kinds.collect();
         let found = take(&mut letters, |format, _| format == poison.format());
-        let injected = faults.poison_by_format[poison as usize];
-        rows.push(row(kind, injected, Some(found), again, seen_as));
+        let injected = faults.poison_of_format(poison);
+        rows.push(DirtRow {
+            kinds,
+            ..row(kind, injected, Some(found), again, seen_as)
+        });
     }
     rows.extend([
         row(
@@ -209,6 +242,13 @@ fn rows(injected: &Injected, seen: &Seen, again: Must) -> Vec<DirtRow> {
             seen.double_beeps,
             again,
             "lines of scans that the normaliser took for a beep too many",
+        ),
+        row(
+            "repeated_corrections",
+            faults.corrections_again,
+            seen.corrections_again,
+            again,
+            "events of scans that the normaliser took for a correction made before",
         ),
         row(
             "contradicting_deliveries",
@@ -259,14 +299,29 @@ pub fn wrong(compared: &Result<Vec<DirtRow>, String>) -> Vec<String> {
     differ
         .map(|row| {
             format!(
-                "dirt is not accounted for: {} {} injected, {} seen ({})",
+                "dirt is not accounted for: {} {} injected, {} seen{} ({})",
                 row.kind,
                 count(row.injected),
                 shown(row.seen),
+                of_kinds(row),
                 row.seen_as
             )
         })
         .collect()
+}
+
+/// Of poison, each kind.
+fn of_kinds(row: &DirtRow) -> String {
+    let kinds = row
+        .kinds
+        .iter()
+        .map(|(name, kind)| format!("{name} {} of {}", count(kind.seen), count(kind.injected)));
+    let kinds: Vec<String> = kinds.collect();
+    if kinds.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", kinds.join(", "))
+    }
 }
 
 /// For the verdict.

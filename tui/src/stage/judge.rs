@@ -22,7 +22,7 @@ pub struct Case<'a> {
     pub outages: &'a [OutageView],
     pub expectations: &'a [ExpectationView],
     pub pacing: &'a Pacing,
-    /// The list of contradicting deliveries; `None`: nobody here looked.
+    /// The list of contradicting deliveries; `None`: nobody looked.
     pub deliveries: Option<&'a Result<DiscrepancyReport, String>>,
     /// What is wrong with the count of dirt.
     pub dirt: &'a [String],

@@ -64,7 +64,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
     run.facts_at_end(&audit);
 
     let compared = deliveries::compare(run);
-    let dirt = dirt::compare(run, &audit, compared.as_ref());
+    let dirt = dirt::compare(run, &audit, &compared);
     let dirt_is_wrong = dirt.as_ref().map(dirt::wrong).unwrap_or_default();
     let pacing = pacing(run);
     let anomalies = anomalies::of(&report);
@@ -75,13 +75,13 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         outages: run.watch.outages.views(),
         expectations: run.director.expectations(),
         pacing: &pacing,
-        deliveries: compared.as_ref(),
+        deliveries: Some(&compared),
         dirt: &dirt_is_wrong,
         drained,
         broker_is_full: run.servers.broker_throttled() > 0,
         interrupted: run.interrupted,
     });
-    reasons.extend(compared.as_ref().and_then(deliveries::sentence));
+    reasons.extend(deliveries::sentence(&compared));
     reasons.extend(dirt::sentence(dirt.as_ref()));
     reasons.extend(completeness::sentences(
         &run.watch.completeness.view(&audit),
@@ -108,7 +108,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         books_difference: report.books_difference,
         in_transit_view: audit.in_transit_view,
         in_transit_truth: audit.in_transit_truth,
-        discrepancies: run.services.discrepancies().unwrap_or_default(),
+        discrepancies: compared.as_ref().map_or(0, |report| report.found),
         dead_letters: run.dead_letters(),
         duplicates_dropped: run
             .services
@@ -130,7 +130,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         let mut written = written(run, &snapshot, &report, &audit, pacing, verdict, wall_seconds);
         written.stages_digest = Some(digests);
         written.sabotage = examined;
-        written.deliveries = compared.and_then(Result::ok);
+        written.deliveries = compared.ok();
         written.dirt = dirt::view(dirt);
         written.items_projected = run.services.counters.projector.snapshot().items;
         unwritten = written.write(&path).err();

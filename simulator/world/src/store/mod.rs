@@ -22,7 +22,7 @@ use crate::generation::{self, TillMix};
 use crate::offers::Offers;
 use crate::random::{AliasTable, Stream};
 use crate::receipt::{BasketLine, Sold};
-use crate::scan::Manner;
+use crate::scan::{Manner, SlipRates};
 use crate::shape::{self, Shape};
 use crate::tally::Counts;
 pub(crate) use transfers::{Transfer, with_partners};
@@ -51,8 +51,7 @@ pub(crate) struct Scene {
     pub offers: Offers,
     pub shape: Shape,
     pub contradictions: Contradictions,
-    /// Of the documents that have something for it, one in so many has a beep too many; 0: none.
-    pub beeps_one_in: u32,
+    pub slips: SlipRates,
 }
 
 /// One SKU in a store. Quantities are thousandths.

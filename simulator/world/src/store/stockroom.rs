@@ -181,7 +181,7 @@ impl Store {
             manner: self.manner,
             slips: Some(Slips {
                 draws: &mut self.slips,
-                beeps_one_in: scene.beeps_one_in,
+                rates: scene.slips,
             }),
         };
         let articles = &self.articles;

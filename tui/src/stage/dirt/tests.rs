@@ -8,11 +8,12 @@ fn sample() -> (Injected, Seen) {
     for (index, injected) in (1..).zip(&mut faults.injected) {
         (injected.messages, injected.transactions) = (index, index * 10);
     }
-    (faults.poison_by_format, faults.unknown_articles) = ([1, 2, 3, 4, 5], 6);
+    faults.poison_by_kind = std::array::from_fn(|kind| kind as u64 + 1);
+    (faults.unknown_articles, faults.corrections_again) = (6, 4);
     (faults.double_beeps, faults.tills_off) = (7, 8);
-    let letters = Poison::ALL.into_iter().zip(1..).map(|(poison, letters)| {
-        let class = "bad-something".to_owned();
-        ((poison.format().to_owned(), class), letters)
+    let letters = POISON_KINDS.iter().zip(1..).map(|(kind, letters)| {
+        let key = (kind.of.format().to_owned(), kind.class.to_owned());
+        (key, letters)
     });
     let mut letters: LetterCounts = letters.collect();
     letters.insert(("ibm-4690".into(), UNKNOWN_ITEM.into()), 6);
@@ -20,6 +21,7 @@ fn sample() -> (Injected, Seen) {
     let seen = Seen {
         duplicates: Some(of(SourceFault::Duplicate) + 9),
         double_beeps: Some(7),
+        corrections_again: Some(4),
         clocks_off: Some(8),
         late: of(SourceFault::Late),
         reordered: of(SourceFault::Reordered),
@@ -47,13 +49,13 @@ fn what_was_injected_and_seen_as_often_is_right() {
     let (injected, seen) = sample();
     let compared = Ok(rows(&injected, &seen, Must::Equal));
     let said = sentence(Some(&compared)).expect("all is right");
-    assert!(said.contains("13 kinds"), "{said}");
+    assert!(said.contains("14 kinds"), "{said}");
 }
 
 #[test]
 fn what_is_seen_once_too_often_is_wrong_and_named() {
     type Change = fn(&mut Seen);
-    let changes: [(&str, Change); 10] = [
+    let changes: [(&str, Change); 11] = [
         ("duplicates ", |seen| {
             seen.duplicates = seen.duplicates.map(|n| n + 1);
         }),
@@ -65,6 +67,9 @@ fn what_is_seen_once_too_often_is_wrong_and_named() {
         }),
         ("double_beeps ", |seen| {
             seen.double_beeps = seen.double_beeps.map(|n| n + 1);
+        }),
+        ("repeated_corrections ", |seen| {
+            seen.corrections_again = seen.corrections_again.map(|n| n + 1);
         }),
         ("contradicting_deliveries ", |seen| {
             seen.discrepancies = seen.discrepancies.map(|n| n + 1);
@@ -85,6 +90,17 @@ fn what_is_seen_once_too_often_is_wrong_and_named() {
         assert_eq!(reasons.len(), 1, "{kind}: {reasons:?}");
         assert!(reasons[0].contains(kind), "{reasons:?}");
     }
+}
+
+#[test]
+fn poison_of_one_kind_that_is_seen_as_another_is_wrong() {
+    let letter = |class: &str| ("copybook-037".to_owned(), class.to_owned());
+    let reasons = reasons(|seen| {
+        *seen.letters.get_mut(&letter("bad-length")).expect("a kind") -= 1;
+        *seen.letters.get_mut(&letter("wrong-sign")).expect("another") += 1;
+    });
+    assert_eq!(reasons.len(), 1, "{reasons:?}");
+    assert!(reasons[0].contains("length"), "{reasons:?}");
 }
 
 #[test]
@@ -125,5 +141,12 @@ fn the_page_has_every_kind() {
     let (injected, seen) = sample();
     for row in rows(&injected, &seen, Must::Equal) {
         assert!(page.contains(&format!("| `{}` |", row.kind)), "{}", row.kind);
+        for (name, kind) in &row.kinds {
+            assert!(
+                page.contains(&format!("`{name}` ({})", kind.class)),
+                "{}: {name}",
+                row.kind
+            );
+        }
     }
 }

@@ -33,7 +33,7 @@ const fn case(
     }
 }
 
-pub const CASES: [Case; 14] = [
+pub const CASES: [Case; 15] = [
     case(
         "broker-killed",
         "kill -9 of the node that leads movements[0]; it comes back",
@@ -75,6 +75,9 @@ pub const CASES: [Case; 14] = [
     }),
     case("inventory-killed", "kill -9 of the inventory", true, |scene| {
         killed(scene, Service::Inventory)
+    }),
+    case("reconciler-killed", "kill -9 of the reconciler", false, |scene| {
+        killed(scene, Service::Reconciler)
     }),
     case(
         "gateway-paused",
@@ -192,6 +195,7 @@ const fn works(service: Service) -> (&'static str, u64) {
     match service {
         Service::StoreGateway | Service::MqSource => ("messages_total", 1),
         Service::Normaliser | Service::Inventory => ("transactions_total", 1),
+        Service::Reconciler => ("papers_total", 1),
     }
 }
 

@@ -25,6 +25,7 @@ world:
   skus: 400
   assortment: 80
   transactions_per_day: 52000
+  contradicting_deliveries: 4
   start: 2026-03-16 10:00
 load:
   rate: {per_second: 120}

@@ -63,7 +63,7 @@ pub struct Test {
 /// The tests that services and servers share with the embedded ones.
 const CONFORMANCE: &str = "conformance";
 /// Those of them that look at the servers which the environment names. No other crate has a test of such a name.
-const SUITES: [&str; 3] = ["conformance", "queue", "queue_service"];
+const SUITES: [&str; 4] = ["conformance", "queue", "queue_service", "exactly_once"];
 
 impl Test {
     pub fn run(&self, stack: &Stack) -> Result<()> {

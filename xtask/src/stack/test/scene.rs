@@ -186,7 +186,7 @@ impl<'a> Scene<'a> {
                     .args(["--amqp", &self.state.amqp_url()])
                     .args(["--warehouses", &load::WAREHOUSES.to_string()]);
             }
-            Service::Normaliser | Service::Inventory => {}
+            Service::Normaliser | Service::Inventory | Service::Reconciler => {}
         }
         let log = self
             .folder

@@ -18,14 +18,16 @@ pub enum Service {
     MqSource,
     Normaliser,
     Inventory,
+    Reconciler,
 }
 
 impl Service {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::StoreGateway,
         Self::MqSource,
         Self::Normaliser,
         Self::Inventory,
+        Self::Reconciler,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Service {
             Self::MqSource => "mq-source",
             Self::Normaliser => "normaliser",
             Self::Inventory => "inventory",
+            Self::Reconciler => "reconciler",
         }
     }
 }

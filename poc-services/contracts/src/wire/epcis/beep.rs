@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::capture::{Capture, Line, Thing};
 use super::effect::Effect;
+use crate::hash::ContentHash;
 use crate::ids::{Quantity, TimeMs};
 
 /// A scanner that reads the same again so soon has read one thing twice.
@@ -16,8 +17,19 @@ pub struct DoubleBeep {
     pub event: usize,
     /// Into [`Capture::lines`] of the event.
     pub line: usize,
-    /// The event whose scan counts.
-    pub of: usize,
+    /// The event whose scan counts; `None`: it is in another document.
+    pub of: Option<usize>,
+}
+
+/// A line that is one beep of a scanner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beep {
+    /// A hash of reader, place, step, article and serial: what beeps again has the same.
+    pub of: u64,
+    pub at: TimeMs,
+    /// Reader and running number of its event.
+    pub reader: u16,
+    pub number: Option<u64>,
 }
 
 /// In the order of time; the running number decides between scans of one instant.
@@ -25,6 +37,7 @@ pub struct DoubleBeep {
 struct Scan {
     at: TimeMs,
     number: Option<u64>,
+    reader: u16,
     event: usize,
     line: usize,
 }
@@ -34,46 +47,98 @@ struct Scan {
 ///
 /// What has another serial is another piece, and a quantity other than one was keyed in, not beeped. Measured from the
 /// scan that counts, so that a row of beeps is never one scan for longer than 300 ms. The order of events in the document
-/// does not matter. Not knowable here: a repeat in the reader's next document, and two pieces of one article passed
-/// over the reader faster than that.
+/// does not matter. An event that the document declares wrong is none of them. Not knowable here: a repeat in the reader's next document ([`double_beeps_behind`]), and two pieces of
+/// one article passed over the reader faster than that.
 pub fn double_beeps(capture: &Capture<'_>) -> Vec<DoubleBeep> {
-    let mut scans: BTreeMap<_, Vec<Scan>> = BTreeMap::new();
+    double_beeps_behind(capture, |_| false)
+}
+
+/// The same, where other documents were read before: `is_heard` is asked of each beep that repeats none of this document,
+/// and says whether it repeats one of theirs.
+pub fn double_beeps_behind(
+    capture: &Capture<'_>,
+    mut is_heard: impl FnMut(&Beep) -> bool,
+) -> Vec<DoubleBeep> {
+    let mut scans: BTreeMap<u64, Vec<Scan>> = BTreeMap::new();
+    let declared = capture.events.iter().filter(|event| event.declaration.is_some());
+    let wrong: Vec<_> = declared
+        .map(|event| (event.reader, event.running_number))
+        .collect();
     for (index, event) in capture.events.iter().enumerate() {
-        let (Some(reader), Some(site), Some(step)) = (event.reader, event.site, event.step) else {
-            continue;
-        };
-        if event.declaration.is_some() || event.effect == Effect::None {
+        // What stands in its place was read at the same instant, and is no second beep of it.
+        if wrong.contains(&(event.reader, event.running_number)) {
             continue;
         }
-        for (position, line) in capture.lines(event).iter().enumerate() {
-            if let Some(beep) = beeped(line) {
-                let place = (reader, site.location, event.sub_location() as u8, step as u8);
-                scans.entry((place, beep)).or_default().push(Scan {
-                    at: event.at,
-                    number: event.running_number,
-                    event: index,
-                    line: position,
-                });
-            }
+        for (position, beep) in beeps(capture, index) {
+            scans.entry(beep.of).or_default().push(Scan {
+                at: event.at,
+                number: event.running_number,
+                reader: beep.reader,
+                event: index,
+                line: position,
+            });
         }
     }
     let mut out = Vec::new();
-    for scans in scans.values_mut() {
+    for (of_scan, scans) in &mut scans {
         scans.sort_unstable();
         let mut counts: Option<(TimeMs, usize)> = None;
-        for &Scan { at, event, line, .. } in &*scans {
+        for &Scan {
+            at,
+            number,
+            reader,
+            event,
+            line,
+        } in &*scans
+        {
+            let beep = Beep {
+                of: *of_scan,
+                at,
+                reader,
+                number,
+            };
+            let repeats = |of| DoubleBeep { event, line, of };
             match counts {
                 // Within one event a list may name an article twice: that is a quantity, not a beep.
                 Some((first, of)) if of != event && at.0 - first.0 <= DOUBLE_BEEP_MS => {
-                    out.push(DoubleBeep { event, line, of });
+                    out.push(repeats(Some(of)));
                 }
                 Some((_, of)) if of == event => {}
+                _ if is_heard(&beep) => out.push(repeats(None)),
                 _ => counts = Some((at, event)),
             }
         }
     }
     out.sort_unstable();
     out
+}
+
+/// The lines of an event that are beeps, with their positions.
+pub fn beeps<'c>(capture: &'c Capture<'_>, event: usize) -> impl Iterator<Item = (usize, Beep)> + 'c {
+    let event = capture
+        .events
+        .get(event)
+        .filter(|event| event.declaration.is_none() && event.effect != Effect::None);
+    let read = event.and_then(|event| Some((event, event.reader?, event.site?, event.step?)));
+    read.into_iter().flat_map(|(event, reader, site, step)| {
+        let mut place = ContentHash::default();
+        place.word(u64::from(reader) << 32 | u64::from(site.location.copybook_number()));
+        place.word((event.sub_location() as u64) << 8 | step as u64);
+        let lines = capture.lines(event).iter().enumerate();
+        lines.filter_map(move |(position, line)| {
+            let (article, mark) = beeped(line)?;
+            let mut of = place;
+            of.word(article);
+            of.word(mark);
+            let beep = Beep {
+                of: of.finish(),
+                at: event.at,
+                reader,
+                number: event.running_number,
+            };
+            Some((position, beep))
+        })
+    })
 }
 
 /// Article and mark of one piece.

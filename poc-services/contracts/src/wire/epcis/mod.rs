@@ -29,7 +29,7 @@ mod uri;
 mod vocabulary;
 mod write;
 
-pub use beep::{DOUBLE_BEEP_MS, DoubleBeep, double_beeps};
+pub use beep::{Beep, DOUBLE_BEEP_MS, DoubleBeep, beeps, double_beeps, double_beeps_behind};
 pub use capture::{
     Capture, CaptureEvent, Correction, Declaration, EventId, Line, Movement, Side, Site, Thing,
 };
