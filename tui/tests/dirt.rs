@@ -115,6 +115,8 @@ fn services_that_die_in_between_change_no_count_but_that_of_repeats() {
         \x20 missing_numbers: {one_in: 100}\n\
         \x20 clock_skew: {one_in: 8}\n\
         \x20 unknown_articles: {one_in: 50}\n\
+        \x20 double_beeps: {one_in: 2}\n\
+        \x20 repeated_corrections: {one_in: 1}\n\
         \x20 poison: {ibm_4690: {one_in: 50}}\n";
     let (_folder, file) = scenario(&format!("{steps}{rates}"));
     let ran = run(&[&file]);
@@ -124,7 +126,13 @@ fn services_that_die_in_between_change_no_count_but_that_of_repeats() {
         assert!(injected > 0, "{kind}");
         assert_eq!((seen, must.as_str()), (injected, "equal"), "{kind}: {}", ran.out);
     }
-    for kind in ["duplicates", "poison.ibm_4690", "unknown_articles"] {
+    for kind in [
+        "duplicates",
+        "poison.ibm_4690",
+        "unknown_articles",
+        "double_beeps",
+        "repeated_corrections",
+    ] {
         let (injected, seen, must) = dirt(&ran, kind);
         assert!(injected > 0 && seen >= injected, "{kind}: {}", ran.out);
         assert_eq!(must, "at_least", "{kind}");

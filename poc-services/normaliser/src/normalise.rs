@@ -267,8 +267,7 @@ impl Normaliser {
             && let Some(location) = raw.location()
         {
             let memory = self.memories.entry(at.partition).or_default();
-            let offset = at.offset;
-            scan::remember(location, raw.payload, Behind { memory, offset });
+            scan::remember(location, raw.payload, memory, at.offset);
         }
     }
 

@@ -24,9 +24,9 @@ pub(crate) struct Behind<'m> {
 }
 
 /// Takes note of what a document says that was read before.
-pub(crate) fn remember(location: LocationId, payload: &[u8], behind: Behind<'_>) {
+pub(crate) fn remember(location: LocationId, payload: &[u8], memory: &mut Memory, offset: u64) {
     if let Ok(capture) = epcis::read(payload) {
-        behind.memory.look(location, &capture, behind.offset);
+        memory.look(location, &capture, offset);
     }
 }
 

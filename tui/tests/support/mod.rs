@@ -38,9 +38,9 @@ pub fn run(arguments: &[&str]) -> Ran {
     let path = file.display().to_string();
     words.extend(["--headless", "--report", &path]);
     let mut ran = ran(&stockstream(&words));
-    ran.report = std::fs::read(&file)
-        .ok()
-        .map(|text| serde_json::from_slice(&text).expect("a report is JSON"));
+    // A run that is refused leaves it empty.
+    let report = std::fs::read(&file).ok().filter(|text| !text.is_empty());
+    ran.report = report.map(|text| serde_json::from_slice(&text).expect("a report is JSON"));
     ran
 }
 
