@@ -39,6 +39,8 @@ pub struct Memory {
     declared: HashMap<u64, VecDeque<Declared>>,
     /// Events that were declared wrong, by their reader and number: where.
     wrong: HashMap<u64, VecDeque<u64>>,
+    /// Ids of events that stand in the place of others: where that was said.
+    corrective: HashMap<u64, VecDeque<u64>>,
     /// What is to be forgotten, ascending by offset.
     order: VecDeque<(u64, Said)>,
     /// Messages below it are in.
@@ -50,6 +52,7 @@ enum Said {
     Beep(u64),
     Declaration(u64),
     Wrong(u64),
+    Corrective(u64),
 }
 
 /// What a document says again.
@@ -81,13 +84,14 @@ impl Memory {
     }
 
     fn beeps_again(&self, location: LocationId, capture: &Capture<'_>, offset: u64) -> Vec<DoubleBeep> {
-        let wrong: Vec<u64> = capture
-            .events
-            .iter()
+        let events = capture.events.iter();
+        let wrong: Vec<u64> = events
             .filter_map(|event| declared_wrong(location, event))
             .collect();
         epcis::double_beeps_behind(capture, |beep| {
             event_of(location, beep).is_some_and(|event| self.is_heard(beep, event, &wrong, offset))
+                // What it corrects was judged already, and its lines are the same scans.
+                && !self.is_corrective(capture, beep.event, offset)
         })
     }
 
@@ -99,18 +103,37 @@ impl Memory {
         // A document that comes again is judged by what was before it came first.
         let own = heard.iter().find(|one| one.event == event);
         let before = own.map_or(offset, |own| own.offset.min(offset));
-        // What stands in the place of a wrong event was read at the same instant, and is no second beep of it.
-        let is_wrong = |event| {
+        let wrong_at = |event| {
             let declared = self.wrong.get(&event).and_then(|all| all.front());
-            wrong.contains(&event) || declared.is_some_and(|at| *at < before)
+            declared.copied().filter(|at| *at < before)
         };
+        // One that comes behind its correction repeats nothing of that.
+        let before = wrong_at(event).unwrap_or(before);
         heard.iter().any(|one| {
             let apart_ms = one.at_ms.abs_diff(beep.at.0);
             one.offset < before
                 && one.event != event
                 && apart_ms <= DOUBLE_BEEP_MS.unsigned_abs()
-                && !is_wrong(one.event)
+                && !wrong.contains(&one.event)
+                && wrong_at(one.event).is_none()
         })
+    }
+
+    /// The event stands in the place of one that was declared wrong, before or beside it.
+    fn is_corrective(&self, capture: &Capture<'_>, event: usize, offset: u64) -> bool {
+        let beside = || {
+            capture
+                .events
+                .iter()
+                .filter_map(|event| event.declaration.as_deref())
+        };
+        if self.corrective.is_empty() && beside().next().is_none() {
+            return false;
+        }
+        let id = id_hash(&capture.id(&capture.events[event]));
+        let before = self.corrective.get(&id).and_then(|all| all.front());
+        before.is_some_and(|at| *at < offset)
+            || beside().any(|declaration| declaration.corrective.iter().any(|other| id_hash(other) == id))
     }
 
     fn corrections_again(&self, capture: &Capture<'_>, offset: u64) -> Vec<usize> {
@@ -166,6 +189,10 @@ impl Memory {
             }
             if let Some((corrected, declared)) = declaration(capture, event, offset) {
                 self.order.push_back((offset, Said::Declaration(corrected)));
+                for id in &declared.corrective {
+                    self.order.push_back((offset, Said::Corrective(*id)));
+                    self.corrective.entry(*id).or_default().push_back(offset);
+                }
                 self.declared.entry(corrected).or_default().push_back(declared);
             }
             if let Some(wrong) = declared_wrong(location, event) {
@@ -181,6 +208,7 @@ impl Memory {
                 Said::Beep(of) => forget_first(&mut self.beeps, of),
                 Said::Declaration(corrected) => forget_first(&mut self.declared, corrected),
                 Said::Wrong(event) => forget_first(&mut self.wrong, event),
+                Said::Corrective(id) => forget_first(&mut self.corrective, id),
             }
         }
     }

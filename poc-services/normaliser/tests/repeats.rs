@@ -211,9 +211,8 @@ fn a_correction_under_two_running_numbers_counts_once() {
     assert_eq!(partition.read(3, &twice), Some(vec![-11, 0]));
 }
 
-/// Both were read at the same instant, with all their other lines alike.
-#[test]
-fn what_stands_in_the_place_of_a_wrong_event_is_no_second_beep_of_it() {
+/// One piece was keyed in and it was four: declared and corrected, both read at the same instant as the wrong one.
+fn one_of_four() -> [Vec<u8>; 4] {
     let (wrong, right) = ([pieces(1)], [pieces(1), pieces(3)]);
     let (told, corrective) = (stocking(&wrong, 17, 0), stocking(&right, 19, 0));
     let ids = [id_of(&corrective)];
@@ -226,9 +225,19 @@ fn what_stands_in_the_place_of_a_wrong_event_is_no_second_beep_of_it() {
         }),
         ..told
     };
-    let correction = document(&[declaration, corrective]);
+    [
+        document(&[told]),
+        document(&[declaration, corrective]),
+        document(&[told, declaration, corrective]),
+        document(&[corrective]),
+    ]
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_wrong_event_is_no_second_beep_of_it() {
+    let [told, correction, whole, corrective] = one_of_four();
     let mut partition = Partition::new(true);
-    assert_eq!(partition.read(0, &document(&[told])), Some(vec![1]));
+    assert_eq!(partition.read(0, &told), Some(vec![1]));
     assert_eq!(partition.read(1, &correction), Some(vec![-1, 4]));
     assert_eq!(
         partition.read(2, &correction),
@@ -239,14 +248,32 @@ fn what_stands_in_the_place_of_a_wrong_event_is_no_second_beep_of_it() {
     assert_eq!(partition.read(3, &beep(20, 100)), Some(vec![0]));
     // All of it in one document, or the corrective event in one of its own.
     let mut partition = Partition::new(true);
-    assert_eq!(
-        partition.read(0, &document(&[told, declaration, corrective])),
-        Some(vec![1, -1, 4])
-    );
+    assert_eq!(partition.read(0, &whole), Some(vec![1, -1, 4]));
     let mut partition = Partition::new(true);
-    assert_eq!(partition.read(0, &document(&[told])), Some(vec![1]));
-    assert_eq!(partition.read(1, &document(&[declaration])), Some(vec![-1]));
-    assert_eq!(partition.read(2, &document(&[corrective])), Some(vec![4]));
+    assert_eq!(partition.read(0, &told), Some(vec![1]));
+    assert_eq!(partition.read(1, &correction), Some(vec![-1, 4]));
+    assert_eq!(partition.read(2, &corrective), Some(vec![4]));
+}
+
+/// Whatever comes first, four pieces were moved, and a fifth beep was one of them.
+#[test]
+fn a_wrong_event_its_correction_and_a_beep_too_many_are_the_same_stock_in_any_order_of_the_first_two() {
+    let [told, correction, ..] = one_of_four();
+    let again = beep(16, 100);
+    let orders: [&[&[u8]]; 5] = [
+        &[&told, &correction],
+        &[&correction, &told],
+        &[&told, &again, &correction],
+        &[&again, &told, &correction],
+        &[&told, &correction, &again],
+    ];
+    for (index, order) in orders.into_iter().enumerate() {
+        let mut partition = Partition::new(true);
+        let moved = (0..)
+            .zip(order)
+            .map(|(offset, one)| partition.read(offset, one).unwrap());
+        assert_eq!(moved.flatten().sum::<i64>(), 4, "order {index}");
+    }
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub struct DoubleBeep {
 /// A line that is one beep of a scanner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Beep {
+    /// Into [`Capture::events`].
+    pub event: usize,
     /// A hash of reader, place, step, article and serial: what beeps again has the same.
     pub of: u64,
     pub at: TimeMs,
@@ -60,16 +62,25 @@ pub fn double_beeps_behind(
     mut is_heard: impl FnMut(&Beep) -> bool,
 ) -> Vec<DoubleBeep> {
     let mut scans: BTreeMap<u64, Vec<Scan>> = BTreeMap::new();
+    let mut out = Vec::new();
     let declared = capture.events.iter().filter(|event| event.declaration.is_some());
     let wrong: Vec<_> = declared
         .map(|event| (event.reader, event.running_number))
         .collect();
     for (index, event) in capture.events.iter().enumerate() {
-        // What stands in its place was read at the same instant, and is no second beep of it.
-        if wrong.contains(&(event.reader, event.running_number)) {
-            continue;
-        }
+        let is_wrong = wrong.contains(&(event.reader, event.running_number));
         for (position, beep) in beeps(capture, index) {
+            // What stands in its place was read at the same instant, and is no second beep of it.
+            if is_wrong {
+                if is_heard(&beep) {
+                    out.push(DoubleBeep {
+                        event: index,
+                        line: position,
+                        of: None,
+                    });
+                }
+                continue;
+            }
             scans.entry(beep.of).or_default().push(Scan {
                 at: event.at,
                 number: event.running_number,
@@ -79,7 +90,6 @@ pub fn double_beeps_behind(
             });
         }
     }
-    let mut out = Vec::new();
     for (of_scan, scans) in &mut scans {
         scans.sort_unstable();
         let mut counts: Option<(TimeMs, usize)> = None;
@@ -92,6 +102,7 @@ pub fn double_beeps_behind(
         } in &*scans
         {
             let beep = Beep {
+                event,
                 of: *of_scan,
                 at,
                 reader,
@@ -114,13 +125,13 @@ pub fn double_beeps_behind(
 }
 
 /// The lines of an event that are beeps, with their positions.
-pub fn beeps<'c>(capture: &'c Capture<'_>, event: usize) -> impl Iterator<Item = (usize, Beep)> + 'c {
+pub fn beeps<'c>(capture: &'c Capture<'_>, index: usize) -> impl Iterator<Item = (usize, Beep)> + 'c {
     let event = capture
         .events
-        .get(event)
+        .get(index)
         .filter(|event| event.declaration.is_none() && event.effect != Effect::None);
     let read = event.and_then(|event| Some((event, event.reader?, event.site?, event.step?)));
-    read.into_iter().flat_map(|(event, reader, site, step)| {
+    read.into_iter().flat_map(move |(event, reader, site, step)| {
         let mut place = ContentHash::default();
         place.word(u64::from(reader) << 32 | u64::from(site.location.copybook_number()));
         place.word((event.sub_location() as u64) << 8 | step as u64);
@@ -131,6 +142,7 @@ pub fn beeps<'c>(capture: &'c Capture<'_>, event: usize) -> impl Iterator<Item =
             of.word(article);
             of.word(mark);
             let beep = Beep {
+                event: index,
                 of: of.finish(),
                 at: event.at,
                 reader,
