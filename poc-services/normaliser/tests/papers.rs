@@ -2,25 +2,26 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod support;
+
 use contracts::ids::{Gtin, LocationId, Money, Quantity, Sku, TimeMs};
 use contracts::records::{Article, Movement, MovementKind, Pack};
 use contracts::wire::copybook::{self, MoveRecord, MoveType, StatusRecord};
 use contracts::wire::epcis::{
-    Action, DeclarationDraft, Disposition, DocumentWriter, DraftContent, DraftLine, DraftThings, EventDraft,
-    EventId, IdDraft, Site, Spelling, Step, SubLocation,
+    Action, DeclarationDraft, Disposition, DocumentWriter, DraftContent, DraftThings, EventDraft, EventId,
+    Site, Spelling, Step, SubLocation,
 };
 use contracts::wire::gs1::in_store::{self, Rules, Value};
-use contracts::wire::gs1::{Key, Measure, PrefixLength, Sscc, Unit};
+use contracts::wire::gs1::{Key, PrefixLength, Sscc, Unit};
 use contracts::wire::mqmd::{self, Descriptor, Format};
 use contracts::wire::tlog4690::{Header, Item, ReceiptWriter};
 use normaliser::{
     BusinessClock, Catalogue, Normalised, Normaliser, RawMessage, RawTopic, Rejection, encode_movement,
 };
 use prost::Message as _;
+use support::{AT, pieces, stocking};
 
-const AT: TimeMs = TimeMs(1_741_944_360_000);
 const OATS: (u32, u64) = (100_234, 614_141_999_996);
-const STORE: LocationId = LocationId::store(42);
 
 fn gtin(value: u64) -> Gtin {
     Gtin::new(value).unwrap()
@@ -95,41 +96,6 @@ fn queued(message: &[u8]) -> Result<Vec<Movement>, Rejection> {
 fn lines(of: &Movement) -> Vec<(u32, MovementKind, i64)> {
     let lines = of.lines.iter();
     lines.map(|line| (line.sku, line.kind(), line.quantity)).collect()
-}
-
-fn pieces(gtin: Gtin, pieces: i64) -> DraftLine<'static> {
-    DraftLine {
-        class: Key::class(gtin),
-        measure: Measure {
-            quantity: Quantity::units(pieces),
-            unit: Unit::Piece,
-        },
-        book: None,
-    }
-}
-
-fn stocking<'a>(classes: &'a [DraftLine<'a>], number: u64) -> EventDraft<'a> {
-    let site = Some(Site {
-        location: STORE,
-        sub_location: Some(SubLocation::Floor),
-    });
-    EventDraft {
-        content: DraftContent::Object {
-            action: Action::Observe,
-            things: DraftThings { epcs: &[], classes },
-        },
-        step: Some(Step::Stocking),
-        disposition: Some(Disposition::SellableAccessible),
-        at: AT,
-        offset_minutes: 60,
-        read_point: site,
-        biz_location: site,
-        despatch_advice: None,
-        reader: Some((5, number)),
-        declaration: None,
-        spelling: Spelling::DigitalLink,
-        id: IdDraft::Content,
-    }
 }
 
 fn document(events: &[EventDraft<'_>]) -> (Vec<u8>, Vec<EventId>) {

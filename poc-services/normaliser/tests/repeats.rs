@@ -2,56 +2,30 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use contracts::ids::{Gtin, LocationId, Quantity, TimeMs};
+mod support;
+
+use contracts::ids::{Gtin, TimeMs};
 use contracts::records::Article;
-use contracts::wire::epcis::{
-    Action, DeclarationDraft, Disposition, DocumentWriter, DraftContent, DraftLine, DraftThings, EventDraft,
-    EventId, IdDraft, Site, Spelling, Step, SubLocation,
-};
-use contracts::wire::gs1::{Key, Measure, Unit};
+use contracts::wire::epcis::{DeclarationDraft, DocumentWriter, DraftLine, EventDraft, EventId};
 use normaliser::{
     BusinessClock, Catalogue, Normalised, Normaliser, Position, RawMessage, RawTopic, SCAN_SPAN,
 };
 use proptest::prelude::*;
 use prost::Message as _;
+use support::AT;
 
-const AT: TimeMs = TimeMs(1_741_944_360_000);
 const OATS: u64 = 614_141_999_996;
 const SKU: u32 = 100_234;
-const STORE: LocationId = LocationId::store(42);
 
 fn pieces(pieces: i64) -> DraftLine<'static> {
-    DraftLine {
-        class: Key::class(Gtin::new(OATS).unwrap()),
-        measure: Measure {
-            quantity: Quantity::units(pieces),
-            unit: Unit::Piece,
-        },
-        book: None,
-    }
+    support::pieces(Gtin::new(OATS).unwrap(), pieces)
 }
 
 fn stocking<'a>(classes: &'a [DraftLine<'a>], number: u64, after_ms: i64) -> EventDraft<'a> {
-    let site = Some(Site {
-        location: STORE,
-        sub_location: Some(SubLocation::Floor),
-    });
     EventDraft {
-        content: DraftContent::Object {
-            action: Action::Observe,
-            things: DraftThings { epcs: &[], classes },
-        },
-        step: Some(Step::Stocking),
-        disposition: Some(Disposition::SellableAccessible),
         at: TimeMs(AT.0 + after_ms),
         offset_minutes: 0,
-        read_point: site,
-        biz_location: site,
-        despatch_advice: None,
-        reader: Some((5, number)),
-        declaration: None,
-        spelling: Spelling::DigitalLink,
-        id: IdDraft::Content,
+        ..support::stocking(classes, number)
     }
 }
 

@@ -22,8 +22,8 @@ pub struct Case<'a> {
     pub outages: &'a [OutageView],
     pub expectations: &'a [ExpectationView],
     pub pacing: &'a Pacing,
-    /// The list of contradicting deliveries; `None`: nobody looked.
-    pub deliveries: Option<&'a Result<DiscrepancyReport, String>>,
+    /// The list of contradicting deliveries, against the one that must come out.
+    pub deliveries: &'a Result<DiscrepancyReport, String>,
     /// What is wrong with the count of dirt.
     pub dirt: &'a [String],
     /// What was sent has arrived.
@@ -105,7 +105,7 @@ fn wrong(case: &Case<'_>) -> Vec<String> {
             count(report.cells_compared)
         ));
     }
-    reasons.extend(case.deliveries.and_then(deliveries::wrong));
+    reasons.extend(deliveries::wrong(case.deliveries));
     reasons.extend_from_slice(case.dirt);
     reasons.extend(anomalies::found(case.anomalies).map(AnomalyView::sentence));
     reasons.extend(case.violations.iter().map(ViolationView::sentence));
@@ -222,7 +222,7 @@ mod tests {
                 kept: true,
                 ..Pacing::default()
             },
-            deliveries: None,
+            deliveries: &Ok(DiscrepancyReport::default()),
             dirt: &[],
             drained: true,
             broker_is_full: false,

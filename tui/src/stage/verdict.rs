@@ -75,7 +75,7 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         outages: run.watch.outages.views(),
         expectations: run.director.expectations(),
         pacing: &pacing,
-        deliveries: Some(&compared),
+        deliveries: &compared,
         dirt: &dirt_is_wrong,
         drained,
         broker_is_full: run.servers.broker_throttled() > 0,

@@ -171,8 +171,8 @@ fn cpu_seconds() -> f64 {
 
 /// A broker with clients, for one side alone.
 struct Stand {
-    _runtime: tokio::runtime::Runtime,
-    _broker: Broker,
+    runtime: tokio::runtime::Runtime,
+    broker: Broker,
     backbone: Backbone,
     reader: Reader,
     keeper: OffsetKeeper,
@@ -181,13 +181,13 @@ struct Stand {
 }
 
 impl Stand {
-    fn start(side: Side) -> Result<Self, InventoryError> {
+    fn start(side: Side, memory_bytes: usize) -> Result<Self, InventoryError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()?;
         let options = BrokerOptions {
-            memory_bytes: 2 << 30,
+            memory_bytes,
             ..BrokerOptions::default()
         };
         let broker = runtime.block_on(Broker::start(options)).expect("a broker");
@@ -204,8 +204,8 @@ impl Stand {
             log: Kafka(backbone.producer("state-cost")?),
             backbone,
             side,
-            _broker: broker,
-            _runtime: runtime,
+            broker,
+            runtime,
         })
     }
 
@@ -365,7 +365,10 @@ fn main() -> Result<(), Failure> {
     let (whole_pairs, receipts) = (number(6), number(300_000));
     println!("{} cells, a flush each {FLUSH_EVERY} transactions", STORES * SKUS);
     if pairs > 0 {
-        let (mut safe, mut bare) = (Stand::start(Side::safe())?, Stand::start(Side::bare())?);
+        let (mut safe, mut bare) = (
+            Stand::start(Side::safe(), 2 << 30)?,
+            Stand::start(Side::bare(), 2 << 30)?,
+        );
         compare(
             "over the embedded broker",
             pairs,

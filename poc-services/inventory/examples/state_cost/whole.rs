@@ -7,9 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use backbone::amqp::AmqpOptions;
-use backbone::{Backbone, BackboneOptions, Reader};
-use contracts::topics::{self, MOVEMENTS, PARTITIONS};
-use embedded::broker::{Broker, BrokerOptions};
+use backbone::{OffsetKeeper, Reader};
 use embedded::queue::{QueueOptions, QueueServer};
 use inventory::{Applied, Content, Transaction};
 use ledger::Ledger;
@@ -18,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use world::{World, WorldConfig};
 
 use crate::logs::{Commits, Kafka};
-use crate::{FLUSH_EVERY, Failure, Side, Took};
+use crate::{FLUSH_EVERY, Failure, Side, Stand, Took};
 
 /// Between two flushes where little comes.
 const FLUSH_WITHIN: Duration = Duration::from_secs(2);
@@ -32,7 +30,7 @@ struct Stage {
     side: Side,
     reader: Reader,
     log: Kafka,
-    keeper: backbone::OffsetKeeper,
+    keeper: OffsetKeeper,
     applied: Arc<AtomicU64>,
     trading: Arc<AtomicBool>,
     cancel: CancellationToken,
@@ -82,22 +80,16 @@ fn cpu_seconds() -> f64 {
 
 /// One run: opening stock, then so many receipts with all that belongs to them, as fast as they are taken.
 pub fn run(side: Side, receipts: u64) -> Result<(Took, u64), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
-    let broker = runtime.block_on(Broker::start(BrokerOptions {
-        memory_bytes: 8 << 30,
-        ..BrokerOptions::default()
-    }))?;
+    let Stand {
+        runtime,
+        broker,
+        backbone,
+        reader,
+        keeper,
+        log,
+        side,
+    } = Stand::start(side, 8 << 30)?;
     let queue = runtime.block_on(QueueServer::start(QueueOptions::default()))?;
-    let backbone = Backbone::connect(BackboneOptions {
-        bootstrap: broker.bootstrap(),
-        label: "embedded".into(),
-        settings: Vec::new(),
-        compress: false,
-    })?;
-    runtime.block_on(backbone.ensure_topics(&topics::ALL))?;
     let world = World::new(WorldConfig::default())?;
     load::publish_places(&backbone, world.places())?;
     load::publish_catalogue(&backbone, world.articles())?;
@@ -131,9 +123,9 @@ pub fn run(side: Side, receipts: u64) -> Result<(Took, u64), Failure> {
     let (applied, trading) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let stage = Stage {
         side,
-        reader: backbone.reader_from_beginning("state-cost", MOVEMENTS, PARTITIONS)?,
-        log: Kafka(backbone.producer("state-cost")?),
-        keeper: backbone.offset_keeper("state-cost-commits", inventory::GROUP)?,
+        reader,
+        log,
+        keeper,
         applied: Arc::clone(&applied),
         trading: Arc::clone(&trading),
         cancel: cancel.clone(),

@@ -11,6 +11,7 @@ mod scene;
 mod services;
 
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -114,7 +115,7 @@ impl Test {
         let mut left_out = Vec::new();
         let conformance = self.only.is_empty() || self.only.iter().any(|name| name == CONFORMANCE);
         if conformance && !results.has(CONFORMANCE, 0) {
-            results.push(conform(stack, &commit)?)?;
+            results.push(unless_interrupted(conform(stack, &commit)?))?;
         }
         // All cases of a seed before the next seed: a series that is interrupted says something of each.
         for seed in (self.seed..).take(self.runs as usize) {
@@ -126,7 +127,8 @@ impl Test {
                     left_out.push(case.name);
                     continue;
                 }
-                results.push(play(stack, profile, case, (seed, self.rounds), &commit))?;
+                let entry = play(stack, profile, case, (seed, self.rounds), &commit);
+                results.push(unless_interrupted(entry))?;
             }
         }
         println!(
@@ -158,6 +160,17 @@ impl Test {
     }
 }
 
+/// What fails from now on fails because everything is being ended.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// A run that was interrupted is no result: the process is about to end, and `--resume` makes it again.
+fn unless_interrupted(entry: Entry) -> Entry {
+    while INTERRUPTED.load(Ordering::Acquire) {
+        std::thread::park();
+    }
+    entry
+}
+
 /// Told to end, it leaves behind only what it found.
 fn end_on_signals(stack: Stack, ran_before: bool) -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals")?;
@@ -166,6 +179,7 @@ fn end_on_signals(stack: Stack, ran_before: bool) -> Result<()> {
             return;
         };
         eprintln!("interrupted; ending what was started. `--resume` goes on with what is done");
+        INTERRUPTED.store(true, Ordering::Release);
         process::end_children();
         if !ran_before && let Err(error) = stack.down() {
             eprintln!("{error:#}");

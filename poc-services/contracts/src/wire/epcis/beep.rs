@@ -34,14 +34,14 @@ pub struct Beep {
     pub number: Option<u64>,
 }
 
-/// In the order of time; the running number decides between scans of one instant.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Scan {
-    at: TimeMs,
-    number: Option<u64>,
-    reader: u16,
-    event: usize,
-    line: usize,
+impl Beep {
+    const fn repeats(&self, line: usize, of: Option<usize>) -> DoubleBeep {
+        DoubleBeep {
+            event: self.event,
+            line,
+            of,
+        }
+    }
 }
 
 /// The lines of the document that are the same scan as an earlier one: the same reader, step and place, one piece of the
@@ -49,8 +49,8 @@ struct Scan {
 ///
 /// What has another serial is another piece, and a quantity other than one was keyed in, not beeped. Measured from the
 /// scan that counts, so that a row of beeps is never one scan for longer than 300 ms. The order of events in the document
-/// does not matter. An event that the document declares wrong is none of them. Not knowable here: a repeat in the reader's next document ([`double_beeps_behind`]), and two pieces of
-/// one article passed over the reader faster than that.
+/// does not matter. An event that the document declares wrong is none of them. Not knowable here: a repeat in the reader's
+/// next document ([`double_beeps_behind`]), and two pieces of one article passed over the reader faster than that.
 pub fn double_beeps(capture: &Capture<'_>) -> Vec<DoubleBeep> {
     double_beeps_behind(capture, |_| false)
 }
@@ -61,7 +61,7 @@ pub fn double_beeps_behind(
     capture: &Capture<'_>,
     mut is_heard: impl FnMut(&Beep) -> bool,
 ) -> Vec<DoubleBeep> {
-    let mut scans: BTreeMap<u64, Vec<Scan>> = BTreeMap::new();
+    let mut scans: BTreeMap<u64, Vec<(Beep, usize)>> = BTreeMap::new();
     let mut out = Vec::new();
     let declared = capture.events.iter().filter(|event| event.declaration.is_some());
     let wrong: Vec<_> = declared
@@ -69,54 +69,28 @@ pub fn double_beeps_behind(
         .collect();
     for (index, event) in capture.events.iter().enumerate() {
         let is_wrong = wrong.contains(&(event.reader, event.running_number));
-        for (position, beep) in beeps(capture, index) {
-            // What stands in its place was read at the same instant, and is no second beep of it.
-            if is_wrong {
-                if is_heard(&beep) {
-                    out.push(DoubleBeep {
-                        event: index,
-                        line: position,
-                        of: None,
-                    });
-                }
-                continue;
+        for (line, beep) in beeps(capture, index) {
+            if !is_wrong {
+                scans.entry(beep.of).or_default().push((beep, line));
+            } else if is_heard(&beep) {
+                // What stands in its place was read at the same instant, and is no second beep of it.
+                out.push(beep.repeats(line, None));
             }
-            scans.entry(beep.of).or_default().push(Scan {
-                at: event.at,
-                number: event.running_number,
-                reader: beep.reader,
-                event: index,
-                line: position,
-            });
         }
     }
-    for (of_scan, scans) in &mut scans {
-        scans.sort_unstable();
+    for scans in scans.values_mut() {
+        // In the order of time; the running number decides between scans of one instant.
+        scans.sort_unstable_by_key(|(beep, line)| (beep.at, beep.number, beep.event, *line));
         let mut counts: Option<(TimeMs, usize)> = None;
-        for &Scan {
-            at,
-            number,
-            reader,
-            event,
-            line,
-        } in &*scans
-        {
-            let beep = Beep {
-                event,
-                of: *of_scan,
-                at,
-                reader,
-                number,
-            };
-            let repeats = |of| DoubleBeep { event, line, of };
+        for (beep, line) in scans {
             match counts {
                 // Within one event a list may name an article twice: that is a quantity, not a beep.
-                Some((first, of)) if of != event && at.0 - first.0 <= DOUBLE_BEEP_MS => {
-                    out.push(repeats(Some(of)));
+                Some((first, of)) if of != beep.event && beep.at.0 - first.0 <= DOUBLE_BEEP_MS => {
+                    out.push(beep.repeats(*line, Some(of)));
                 }
-                Some((_, of)) if of == event => {}
-                _ if is_heard(&beep) => out.push(repeats(None)),
-                _ => counts = Some((at, event)),
+                Some((_, of)) if of == beep.event => {}
+                _ if is_heard(beep) => out.push(beep.repeats(*line, None)),
+                _ => counts = Some((beep.at, beep.event)),
             }
         }
     }
