@@ -245,8 +245,7 @@ fn a_run_into_json_lines_prints_snapshots() {
     let ran = ran(&stockstream(&[
         "run",
         "ibm-controlled",
-        "--speed",
-        "20",
+        "--unthrottled",
         "--json",
     ]));
     assert_eq!(ran.code, 0, "{}", ran.error);

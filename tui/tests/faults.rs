@@ -5,11 +5,9 @@ mod support;
 
 use scenario::Fault;
 use serde_json::Value;
-use support::{Ran, run};
+use support::{LATE, Ran, run};
 
 const SEEDS: [u32; 2] = [1, 2];
-/// A machine that is busy with others makes the generator late, which says nothing about what is examined here.
-const LATE: i32 = 3;
 
 fn case(fault: Fault, seed: u32) -> Ran {
     let folder = tempfile::tempdir().expect("a scratch folder");

@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const LATE: &str = "the generator did not keep its schedule";
+/// A machine that is busy with others makes the generator late, which says nothing about what tests examine.
+pub const LATE: i32 = 3;
 
 pub struct Ran {
     pub code: i32,
@@ -60,8 +61,7 @@ impl Ran {
 
     /// Passed, but for a load that other work on the machine made late: that spoils a measurement and no stock.
     pub fn assert_pass(&self) {
-        if self.out.contains(LATE) {
-            assert_eq!(self.code, 3, "{}\n{}", self.out, self.error);
+        if self.code == LATE {
             assert!(!self.out.to_lowercase().contains("not met"), "{}", self.out);
         } else {
             assert_eq!(self.code, 0, "{}\n{}", self.out, self.error);
