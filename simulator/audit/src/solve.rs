@@ -16,10 +16,13 @@ pub enum Effort {
     Pairs,
     /// Three lines, or two against one.
     Triples,
+    /// The newest lines of each source: what a record of earlier lacks. Sources do not end at the same line, for their
+    /// messages do not arrive in the order in which things happened.
+    Ends,
 }
 
 impl Effort {
-    pub const ALL: [Self; 3] = [Self::Runs, Self::Pairs, Self::Triples];
+    pub const ALL: [Self; 4] = [Self::Runs, Self::Pairs, Self::Triples, Self::Ends];
 }
 
 /// Indices into the lines. A line can be doubled more than once.
@@ -82,7 +85,8 @@ pub fn solve(
         Effort::Runs => search.run(lines.sources, size, target, budget),
         Effort::Pairs if size == 2 => search.pair(target, budget),
         Effort::Triples if size == 3 => search.triple(target, budget),
-        Effort::Pairs | Effort::Triples => None,
+        Effort::Ends if count < 0 => search.ends(lines.sources, size, target, budget),
+        Effort::Pairs | Effort::Triples | Effort::Ends => None,
     };
     let (more, less) = match same_sign {
         Some(found) => (found, Vec::new()),
@@ -103,6 +107,59 @@ pub fn solve(
             doubled: more,
         }
     })
+}
+
+/// How far the end of a source may be from where the newest lines of all begin, in its own lines: one after the other.
+const REACHES: [usize; 4] = [2, 6, 18, 54];
+/// Combinations of the ends of half of the sources.
+const COMBINATIONS_MAX: usize = 4_000_000;
+
+/// How many of the newest lines of a source may be taken, and the sum of their hashes.
+struct Tail {
+    least: usize,
+    /// From the least on.
+    sums: Vec<u64>,
+    /// The newest first.
+    lines: Vec<u32>,
+}
+
+/// Some of the sources, each with a number of its newest lines: all combinations of these numbers.
+struct Tails(Vec<Tail>);
+
+impl Tails {
+    fn combinations(&self) -> usize {
+        let sizes = self.0.iter().map(|tail| tail.sums.len());
+        sizes.fold(1, usize::saturating_mul)
+    }
+
+    /// Each by its number, with the count of lines and the sum of their hashes, until `take` has enough.
+    fn each<T>(&self, mut take: impl FnMut(usize, usize, u64) -> Option<T>) -> Option<T> {
+        let mut picks = vec![0; self.0.len()];
+        for number in 0.. {
+            let (mut lines, mut sum) = (0, 0_u64);
+            for (tail, pick) in self.0.iter().zip(&picks) {
+                lines += tail.least + pick;
+                sum = sum.wrapping_add(tail.sums[*pick]);
+            }
+            if let Some(taken) = take(number, lines, sum) {
+                return Some(taken);
+            }
+            let next = (0..picks.len()).find(|index| picks[*index] + 1 < self.0[*index].sums.len())?;
+            picks[..next].fill(0);
+            picks[next] += 1;
+        }
+        None
+    }
+
+    fn lines(&self, mut number: usize) -> Vec<u32> {
+        let mut lines = Vec::new();
+        for tail in &self.0 {
+            let pick = number % tail.sums.len();
+            number /= tail.sums.len();
+            lines.extend_from_slice(&tail.lines[..tail.least + pick]);
+        }
+        lines
+    }
 }
 
 struct Search<'a> {
@@ -150,6 +207,63 @@ impl Search<'_> {
             }
         }
         None
+    }
+
+    /// The newest lines of each source, whose ends lie near to each other: the ends of one half of the sources are looked
+    /// for among those of the other half.
+    fn ends(&self, sources: &[u32], size: usize, target: u64, budget: &mut Budget) -> Option<Vec<u32>> {
+        let begin = self.hashes.len().checked_sub(size)?;
+        let mut of_sources: HashMap<u32, Vec<u32>> = HashMap::new();
+        for (source, line) in sources.iter().zip(0..) {
+            of_sources.entry(*source).or_default().push(line);
+        }
+        let mut of_sources: Vec<Vec<u32>> = of_sources.into_values().collect();
+        of_sources.sort_unstable();
+        REACHES.into_iter().find_map(|reach| {
+            let mut halves = (Tails(Vec::new()), Tails(Vec::new()));
+            for lines in &of_sources {
+                let tail = self.tail(lines, begin, reach);
+                let half = if halves.0.combinations() <= halves.1.combinations() {
+                    &mut halves.0
+                } else {
+                    &mut halves.1
+                };
+                half.0.push(tail);
+            }
+            let (one, other) = halves;
+            let combinations = one.combinations().max(other.combinations());
+            if combinations > COMBINATIONS_MAX || !budget.take(2 * combinations) {
+                return None;
+            }
+            let mut by_sum = HashMap::with_capacity(one.combinations());
+            one.each(|number, lines, sum| {
+                by_sum.insert(sum, (lines as u32, number as u32));
+                None::<()>
+            });
+            other.each(|number, lines, sum| {
+                let (others, found) = *by_sum.get(&target.wrapping_sub(sum))?;
+                let is_whole = lines + others as usize == size;
+                is_whole.then(|| [one.lines(found as usize), other.lines(number)].concat())
+            })
+        })
+    }
+
+    fn tail(&self, lines: &[u32], begin: usize, reach: usize) -> Tail {
+        let newest = lines.iter().filter(|line| **line as usize >= begin).count();
+        let least = newest.saturating_sub(reach);
+        let most = (newest + reach).min(lines.len());
+        let lines: Vec<u32> = lines.iter().rev().take(most).copied().collect();
+        let mut sum = 0_u64;
+        let mut sums = vec![sum];
+        for line in &lines {
+            sum = sum.wrapping_add(self.hashes[*line as usize]);
+            sums.push(sum);
+        }
+        Tail {
+            least,
+            sums: sums.split_off(least),
+            lines,
+        }
     }
 
     fn pair(&self, target: u64, budget: &mut Budget) -> Option<Vec<u32>> {
@@ -290,6 +404,19 @@ mod tests {
         is_found(&hashes, &(0..300).collect::<Vec<_>>(), &[]);
         is_found(&hashes, &[], &(20..45).collect::<Vec<_>>());
         is_found(&hashes, &(30..120).step_by(3).collect::<Vec<_>>(), &[]);
+    }
+
+    #[test]
+    fn the_newest_lines_of_each_source_are_found_where_sources_end_differently() {
+        let hashes = hashes(300);
+        // Sources take turns; they end some lines before or behind line 180.
+        for ends in [[180, 180, 180], [171, 180, 189], [160, 199, 181], [90, 200, 190]] {
+            let lost: Vec<usize> = (0..300).filter(|line| *line >= ends[line % 3]).collect();
+            is_found(&hashes, &lost, &[]);
+        }
+        // One line in between is there.
+        let lost: Vec<usize> = (171..300).filter(|line| *line != 240).collect();
+        assert_eq!(solved(&hashes, &lost, &[]), None);
     }
 
     #[test]
