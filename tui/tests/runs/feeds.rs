@@ -1,9 +1,7 @@
 //! Scans and queues in their dirt, from end to end: descriptors in front, every code page, hand-overs of queue managers,
 //! corrected and repeated scans. The stock is right in every cell.
 
-mod support;
-
-use support::run;
+use crate::support::run;
 
 const SCENARIO: &str = "title: Queues and scans
 seed: 5

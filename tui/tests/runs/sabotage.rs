@@ -1,10 +1,8 @@
 //! The proof can fail, in the running demo: each service, told to err, does so, and the report says what was damaged, what
 //! the audit found, and between which stages. All classes, stages and seeds are in `proof_can_fail.rs`, without servers.
 
-mod support;
-
+use crate::support::{Ran, run};
 use serde_json::Value;
-use support::{Ran, run};
 
 fn sabotaged(planted: &str, seed: u32) -> Ran {
     let seed = seed.to_string();

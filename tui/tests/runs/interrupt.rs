@@ -1,7 +1,5 @@
 //! A run that is ended early says of what it had sent what became of it.
 
-mod support;
-
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 

@@ -2,21 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-#[path = "../../poc-services/backbone/tests/support/kafka.rs"]
-mod kafka;
-mod support;
-
 use std::collections::BTreeSet;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::kafka::Kafka;
+use crate::support::{ran, run, stockstream};
 use contracts::ids::{LocationId, TimeMs};
 use contracts::records::{Article, Completeness, Movement, Replayed};
 use contracts::topics::{self, StateKey, headers, partition_of};
 use contracts::wire::tlog4690::{Header, Item, ReceiptWriter};
-use kafka::Kafka;
 use prost::Message as _;
-use support::{ran, run, stockstream};
 use tokio_util::sync::CancellationToken;
 
 /// A hang must end; nothing here waits so long otherwise.

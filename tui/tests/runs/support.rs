@@ -1,5 +1,4 @@
 //! Runs the binary as a user would, and reads what it leaves.
-#![allow(dead_code, reason = "each test uses its part")]
 
 use std::process::{Command, Output};
 

@@ -1,15 +1,13 @@
 //! A run whose services are processes of their own: what it can only know from topics.
 
-mod support;
-
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::support::{Ran, run};
 use contracts::topics;
 use embedded::broker::{Broker, BrokerOptions};
 use embedded::queue::{QueueOptions, QueueServer};
-use support::{Ran, run};
 
 const SCENARIO: &str = "title: outside
 seed: 5

@@ -1,8 +1,6 @@
 //! Papers of deliveries and the reference kit's stream in whole runs of the binary.
 
-mod support;
-
-use support::run;
+use crate::support::run;
 
 /// A world in which deliveries contradict each other, with what is to be said besides.
 fn scenario(more: &str) -> (tempfile::TempDir, String) {

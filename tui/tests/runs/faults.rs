@@ -1,11 +1,9 @@
 //! The library of faults in the running demo, a test a fault, with two seeds each: what always must hold, and that it did
 //! happen. Twenty seeds of each are `cargo xtask faults`.
 
-mod support;
-
+use crate::support::{LATE, Ran, run};
 use scenario::Fault;
 use serde_json::Value;
-use support::{LATE, Ran, run};
 
 const SEEDS: [u32; 2] = [1, 2];
 
@@ -121,8 +119,8 @@ fn a_full_disk_costs_the_report_and_not_the_verdict() {
     let file = folder.path().join("disk-full.yaml");
     std::fs::write(&file, scenario::fault_case(Fault::DiskFull, 1)).expect("a scratch file");
     let file = file.display().to_string();
-    let output = support::stockstream(&["run", &file, "--headless", "--report", "/dev/full"]);
-    let ran = support::ran(&output);
+    let output = crate::support::stockstream(&["run", &file, "--headless", "--report", "/dev/full"]);
+    let ran = crate::support::ran(&output);
     assert!(ran.out.contains("cells compared"), "{}", ran.out);
     assert!(
         ran.error.contains("/dev/full") && ran.error.contains("has room"),
@@ -139,8 +137,8 @@ fn what_needs_our_servers_is_refused_before_the_run() {
     let file = folder.path().join("node-lost.yaml");
     std::fs::write(&file, scenario::fault_case(Fault::NodeLost, 1)).expect("a scratch file");
     let file = file.display().to_string();
-    let output = support::stockstream(&["run", &file, "--headless", "--kafka", "127.0.0.1:1"]);
-    let ran = support::ran(&output);
+    let output = crate::support::stockstream(&["run", &file, "--headless", "--kafka", "127.0.0.1:1"]);
+    let ran = crate::support::ran(&output);
     assert_eq!(ran.code, 2, "{}", ran.error);
     assert!(
         ran.error.contains("node-lost") && ran.error.contains("cargo xtask stack test"),

@@ -1,8 +1,6 @@
 //! Every shipped scenario from end to end, small and sped up, with its own expectations and the audit.
 
-mod support;
-
-use support::{Ran, run};
+use crate::support::{Ran, run};
 
 /// Sped up, and beside other tests, how fresh the view is says nothing, and a span of milliseconds may have nothing to
 /// measure: that claim is a benchmark's.
@@ -30,7 +28,7 @@ fn the_reference_kits_events_sent_twice_count_once() {
 
 #[test]
 fn first_look_converges_through_offline_stores_and_a_dead_service() {
-    let shipped = include_str!("../../scenarios/first-look.yaml");
+    let shipped = include_str!("../../../scenarios/first-look.yaml");
     let ran = run_at_any_freshness("first-look", shipped, &["--scale", "1/60", "--speed", "900"]);
     ran.assert_pass();
     assert_eq!(ran.number("/dead_letters/total"), 0);
@@ -44,7 +42,7 @@ fn first_look_converges_through_offline_stores_and_a_dead_service() {
 
 #[test]
 fn a_quiet_day_is_right_in_every_cell() {
-    let shipped = include_str!("../../scenarios/quiet-day.yaml");
+    let shipped = include_str!("../../../scenarios/quiet-day.yaml");
     let ran = run_at_any_freshness("quiet-day", shipped, &["--scale", "1/24", "--speed", "4000"]);
     ran.assert_pass();
     // Lorries are under way and everything of the three sources arrives.

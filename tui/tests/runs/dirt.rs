@@ -1,9 +1,7 @@
 //! Dirt in whole runs of the binary: what was injected is what was seen, kind by kind, and the stock is exact.
 
-mod support;
-
+use crate::support::{Ran, run};
 use serde_json::Value;
-use support::{Ran, run};
 
 const KINDS: [&str; 14] = [
     "duplicates",

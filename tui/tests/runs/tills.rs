@@ -1,8 +1,6 @@
 //! Tills of three generations from end to end: a day and its closing, with the faults that touch their bytes.
 
-mod support;
-
-use support::run;
+use crate::support::run;
 
 const SCENARIO: &str = "
 title: Three generations of tills

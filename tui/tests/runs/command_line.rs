@@ -1,10 +1,8 @@
 //! The words of the command line: what they print, and what they say when something is wrong.
 
-mod support;
-
 use std::net::TcpListener;
 
-use support::{ran, run, stockstream};
+use crate::support::{ran, run, stockstream};
 
 /// Runs words that must fail, and gives the error.
 fn refused(arguments: &[&str]) -> String {
