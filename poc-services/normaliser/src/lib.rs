@@ -18,11 +18,13 @@ mod memory;
 mod normalise;
 mod paper;
 mod poslog;
+mod progress;
 mod replay;
 mod sabotage;
 mod scan;
 mod service;
 mod statement;
+mod worker;
 
 pub use catalogue::{Catalogue, Facts, TradeUnit};
 pub use counters::{Counters, Phase, RawDigest, Snapshot};
