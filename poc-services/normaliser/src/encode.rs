@@ -7,7 +7,7 @@ use contracts::ids::SourceId;
 use contracts::records::MovementLine;
 use contracts::topics::push_location;
 
-use crate::normalise::Transaction;
+use crate::normalised::Transaction;
 
 /// Replaces the buffer's content.
 pub fn encode_movement(transaction: &Transaction, due_ms: i64, lines: &[MovementLine], out: &mut Vec<u8>) {

@@ -16,9 +16,12 @@ mod encode;
 mod feed;
 mod memory;
 mod normalise;
+mod normalised;
 mod paper;
 mod poslog;
 mod progress;
+mod queue;
+mod raw;
 mod replay;
 mod sabotage;
 mod scan;
@@ -27,14 +30,14 @@ mod statement;
 mod worker;
 
 pub use catalogue::{Catalogue, Facts, TradeUnit};
+pub use clock::BusinessClock;
 pub use counters::{Counters, Phase, RawDigest, Snapshot};
 pub use encode::{encode_movement, mark_put_back};
 pub use memory::SPAN as SCAN_SPAN;
-pub use normalise::{
-    BusinessClock, Group, GroupPlace, Normalised, Normaliser, Position, RawMessage, RawTopic, Rejection,
-    Transaction,
-};
+pub use normalise::Normaliser;
+pub use normalised::{Normalised, Rejection, Transaction};
 pub use paper::{key as paper_key, of_transaction as paper_of_transaction, paper};
+pub use raw::{Group, GroupPlace, Position, RawMessage, RawTopic};
 pub use replay::resolved;
 pub use sabotage::Saboteur;
 pub use service::{Config, GROUP, KEPT_GROUP, NormaliserError, Summary, run};

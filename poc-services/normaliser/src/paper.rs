@@ -13,7 +13,7 @@ use prost::Message as _;
 
 use backbone::{BackboneError, Producer};
 
-use crate::normalise::Transaction;
+use crate::normalised::Transaction;
 
 /// The paper of a transaction that moves stock of a delivery; `None`: it has no advice, or moves something else.
 pub fn of_transaction(transaction: &Transaction, lines: &[MovementLine]) -> Option<Paper> {

@@ -13,7 +13,7 @@ use contracts::wire::poslog::{
 };
 
 use crate::catalogue::Facts;
-use crate::normalise::{check_location, movement_line, unknown_item};
+use crate::normalised::{check_location, movement_line, unknown_item};
 use crate::paper::paper;
 use crate::{BusinessClock, Catalogue, Normalised, Rejection, TradeUnit, Transaction};
 

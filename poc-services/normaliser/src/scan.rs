@@ -13,7 +13,7 @@ use contracts::wire::gs1::in_store::{self, Rules};
 
 use crate::Catalogue;
 use crate::memory::{Again, Memory};
-use crate::normalise::{
+use crate::normalised::{
     Normalised, Rejection, Transaction, check_location, movement_line, too_many, unknown_item,
 };
 

@@ -10,7 +10,7 @@ use contracts::wire::source_mark;
 use prost::Message as _;
 
 use crate::Rejection;
-use crate::normalise::check_location;
+use crate::normalised::check_location;
 
 /// What is said of a place's sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
