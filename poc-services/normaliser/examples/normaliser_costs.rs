@@ -11,7 +11,9 @@ use contracts::ids::{LocationId, Money, Quantity, Sku, TimeMs};
 use contracts::wire::copybook::{self, MoveRecord, MoveType};
 use contracts::wire::epcis::{self, BizStep, DocumentWriter, ScanEvent, ScanLine, SubLocation};
 use contracts::wire::tlog4690::{self, Receipt};
-use normaliser::{BusinessClock, Catalogue, Normalised, Normaliser, RawMessage, RawTopic, encode_movement};
+use normaliser::{
+    BusinessClock, Catalogue, Normalised, Normaliser, Position, RawMessage, RawTopic, encode_movement,
+};
 use receipts::{ARTICLES, LINES, gtin, write_receipt};
 
 const RECEIPTS: u64 = 4096;
@@ -146,5 +148,42 @@ fn main() {
         for _ in 0..1000 {
             let _ = black_box(epcis::read(&document));
         }
+    });
+
+    let documents: Vec<Vec<u8>> = (0..RECEIPTS)
+        .map(|number| {
+            let mut document = Vec::new();
+            let event = ScanEvent {
+                running_number: number,
+                at: TimeMs(event.at.0 + number as i64 * 20_000),
+                ..event
+            };
+            let mut writer = DocumentWriter::begin(&mut document, event.at);
+            writer.event(&event);
+            writer.finish();
+            document
+        })
+        .collect();
+    let raw = |payload| RawMessage {
+        topic: RawTopic::Scan,
+        key: b"S0042",
+        payload,
+        format: None,
+        group: None,
+    };
+    measure("document: normalise alone", RECEIPTS, || {
+        for document in &documents {
+            let _ = black_box(normaliser.normalise(&raw(document), &catalogue, &mut normalised));
+        }
+        assert_eq!(normalised.lines.len() as u64, LINES);
+    });
+    let mut offset = 0;
+    measure("document: normalise behind those before it", RECEIPTS, || {
+        for document in &documents {
+            let at = Position { partition: 0, offset };
+            let _ = black_box(normaliser.normalise_at(&raw(document), at, &catalogue, &mut normalised));
+            offset += 1;
+        }
+        assert_eq!(normalised.lines.len() as u64, LINES);
     });
 }
