@@ -7,9 +7,11 @@ pub mod amqp;
 pub mod kafka;
 #[cfg(any(test, feature = "proxy"))]
 pub mod proxy;
+mod sessions;
 
 pub use kafka::{
     AckProducer, Assignment, Backbone, BackboneError, BackboneOptions, BatchAck, Event, GroupConsumer,
     Header, LagProbe, OffsetKeeper, OffsetReset, PartitionLag, Producer, Reader, Record, StartAt,
     TransactionalProducer,
 };
+pub use sessions::sessions;

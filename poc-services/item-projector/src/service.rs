@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use backbone::{
     Assignment, Backbone, BackboneError, Event, GroupConsumer, OffsetReset, Producer, Reader, Record,
-    StartAt, TransactionalProducer,
+    StartAt, TransactionalProducer, sessions,
 };
 use contracts::ids::TimeMs;
 use contracts::records::{self, Movement};
@@ -29,7 +29,6 @@ pub const GROUP: &str = "item-projector";
 const POLL: Duration = Duration::from_millis(20);
 const BATCH: usize = 1_000;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(15);
-const RECOVERY_PAUSE: Duration = Duration::from_millis(300);
 /// An article that is not known is looked for so long: a movement that names it is behind its record.
 const ARTICLE_WITHIN: Duration = Duration::from_millis(500);
 
@@ -78,19 +77,8 @@ pub enum ProjectorError {
 
 /// Runs until cancelled. Blocks: give it a thread of its own.
 pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> Result<(), ProjectorError> {
-    loop {
-        match session(config, backbone, cancel) {
-            Err(error) if error.is_passing() => {
-                tracing::warn!(%error, "going on from the last commit");
-                add(&config.counters.recoveries, 1);
-                std::thread::sleep(RECOVERY_PAUSE);
-            }
-            other => return other.map_err(Into::into),
-        }
-        if cancel.is_cancelled() {
-            return Ok(());
-        }
-    }
+    let recover = || add(&config.counters.recoveries, 1);
+    sessions(cancel, recover, || session(config, backbone, cancel)).map_err(Into::into)
 }
 
 /// One life of the clients.

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backbone::{Assignment, Backbone, BackboneError, Event, GroupConsumer, OffsetReset, Producer};
+use backbone::{Assignment, Backbone, BackboneError, Event, GroupConsumer, OffsetReset, Producer, sessions};
 use contracts::sabotage::Sabotage;
 use tokio_util::sync::CancellationToken;
 
@@ -25,8 +25,6 @@ const POLL: Duration = Duration::from_millis(20);
 const BATCH_MESSAGES: usize = 1000;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(15);
 const TAIL_EVERY: Duration = Duration::from_millis(500);
-const RECOVERY_PAUSE: Duration = Duration::from_millis(500);
-const NAP: Duration = Duration::from_millis(20);
 
 /// What one instance needs to know.
 #[derive(Clone, Debug)]
@@ -102,23 +100,11 @@ fn run_until_cancelled(
 ) -> Result<(), BackboneError> {
     let counters = &*config.counters;
     let mut worker = Worker::new(config);
-    loop {
-        match session(config, backbone, cancel, &mut worker) {
-            Err(error) if error.is_passing() => {
-                tracing::warn!(%error, "going on from the last commit");
-                counters.recovery();
-                counters.phase(Phase::Recovering);
-                let until = Instant::now() + RECOVERY_PAUSE;
-                while Instant::now() < until && !cancel.is_cancelled() {
-                    std::thread::sleep(NAP);
-                }
-            }
-            other => return other,
-        }
-        if cancel.is_cancelled() {
-            return Ok(());
-        }
-    }
+    let recover = || {
+        counters.recovery();
+        counters.phase(Phase::Recovering);
+    };
+    sessions(cancel, recover, || session(config, backbone, cancel, &mut worker))
 }
 
 /// One life of the clients.

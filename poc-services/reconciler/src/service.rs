@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backbone::{
-    Assignment, Backbone, BackboneError, Event, GroupConsumer, OffsetReset, Producer, Reader, Record, StartAt,
+    Assignment, Backbone, BackboneError, Event, GroupConsumer, OffsetReset, Producer, Reader, Record,
+    StartAt, sessions,
 };
 use contracts::records::Paper;
 use contracts::topics::{DISCREPANCIES, PAPERS, PARTITIONS};
@@ -27,7 +28,6 @@ pub const GROUP: &str = "reconciler";
 const POLL: Duration = Duration::from_millis(20);
 const BATCH: usize = 1_000;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(15);
-const RECOVERY_PAUSE: Duration = Duration::from_millis(300);
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -64,19 +64,8 @@ pub enum ReconcilerError {
 
 /// Runs until cancelled. Blocks: give it a thread of its own.
 pub fn run(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> Result<(), ReconcilerError> {
-    loop {
-        match session(config, backbone, cancel) {
-            Err(error) if error.is_passing() => {
-                tracing::warn!(%error, "starting again");
-                add(&config.counters.recoveries, 1);
-                std::thread::sleep(RECOVERY_PAUSE);
-            }
-            other => return other.map_err(Into::into),
-        }
-        if cancel.is_cancelled() {
-            return Ok(());
-        }
-    }
+    let recover = || add(&config.counters.recoveries, 1);
+    sessions(cancel, recover, || session(config, backbone, cancel)).map_err(Into::into)
 }
 
 /// One life of the clients.
