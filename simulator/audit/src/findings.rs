@@ -147,16 +147,17 @@ impl Findings {
                     .push(diverging_cell(&places, differing, kind, transactions));
             }
         }
-        let named = |found: &BTreeSet<TransactionId>, unnamed: u64| Named {
-            count: found.len() as u64 + unnamed,
-            first: found.iter().take(NAMED_MAX).copied().collect(),
+        let named = |all: BTreeSet<TransactionId>, unnamed: u64| Named {
+            count: all.len() as u64 + unnamed,
+            first: all.iter().take(NAMED_MAX).copied().collect(),
+            all,
         };
-        report.transactions_lost = named(&blame.lost, blame.unnamed_lost);
-        report.transactions_doubled = named(&blame.doubled, blame.unnamed_doubled);
-        report.transactions_misrouted = named(&blame.misrouted, 0);
-        report.transactions_altered = named(&blame.altered, 0);
-        report.transactions_stale = named(&blame.stale, 0);
-        report.transactions_torn = named(&blame.torn, 0);
+        report.transactions_lost = named(blame.lost, blame.unnamed_lost);
+        report.transactions_doubled = named(blame.doubled, blame.unnamed_doubled);
+        report.transactions_misrouted = named(blame.misrouted, 0);
+        report.transactions_altered = named(blame.altered, 0);
+        report.transactions_stale = named(blame.stale, 0);
+        report.transactions_torn = named(blame.torn, 0);
         report.view_less_truth = blame.view_less_truth;
         // Cells whose lines are right though their totals are not: one at least.
         let without_lines = differing

@@ -2,6 +2,7 @@
 //!
 //! Quantities are thousandths of the base unit of measure. It decides nothing but whether a report is clean.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use contracts::digest::Minutes;
@@ -255,6 +256,9 @@ pub struct Named {
     /// The first [`NAMED_MAX`], ascending.
     #[serde(serialize_with = "texts")]
     pub first: Vec<TransactionId>,
+    /// All that could be named: for who compares, too many to read.
+    #[serde(skip)]
+    pub all: BTreeSet<TransactionId>,
 }
 
 /// Diverging cells by what is wrong with them.

@@ -106,6 +106,7 @@ mod tests {
         let named = Named {
             count: 2,
             first: vec![id],
+            ..Named::default()
         };
         let mut report = AuditReport {
             transactions_lost: named.clone(),
