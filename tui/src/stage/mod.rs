@@ -31,6 +31,7 @@ mod start;
 mod verdict;
 mod view;
 mod watch;
+mod written;
 
 #[cfg(test)]
 pub use anomalies::of as anomalies_of;
