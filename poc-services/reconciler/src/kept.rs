@@ -25,8 +25,8 @@ pub struct Keep {
 impl Default for Keep {
     fn default() -> Self {
         Self {
-            settled: 200_000,
-            unsettled: 1_000_000,
+            settled: 100_000,
+            unsettled: 500_000,
         }
     }
 }

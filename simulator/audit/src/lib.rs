@@ -211,7 +211,7 @@ impl Audit {
     /// Deliveries that anything was written of, and those whose papers contradict each other.
     pub fn true_deliveries(&self) -> (u64, Vec<ledger::TrueDiscrepancy>) {
         let deliveries = self.shared.ledger.deliveries();
-        (deliveries.len() as u64, deliveries.discrepancies())
+        (deliveries.count(), deliveries.discrepancies())
     }
 
     /// Since the last reset.

@@ -47,11 +47,42 @@ impl Side {
     }
 }
 
-/// By despatch advice.
+/// Papers that are written behind the last one of a delivery until that is forgotten, if it agrees: at Acme's size a day and a
+/// half. A till system posts within the hour.
+const FORGOTTEN_BEHIND: u64 = 600_000;
+
 #[derive(Clone, Debug, Default)]
-pub struct Deliveries(BTreeMap<u64, [Side; 3]>);
+struct Delivery {
+    sides: [Side; 3],
+    /// Which of all papers its last one was.
+    last: u64,
+}
+
+/// By despatch advice.
+#[derive(Clone, Debug)]
+pub struct Deliveries {
+    known: BTreeMap<u64, Delivery>,
+    papers: u64,
+    forgotten_behind: u64,
+    forgotten: u64,
+}
+
+impl Default for Deliveries {
+    fn default() -> Self {
+        Self::forgetting_behind(FORGOTTEN_BEHIND)
+    }
+}
 
 impl Deliveries {
+    const fn forgetting_behind(papers: u64) -> Self {
+        Self {
+            known: BTreeMap::new(),
+            papers: 0,
+            forgotten_behind: papers,
+            forgotten: 0,
+        }
+    }
+
     pub fn wrote(&mut self, paper: &TruePaper<'_>) {
         let index = match paper.kind {
             PaperKind::Shipment => 0,
@@ -59,7 +90,10 @@ impl Deliveries {
             PaperKind::ReceiveInventory => 2,
             PaperKind::Unspecified => return,
         };
-        let side = &mut self.0.entry(paper.despatch_advice).or_default()[index];
+        self.papers += 1;
+        let delivery = self.known.entry(paper.despatch_advice).or_default();
+        delivery.last = self.papers;
+        let side = &mut delivery.sides[index];
         side.papers += 1;
         for line in paper.lines {
             *side.quantities.entry(line.sku).or_default() += line.quantity;
@@ -70,31 +104,49 @@ impl Deliveries {
                 side.last = Some(sequence);
             }
         }
+        // Not each time: it looks at all of them.
+        if self.papers.is_multiple_of(self.forgotten_behind / 8) {
+            self.forget();
+        }
+    }
+
+    /// What agrees and has no paper any more.
+    fn forget(&mut self) {
+        let old = self.papers.saturating_sub(self.forgotten_behind);
+        let before = self.known.len();
+        self.known
+            .retain(|advice, delivery| delivery.last > old || !agrees(*advice, &delivery.sides));
+        self.forgotten += (before - self.known.len()) as u64;
     }
 
     /// Deliveries that anything was written of.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn count(&self) -> u64 {
+        self.known.len() as u64 + self.forgotten
     }
 
     /// Ascending by advice.
     pub fn discrepancies(&self) -> Vec<TrueDiscrepancy> {
-        self.0
+        self.known
             .iter()
-            .filter_map(|(advice, sides)| discrepancy(*advice, sides))
+            .filter_map(|(advice, delivery)| discrepancy(*advice, &delivery.sides))
             .collect()
     }
 }
 
+fn is_comparable(sides: &[Side; 3]) -> bool {
+    let [shipment, scan, posted] = sides;
+    shipment.is_whole() && (scan.is_whole() || posted.is_whole())
+}
+
+fn agrees(advice: u64, sides: &[Side; 3]) -> bool {
+    is_comparable(sides) && discrepancy(advice, sides).is_none()
+}
+
 fn discrepancy(despatch_advice: u64, sides: &[Side; 3]) -> Option<TrueDiscrepancy> {
-    let [has_shipment, has_scan, has_receive_inventory] = [0, 1, 2].map(|side: usize| sides[side].is_whole());
-    if !has_shipment || !(has_scan || has_receive_inventory) {
+    if !is_comparable(sides) {
         return None;
     }
+    let [has_scan, has_receive_inventory] = [1, 2].map(|side: usize| sides[side].is_whole());
     let is_there = [true, has_scan, has_receive_inventory];
     let quantity = |side: usize, sku| {
         if is_there[side] {
@@ -174,5 +226,42 @@ mod tests {
         let last = (PaperKind::Shipment, 24, Some((2, true)));
         assert_eq!(list(&[last, receipt]), []);
         assert_eq!(list(&[first, last, receipt]).len(), 1);
+    }
+
+    #[test]
+    fn what_agrees_is_forgotten_and_what_contradicts_or_waits_is_not() {
+        let mut deliveries = Deliveries::forgetting_behind(80);
+        let mut write = |despatch_advice: u64, kind, quantity| {
+            let line = Line {
+                sku: Sku(7),
+                slot: 0,
+                kind: MovementKind::Received,
+                quantity,
+            };
+            deliveries.wrote(&TruePaper {
+                despatch_advice,
+                kind,
+                lines: &[line],
+                group: None,
+            });
+        };
+        write(1, PaperKind::Shipment, 48);
+        write(1, PaperKind::ReceivingScan, 47);
+        write(2, PaperKind::Shipment, 48);
+        for advice in 3..1_000 {
+            write(advice, PaperKind::Shipment, 48);
+            write(advice, PaperKind::ReceivingScan, 48);
+        }
+        // Behind all that agrees: it was not forgotten too early.
+        write(999, PaperKind::ReceiveInventory, 46);
+        let list: Vec<_> = deliveries
+            .discrepancies()
+            .iter()
+            .map(|one| one.despatch_advice)
+            .collect();
+        assert_eq!(list, [1, 999]);
+        assert_eq!(deliveries.count(), 999);
+        assert!(deliveries.known.contains_key(&2), "it may still be received");
+        assert!(deliveries.known.len() < 60, "{}", deliveries.known.len());
     }
 }

@@ -63,7 +63,7 @@ fn played(one_in: u32) -> (Vec<TrueDiscrepancy>, u64, BTreeMap<u32, i64>) {
     }
     gone.retain(|_, quantity| *quantity != 0);
     let deliveries = ledger.deliveries();
-    (deliveries.discrepancies(), deliveries.len() as u64, gone)
+    (deliveries.discrepancies(), deliveries.count(), gone)
 }
 
 #[test]

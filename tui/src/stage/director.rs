@@ -212,6 +212,7 @@ impl Director {
     }
 
     fn settle(&mut self, now: Instant, facts: &mut impl Facts) {
+        let marks: Vec<u64> = self.open.iter().map(|open| open.mark).collect();
         let views = &mut self.views;
         self.open.retain(|open| {
             let waited = now.duration_since(open.since);
@@ -250,6 +251,13 @@ impl Director {
                 _ => true,
             }
         });
+        // Expectations of one step share one.
+        let mut settled: Vec<u64> = marks
+            .into_iter()
+            .filter(|mark| self.open.iter().all(|open| open.mark != *mark))
+            .collect();
+        settled.dedup();
+        settled.into_iter().for_each(|mark| facts.release(mark));
     }
 
     /// Whether something is still waited for.
@@ -329,6 +337,7 @@ mod tests {
         letters: u64,
         open: u64,
         discrepancies: Option<u64>,
+        released: Vec<u64>,
     }
 
     impl Facts for Told {
@@ -338,6 +347,9 @@ mod tests {
         fn behind(&mut self, mark: u64) -> Option<u64> {
             assert_eq!(mark, 7);
             Some(self.behind)
+        }
+        fn release(&mut self, mark: u64) {
+            self.released.push(mark);
         }
         fn diverging(&self) -> u64 {
             self.diverging
@@ -420,10 +432,12 @@ mod tests {
         facts.open = 3;
         director.tick(start + Duration::from_secs(1), at(1), &mut facts);
         assert_eq!(met(&director), [Some(true), None]);
+        assert!(facts.released.is_empty(), "the other one still has it");
         // Nobody knows of any, which is not none.
         director.tick(start + Duration::from_secs(11), at(11), &mut facts);
         assert_eq!(met(&director), [Some(true), Some(false)]);
         assert_eq!(director.expectations()[1].detail, "not known");
+        assert_eq!(facts.released, [7]);
     }
 
     #[test]
