@@ -29,6 +29,9 @@ use tokio_util::sync::CancellationToken;
 use cli::{Cli, Command, RunArgs};
 use snapshot::Outcome;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Wrong use, wrong configuration, or a server that cannot be reached.
 const UNUSABLE: u8 = 2;
 const INTERRUPTED: u8 = 130;
