@@ -257,7 +257,9 @@ impl Director {
             .filter(|mark| self.open.iter().all(|open| open.mark != *mark))
             .collect();
         settled.dedup();
-        settled.into_iter().for_each(|mark| facts.release(mark));
+        for mark in settled {
+            facts.release(mark);
+        }
     }
 
     /// Whether something is still waited for.
