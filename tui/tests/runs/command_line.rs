@@ -64,24 +64,6 @@ fn a_broker_that_does_not_answer_is_refused_with_its_address() {
 }
 
 #[test]
-fn a_full_disk_for_the_report_is_an_error_that_names_the_file() {
-    if !std::path::Path::new("/dev/full").exists() {
-        eprintln!("skipped: no /dev/full here");
-        return;
-    }
-    let words = [
-        "run",
-        "ibm-controlled",
-        "--speed",
-        "20",
-        "--headless",
-        "--report",
-        "/dev/full",
-    ];
-    assert!(refused(&words).contains("/dev/full"));
-}
-
-#[test]
 fn a_report_that_cannot_be_written_is_refused_before_the_run() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let path = folder
