@@ -11,9 +11,7 @@ use ledger::{Line, TrueCell};
 use crate::decode::ViewCell;
 use crate::explain::{Blame, Differing, Explainer};
 use crate::places::Places;
-use crate::report::{
-    AuditReport, Divergence, DivergingCell, LISTED_MAX, NAMED_BY_CELL_MAX, NAMED_MAX, Named,
-};
+use crate::report::{AuditReport, Divergence, DivergingCell, LISTED_MAX, NAMED_BY_CELL_MAX, Named};
 use crate::truth::Watch;
 use crate::view::{Stock, View, books_off, equal, negative};
 
@@ -149,8 +147,7 @@ impl Findings {
         }
         let named = |all: BTreeSet<TransactionId>, unnamed: u64| Named {
             count: all.len() as u64 + unnamed,
-            first: all.iter().take(NAMED_MAX).copied().collect(),
-            all,
+            ids: all.into_iter().collect(),
         };
         report.transactions_lost = named(blame.lost, blame.unnamed_lost);
         report.transactions_doubled = named(blame.doubled, blame.unnamed_doubled);

@@ -2,7 +2,6 @@
 //!
 //! Quantities are thousandths of the base unit of measure. It decides nothing but whether a report is clean.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use contracts::digest::Minutes;
@@ -253,12 +252,9 @@ pub struct LateClaim {
 pub struct Named {
     /// Exact where every cell is explained, else the least that it can be.
     pub count: u64,
-    /// The first [`NAMED_MAX`], ascending.
-    #[serde(serialize_with = "texts")]
-    pub first: Vec<TransactionId>,
-    /// All that could be named: for who compares, too many to read.
-    #[serde(skip)]
-    pub all: BTreeSet<TransactionId>,
+    /// All that could be named, ascending. Of these the first [`NAMED_MAX`] are written.
+    #[serde(rename = "first", serialize_with = "first_as_text")]
+    pub ids: Vec<TransactionId>,
 }
 
 /// Diverging cells by what is wrong with them.
@@ -391,4 +387,8 @@ fn source_text<S: Serializer>(value: &SourceId, serializer: S) -> Result<S::Ok, 
 
 fn texts<S: Serializer>(values: &[TransactionId], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(values.iter().map(ToString::to_string))
+}
+
+fn first_as_text<S: Serializer>(ids: &[TransactionId], serializer: S) -> Result<S::Ok, S::Error> {
+    texts(&ids[..ids.len().min(NAMED_MAX)], serializer)
 }

@@ -150,7 +150,7 @@ async fn a_wrong_view_is_red_and_names_transactions() {
     let live = audit.snapshot();
     let report = audit.final_report(acme.replay());
     assert_eq!(live.cells_diverging, report.cells_diverging);
-    assert_eq!(report.transactions_lost.first, acme.ids(&lost));
+    assert_eq!(report.transactions_lost.ids, acme.ids(&lost));
     assert!(report.cells_diverging > 0 && listed(&report).len() as u64 == report.cells_diverging);
     assert!(!report.is_clean());
 }

@@ -28,7 +28,7 @@ fn of_transactions(class: &'static str, named: &Named) -> AnomalyView {
     AnomalyView {
         class,
         count: named.count,
-        first: named.first.first().map(ToString::to_string),
+        first: named.ids.first().map(ToString::to_string),
     }
 }
 
@@ -50,7 +50,7 @@ pub fn of(report: &AuditReport) -> Vec<AnomalyView> {
             class: "stale read",
             count: stale.count.max(report.cells_by_kind.stale) + live.rolled_back.count,
             first: stale
-                .first
+                .ids
                 .first()
                 .map(ToString::to_string)
                 .or_else(|| live.rolled_back.first.clone()),
@@ -105,8 +105,7 @@ mod tests {
         };
         let named = Named {
             count: 2,
-            first: vec![id],
-            ..Named::default()
+            ids: vec![id],
         };
         let mut report = AuditReport {
             transactions_lost: named.clone(),

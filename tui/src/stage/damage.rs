@@ -133,7 +133,7 @@ impl Damaged {
             return self.without_harm_to_others(view(sabotage, damaged, &found));
         }
         let of = |named: &[&audit::Named]| -> BTreeSet<TransactionId> {
-            named.iter().flat_map(|named| &named.all).copied().collect()
+            named.iter().flat_map(|named| &named.ids).copied().collect()
         };
         let found = match sabotage.class {
             SabotageClass::Drop => of(&[&report.transactions_lost]),

@@ -156,21 +156,13 @@ impl Stage {
         outside: Option<String>,
         started_at: std::time::SystemTime,
     ) -> Result<Ended> {
-        let Self {
-            chosen,
-            args,
-            commands,
-            cancel,
-            snapshots,
-            base,
-        } = self;
         let Ready {
             world,
             ledger,
             places,
             skus,
         } = ready;
-        let scenario = chosen.scenario.clone();
+        let scenario = self.chosen.scenario.clone();
         let audit_config = AuditConfig {
             settings: servers.kafka_settings.clone(),
             ..AuditConfig::new(servers.backbone.bootstrap())
@@ -182,7 +174,7 @@ impl Stage {
                 .context("the audit")??
         };
         let (failures, failed) = mpsc::unbounded_channel();
-        let mut services = services_of(servers, &args, &scenario, &places, failures);
+        let mut services = services_of(servers, &self.args, &scenario, &places, failures);
         let (articles, held_articles) = articles::split(&scenario, world.articles());
         let names_anew = scenario.dirt.is_some_and(|dirt| dirt.unknown_articles.is_some());
         let all_articles = if names_anew {
@@ -206,7 +198,7 @@ impl Stage {
         let pace = pace_of(scenario.load);
         let first = world.now();
         let mark_interval = scenario.services.mark_interval.as_duration();
-        let config = load_of(&scenario, args.transactions, gateway, servers.amqp.clone());
+        let config = load_of(&scenario, self.args.transactions, gateway, servers.amqp.clone());
         let load = Load::start(config, world, Arc::clone(&ledger), &CancellationToken::new())?;
         let started = Instant::now();
         let governor = (scenario.rates == scenario::Rates::AtMost).then(|| match pace {
@@ -215,16 +207,16 @@ impl Stage {
         });
         let run = Run {
             watch: Watch::new(started),
-            view: View::new(base, &places, mark_interval),
+            view: View::new(self.base, &places, mark_interval),
             director: Director::new(scenario),
             marks: Marks::default(),
             faults: Faults::default(),
-            chosen,
-            args,
-            commands,
+            chosen: self.chosen,
+            args: self.args,
+            commands: self.commands,
             failed,
-            cancel,
-            snapshots,
+            cancel: self.cancel,
+            snapshots: self.snapshots,
             servers,
             services,
             audit,

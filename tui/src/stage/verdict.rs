@@ -142,11 +142,11 @@ fn missing(report: &AuditReport) -> Missing {
     ];
     let named: BTreeSet<TransactionId> = classes
         .iter()
-        .flat_map(|class| class.all.iter().copied())
+        .flat_map(|class| class.ids.iter().copied())
         .collect();
     let unnamed = classes
         .iter()
-        .map(|class| class.count.saturating_sub(class.all.len() as u64))
+        .map(|class| class.count.saturating_sub(class.ids.len() as u64))
         .sum();
     Missing {
         named: named.into_iter().collect(),

@@ -195,7 +195,7 @@ fn audit_view(audited: &AuditReport) -> AuditView {
 
 fn names(named: &audit::Named) -> Vec<String> {
     named
-        .first
+        .ids
         .iter()
         .take(LISTED_MAX)
         .map(ToString::to_string)
