@@ -29,8 +29,9 @@ use tokio_util::sync::CancellationToken;
 use cli::{Cli, Command, RunArgs};
 use snapshot::Outcome;
 
+#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Wrong use, wrong configuration, or a server that cannot be reached.
 const UNUSABLE: u8 = 2;

@@ -18,12 +18,21 @@ const KINDS: [PaperKind; 3] = [
 ];
 
 /// Location, kind of source, unit, business day, number.
-type Identity = (String, i32, u32, u32, u64);
+fn identity(paper: &Paper) -> (&str, i32, u32, u32, u64) {
+    (
+        &paper.location,
+        paper.source_kind,
+        paper.source_unit,
+        paper.business_day,
+        paper.number,
+    )
+}
 
 /// The papers of one despatch advice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
-    papers: BTreeMap<Identity, Paper>,
+    /// Ascending by identity. A delivery has few: a map's nodes would take several times their memory.
+    papers: Vec<Paper>,
 }
 
 /// What the papers of a delivery say of each other.
@@ -45,22 +54,13 @@ struct Side<'a> {
 impl Delivery {
     /// Adds a paper to the set.
     pub fn take(&mut self, paper: Paper) {
-        let identity = (
-            paper.location.clone(),
-            paper.source_kind,
-            paper.source_unit,
-            paper.business_day,
-            paper.number,
-        );
-        match self.papers.entry(identity) {
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                entry.insert(paper);
-            }
-            std::collections::btree_map::Entry::Occupied(mut entry) => {
-                if paper.content_hash < entry.get().content_hash {
-                    entry.insert(paper);
-                }
-            }
+        let place = self
+            .papers
+            .binary_search_by(|known| identity(known).cmp(&identity(&paper)));
+        match place {
+            Err(place) => self.papers.insert(place, paper),
+            Ok(place) if paper.content_hash < self.papers[place].content_hash => self.papers[place] = paper,
+            Ok(_) => {}
         }
     }
 
@@ -70,7 +70,7 @@ impl Delivery {
         let mut sequences = BTreeSet::new();
         let mut last = None;
         let mut papers = 0;
-        for paper in self.papers.values().filter(|paper| paper.kind() == kind) {
+        for paper in self.papers.iter().filter(|paper| paper.kind() == kind) {
             papers += 1;
             side.location = &paper.location;
             for line in &paper.lines {
@@ -125,11 +125,7 @@ impl Delivery {
             return Verdict::Agrees;
         }
         Verdict::Differs(Discrepancy {
-            despatch_advice: self
-                .papers
-                .values()
-                .next()
-                .map_or(0, |paper| paper.despatch_advice),
+            despatch_advice: self.papers.first().map_or(0, |paper| paper.despatch_advice),
             warehouse: shipment.location.to_owned(),
             store: receipt.location.to_owned(),
             lines,

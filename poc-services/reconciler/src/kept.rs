@@ -34,7 +34,8 @@ impl Default for Keep {
 #[derive(Debug, Default)]
 struct Kept {
     delivery: Delivery,
-    keys: BTreeSet<Vec<u8>>,
+    /// Ascending.
+    keys: Vec<Box<[u8]>>,
     /// Which paper of the partition its last one was.
     last: u64,
     is_deleted: bool,
@@ -62,7 +63,9 @@ impl Papers {
             ages.remove(&(kept.last, advice));
         }
         kept.last = self.count;
-        kept.keys.insert(key.to_vec());
+        if let Err(place) = kept.keys.binary_search_by(|known| (**known).cmp(key)) {
+            kept.keys.insert(place, key.into());
+        }
         kept.delivery.take(paper);
         self.young.insert((self.count, advice));
     }
@@ -77,7 +80,7 @@ impl Papers {
         else {
             return;
         };
-        kept.keys.remove(key);
+        kept.keys.retain(|known| **known != *key);
         kept.is_deleted = true;
         self.deleted.insert(advice);
     }
@@ -91,7 +94,7 @@ impl Papers {
     }
 
     /// Forgets what need not be kept, and gives the keys that are to be deleted.
-    pub fn forget(&mut self, keep: Keep) -> Vec<Vec<u8>> {
+    pub fn forget(&mut self, keep: Keep) -> Vec<Box<[u8]>> {
         let mut gone: Vec<u64> = std::mem::take(&mut self.deleted).into_iter().collect();
         let count = self.count;
         let old = |after: u64| (count.saturating_sub(after), 0);
@@ -140,8 +143,8 @@ mod tests {
         papers.take(&key(advice, kind), paper);
     }
 
-    fn key(advice: u64, kind: PaperKind) -> Vec<u8> {
-        format!("{advice}/{kind:?}").into_bytes()
+    fn key(advice: u64, kind: PaperKind) -> Box<[u8]> {
+        format!("{advice}/{kind:?}").into_bytes().into()
     }
 
     /// So many papers of one other delivery.
@@ -158,12 +161,12 @@ mod tests {
         take(&mut papers, 2, PaperKind::Shipment, 48);
         take(&mut papers, 1, PaperKind::ReceivingScan, 48);
         others(&mut papers, 10);
-        assert_eq!(papers.forget(KEEP), Vec::<Vec<u8>>::new());
+        assert!(papers.forget(KEEP).is_empty());
         others(&mut papers, 1);
         let both = [PaperKind::ReceivingScan, PaperKind::Shipment].map(|kind| key(1, kind));
         assert_eq!(papers.forget(KEEP), both);
         others(&mut papers, 88);
-        assert_eq!(papers.forget(KEEP), Vec::<Vec<u8>>::new());
+        assert!(papers.forget(KEEP).is_empty());
         others(&mut papers, 1);
         assert_eq!(papers.forget(KEEP), [key(2, PaperKind::Shipment)]);
         assert_eq!(papers.deliveries.len(), 1);
