@@ -121,19 +121,38 @@ fn store(model: &Model, width: usize, room: usize) -> Vec<Line<'static>> {
     };
     let mut sources: Vec<_> = details.sources.iter().collect();
     sources.sort_by_key(|source| source.state == SourceKnown::Complete);
-    // A row stays for what is left out.
-    let mut left = room.saturating_sub(lines.len() + 1);
-    let mut left_out = 0;
-    for source in sources {
+    let sources = sources.into_iter().map(|source| {
         let (glyph, role) = match source.state {
             SourceKnown::Complete => ("✓", Role::Good),
             SourceKnown::Missing => ("?", Role::Warn),
             SourceKnown::NeverSeen | SourceKnown::Unknown => ("·", Role::Muted),
         };
-        let line = Line::from(vec![
+        Line::from(vec![
             Span::styled(format!("{glyph} {:<9}", source.name), theme.style(role)),
             Span::raw(source.words(now)),
-        ]);
+        ])
+    });
+    let left_out = add_what_fits(&mut lines, sources, width, room);
+    if left_out > 0 {
+        lines.push(Line::from(Span::styled(
+            format!("… and {left_out} sources more"),
+            theme.style(Role::Muted),
+        )));
+    }
+    lines
+}
+
+/// Adds lines, in their order, up to `room` rows, of which one stays for what is left out; returns how many are.
+fn add_what_fits(
+    lines: &mut Vec<Line<'static>>,
+    more: impl Iterator<Item = Line<'static>>,
+    width: usize,
+    room: usize,
+) -> usize {
+    let used: usize = lines.iter().map(|line| rows(line, width)).sum();
+    let mut left = room.saturating_sub(used + 1);
+    let mut left_out = 0;
+    for line in more {
         let rows = rows(&line, width);
         if left_out == 0 && rows <= left {
             left -= rows;
@@ -142,13 +161,7 @@ fn store(model: &Model, width: usize, room: usize) -> Vec<Line<'static>> {
             left_out += 1;
         }
     }
-    if left_out > 0 {
-        lines.push(Line::from(Span::styled(
-            format!("… and {left_out} sources more"),
-            theme.style(Role::Muted),
-        )));
-    }
-    lines
+    left_out
 }
 
 /// What fits into `room` rows, the weightiest first; what does not is counted.
@@ -195,19 +208,7 @@ fn verdict(model: &Model, width: usize, room: usize) -> Vec<Line<'static>> {
         .diverging
         .iter()
         .map(|cell| Line::from(Span::styled(cell.clone(), theme.style(Role::Bad))));
-    // A row stays for what is left out.
-    let used: usize = lines.iter().map(|line| rows(line, width)).sum();
-    let mut left = room.saturating_sub(used + 1);
-    let mut left_out = 0;
-    for line in reasons.chain(cells) {
-        let rows = rows(&line, width);
-        if left_out == 0 && rows <= left {
-            left -= rows;
-            lines.push(line);
-        } else {
-            left_out += 1;
-        }
-    }
+    let left_out = add_what_fits(&mut lines, reasons.chain(cells), width, room);
     if left_out > 0 {
         lines.push(Line::from(Span::styled(
             format!("… and {left_out} more in the report (--report FILE)"),

@@ -8,14 +8,20 @@ use scenario::{ItemNumber, StoreNumber};
 
 use super::director::Facts;
 
-pub struct Known<'a> {
-    pub audit: &'a Audit,
-    pub snapshot: &'a AuditSnapshot,
+/// What the edges and the services count.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
     pub dead_letters: u64,
     /// Deliveries that contradict each other now.
     pub discrepancies: Option<u64>,
     /// Transactions that the edges have acknowledged.
     pub acknowledged: u64,
+}
+
+pub struct Known<'a> {
+    pub audit: &'a Audit,
+    pub snapshot: &'a AuditSnapshot,
+    pub counted: Counted,
     /// SKUs by their place in the catalogue.
     pub skus: &'a [u32],
     pub marks: &'a mut Marks,
@@ -88,7 +94,7 @@ impl Facts for Known<'_> {
     }
 
     fn acknowledged(&self) -> u64 {
-        self.acknowledged
+        self.counted.acknowledged
     }
 
     fn diverging(&self) -> u64 {
@@ -110,7 +116,7 @@ impl Facts for Known<'_> {
     }
 
     fn dead_letters(&self) -> u64 {
-        self.dead_letters
+        self.counted.dead_letters
     }
 
     fn in_dead_letters(&self) -> u64 {
@@ -118,7 +124,7 @@ impl Facts for Known<'_> {
     }
 
     fn discrepancies(&self) -> Option<u64> {
-        self.discrepancies
+        self.counted.discrepancies
     }
 
     fn store_stock(&self, store: StoreNumber, item: ItemNumber) -> Option<i64> {

@@ -34,9 +34,7 @@ impl Run<'_> {
         let mut known = Known {
             audit: &self.audit,
             snapshot: audit,
-            dead_letters: self.dead_letters(),
-            discrepancies: self.services.discrepancies(),
-            acknowledged: sent.acknowledged.iter().sum(),
+            counted: self.counted(),
             skus: &self.skus,
             marks: &mut self.marks,
         };
@@ -104,9 +102,7 @@ impl Run<'_> {
         let mut known = Known {
             audit: &self.audit,
             snapshot: &audit,
-            dead_letters: self.dead_letters(),
-            discrepancies: self.services.discrepancies(),
-            acknowledged: self.load.snapshot().acknowledged.iter().sum(),
+            counted: self.counted(),
             skus: &self.skus,
             marks: &mut self.marks,
         };

@@ -14,7 +14,7 @@ use world::events::Place;
 
 use super::anomalies::AnomalyView;
 use super::director::Director;
-use super::facts::{Known, Marks};
+use super::facts::{Counted, Known, Marks};
 use super::faults::Faults;
 use super::governor::Governor;
 use super::lags::Lags;
@@ -120,18 +120,15 @@ impl Run<'_> {
         let snapshot = self.view.make(
             phase,
             &Sources {
-                load: Some(&self.load),
+                load: &self.load,
                 services: &self.services,
-                audit: Some(&audit),
+                servers: self.servers,
+                audit: &audit,
                 lags: &self.lags,
                 director: &self.director,
                 watch: &self.watch,
-                broker_bytes: self.servers.broker_bytes(),
-                topics: self.servers.topics(),
-                queue_depth: self.servers.queue_depth(),
+                counted: self.counted(),
                 opening_handled: self.opening_handled,
-                dead_letters: self.dead_letters(),
-                discrepancies: self.services.discrepancies().unwrap_or_default(),
                 paused: self.paused,
             },
         );
@@ -226,6 +223,14 @@ impl Run<'_> {
         }
     }
 
+    pub fn counted(&self) -> Counted {
+        Counted {
+            dead_letters: self.dead_letters(),
+            discrepancies: self.services.discrepancies(),
+            acknowledged: self.load.snapshot().acknowledged.iter().sum(),
+        }
+    }
+
     fn waits_nowhere(&self) -> bool {
         self.lags.normaliser() == Some(0)
             && self.lags.inventory() == Some(0)
@@ -312,9 +317,7 @@ impl Run<'_> {
         let mut known = Known {
             audit: &self.audit,
             snapshot: audit,
-            dead_letters: self.dead_letters(),
-            discrepancies: self.services.discrepancies(),
-            acknowledged: sent.acknowledged.iter().sum(),
+            counted: self.counted(),
             skus: &self.skus,
             marks: &mut self.marks,
         };
@@ -332,18 +335,15 @@ impl Run<'_> {
         let faults = self.fault_views();
         self.view.set_faults(faults);
         let sources = Sources {
-            load: Some(&self.load),
+            load: &self.load,
             services: &self.services,
-            audit: Some(audit),
+            servers: self.servers,
+            audit,
             lags: &self.lags,
             director: &self.director,
             watch: &self.watch,
-            broker_bytes: self.servers.broker_bytes(),
-            topics: self.servers.topics(),
-            queue_depth: self.servers.queue_depth(),
+            counted: self.counted(),
             opening_handled: self.opening_handled,
-            dead_letters: self.dead_letters(),
-            discrepancies: self.services.discrepancies().unwrap_or_default(),
             paused: self.paused,
         };
         let snapshot = self.view.end(&sources, proof, anomalies, verdict);

@@ -11,14 +11,16 @@ use world::events::Place;
 use super::anomalies::AnomalyView;
 use super::director::Director;
 use super::extras::{PROJECTOR, RECONCILER};
+use super::facts::Counted;
 use super::lags::Lags;
 use super::rates::{History, Rate};
+use super::servers::Servers;
 use super::services::{Handled, Services};
 use super::watch::Watch;
 use crate::resources::Meter;
 use crate::snapshot::{
     Counts, FaultView, Flow, FreshnessView, LocationIdView, PaceView, Phase, PlaceState, PlaceView,
-    ProofView, ResourcesView, ServiceState, Snapshot, StageView, TopicView, VerdictView,
+    ProofView, ResourcesView, ServiceState, Snapshot, StageView, VerdictView,
 };
 
 /// Names of the parts, in the order of the flow.
@@ -63,19 +65,16 @@ const CORES_SAMPLES_MAX: usize = 3_600;
 
 /// What one snapshot is made of.
 pub struct Sources<'a> {
-    pub load: Option<&'a load::Load>,
+    pub load: &'a load::Load,
     pub services: &'a Services,
-    pub audit: Option<&'a AuditSnapshot>,
+    pub servers: &'a Servers,
+    pub audit: &'a AuditSnapshot,
     pub lags: &'a Lags,
     pub director: &'a Director,
     pub watch: &'a Watch,
-    pub broker_bytes: u64,
-    pub topics: Arc<[TopicView]>,
-    pub queue_depth: Option<u64>,
+    pub counted: Counted,
     /// Of what is handled, the opening stock, when all of it is.
     pub opening_handled: Handled,
-    pub dead_letters: u64,
-    pub discrepancies: u64,
     pub paused: bool,
 }
 
@@ -157,15 +156,11 @@ impl View {
         snapshot.violations = sources.watch.safety.violations().to_vec();
         snapshot.outages = sources.watch.outages.views().to_vec();
         snapshot.details = sources.watch.completeness.details();
-        if let Some(load) = sources.load {
-            self.add_load(&mut snapshot, load, sources, now);
-        }
-        if let Some(audit) = sources.audit {
-            self.add_audit(&mut snapshot, audit, sources);
-        }
+        self.add_load(&mut snapshot, sources, now);
+        self.add_audit(&mut snapshot, sources);
         if self.sampled.is_none_or(|at| now.duration_since(at) >= SECOND) {
             self.sampled = Some(now);
-            self.resources = self.meter.measure(sources.broker_bytes);
+            self.resources = self.meter.measure(sources.servers.broker_bytes());
             if phase == Phase::Running && self.cores_used.len() < CORES_SAMPLES_MAX {
                 self.cores_used.push(self.resources.cores_used);
             }
@@ -177,7 +172,7 @@ impl View {
                 .push(snapshot.handled.transactions_per_s as u64);
         }
         snapshot.resources = self.resources;
-        snapshot.topics = Arc::clone(&sources.topics);
+        snapshot.topics = sources.servers.topics();
         snapshot.freshness_history = self.freshness.to_vec().into();
         snapshot.diverging_history = self.diverging.to_vec().into();
         snapshot.handled_history = self.handled_history.to_vec().into();
@@ -196,8 +191,8 @@ impl View {
         self.meter.measure(broker_bytes)
     }
 
-    fn add_load(&mut self, snapshot: &mut Snapshot, load: &load::Load, sources: &Sources<'_>, now: Instant) {
-        let sent = load.snapshot();
+    fn add_load(&mut self, snapshot: &mut Snapshot, sources: &Sources<'_>, now: Instant) {
+        let sent = sources.load.snapshot();
         let counters = &sources.services.counters;
         let normalised = counters.normaliser.snapshot();
         let inventory = &counters.inventory;
@@ -215,8 +210,8 @@ impl View {
         let handled = counters.handled().less(sources.opening_handled).total();
         snapshot.handled = self.handled.sample(now, handled.transactions, handled.lines);
         snapshot.stores_offline = sent.stores_offline as u32;
-        snapshot.proof.dead_letters = sources.dead_letters;
-        snapshot.proof.discrepancies = sources.discrepancies;
+        snapshot.proof.dead_letters = sources.counted.dead_letters;
+        snapshot.proof.discrepancies = sources.counted.discrepancies.unwrap_or_default();
         snapshot.proof.duplicates_dropped = get(&inventory.repeats);
         snapshot.proof = recovery(snapshot.proof, inventory);
 
@@ -263,7 +258,7 @@ impl View {
             None,
             None,
             Some(at_stores),
-            sources.queue_depth.map(|depth| depth + at_warehouses),
+            sources.servers.queue_depth().map(|depth| depth + at_warehouses),
             sources.lags.normaliser(),
             sources.lags.inventory(),
             None,
@@ -327,7 +322,8 @@ impl View {
             .collect();
     }
 
-    fn add_audit(&self, snapshot: &mut Snapshot, audit: &AuditSnapshot, sources: &Sources<'_>) {
+    fn add_audit(&self, snapshot: &mut Snapshot, sources: &Sources<'_>) {
+        let audit = sources.audit;
         // The opening stock is due all at once: how long it takes is no freshness.
         if !matches!(snapshot.phase, Phase::Starting | Phase::Opening) {
             snapshot.freshness = freshness_view(&audit.freshness);
@@ -354,8 +350,7 @@ impl View {
             .map(|(position, ((location, (region, name)), check))| {
                 let known = completeness.known(location.0);
                 // By the stage's order, or by the view's own word, which comes later and goes later.
-                let is_offline = known.offline_since.is_some()
-                    || sources.load.is_some_and(|load| load.is_offline(position));
+                let is_offline = known.offline_since.is_some() || sources.load.is_offline(position);
                 PlaceView {
                     location: *location,
                     region: Arc::clone(region),
@@ -383,7 +378,7 @@ impl View {
         anomalies: Vec<AnomalyView>,
         verdict: VerdictView,
     ) -> Snapshot {
-        let resources = self.resources(sources.broker_bytes);
+        let resources = self.resources(sources.servers.broker_bytes());
         let mut snapshot = self.make(Phase::Verdict, sources);
         snapshot.resources = resources;
         snapshot.proof = proof;

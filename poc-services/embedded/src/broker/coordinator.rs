@@ -76,6 +76,24 @@ impl Coordinator {
         }
     }
 
+    /// The group of a commit: one that nobody joined takes offsets of callers that are no members.
+    fn entry_to_commit<'a>(
+        &self,
+        groups: &'a mut BTreeMap<String, Entry>,
+        group: &str,
+        generation: i32,
+    ) -> Result<&'a mut Entry, ResponseError> {
+        if !groups.contains_key(group) {
+            if generation >= 0 {
+                return Err(ResponseError::IllegalGeneration);
+            }
+            if groups.len() >= GROUPS_MAX {
+                return Err(ResponseError::GroupMaxSizeReached);
+            }
+        }
+        Ok(groups.entry(group.to_owned()).or_insert_with(|| self.new_entry()))
+    }
+
     pub fn join(&self, group: &str, request: Join) -> oneshot::Receiver<JoinAnswer> {
         let mut groups = self.groups.lock();
         let refused = |error| {
@@ -126,13 +144,7 @@ impl Coordinator {
         offsets: impl IntoIterator<Item = (String, i32, Committed)>,
     ) -> Result<(), ResponseError> {
         let mut groups = self.groups.lock();
-        if !groups.contains_key(group) && generation >= 0 {
-            return Err(ResponseError::IllegalGeneration);
-        }
-        if !groups.contains_key(group) && groups.len() >= GROUPS_MAX {
-            return Err(ResponseError::GroupMaxSizeReached);
-        }
-        let entry = groups.entry(group.to_owned()).or_insert_with(|| self.new_entry());
+        let entry = self.entry_to_commit(&mut groups, group, generation)?;
         entry.group.check_commit(caller, generation, Instant::now())?;
         for (topic, partition, committed) in offsets {
             entry
@@ -154,13 +166,7 @@ impl Coordinator {
         offsets: impl IntoIterator<Item = (String, i32, Committed)>,
     ) -> Result<(), ResponseError> {
         let mut groups = self.groups.lock();
-        if !groups.contains_key(group) && generation >= 0 {
-            return Err(ResponseError::IllegalGeneration);
-        }
-        if !groups.contains_key(group) && groups.len() >= GROUPS_MAX {
-            return Err(ResponseError::GroupMaxSizeReached);
-        }
-        let entry = groups.entry(group.to_owned()).or_insert_with(|| self.new_entry());
+        let entry = self.entry_to_commit(&mut groups, group, generation)?;
         entry
             .group
             .check_transactional_commit(caller, generation, Instant::now())?;
