@@ -18,6 +18,7 @@ use contracts::topics::{self, PARTITIONS, partition_of, partition_of_key};
 use contracts::wire::items::{item_id, place_name};
 use embedded::broker::faults::{Api, Effect, ErrorCode, Fault, Moment, When};
 use item_projector::{Config, Counters, Delivery, ProjectorError, Snapshot, run};
+use kafka::send;
 use prost::Message as _;
 use support::Cluster;
 use tokio_util::sync::CancellationToken;
@@ -74,8 +75,7 @@ fn expected(numbers: std::ops::RangeInclusive<u64>) -> BTreeMap<u64, String> {
 }
 
 fn publish_articles(kafka: &Cluster) {
-    let mut producer = kafka.backbone.producer("test").unwrap();
-    for index in 0..SKUS {
+    let articles = (0..SKUS).map(|index| {
         let article = Article {
             sku: 100_001 + index,
             gtin: u64::from(index) + 1,
@@ -83,43 +83,28 @@ fn publish_articles(kafka: &Cluster) {
             weighed: index == 3,
             ..Article::default()
         };
-        let key = article.sku.to_string();
-        producer
-            .send(
-                topics::CATALOGUE,
-                0,
-                key.as_bytes(),
-                &article.encode_to_vec(),
-                None,
-                &[],
-            )
-            .unwrap();
-    }
-    producer.flush(DEADLINE).unwrap();
+        (0, article.sku.to_string(), article.encode_to_vec())
+    });
+    send(&kafka.backbone, topics::CATALOGUE, articles);
 }
 
 /// Some come a second time, as from a normaliser that died.
 fn publish(kafka: &Cluster, numbers: std::ops::RangeInclusive<u64>) {
-    let mut producer = kafka.backbone.producer("test").unwrap();
+    let mut records = Vec::new();
     for number in numbers {
         for store in 1..=STORES {
             let (id, movement) = transaction(store, number);
             let location = id.source.location;
-            for _ in 0..=u8::from(number % 3 == 0) {
-                producer
-                    .send(
-                        topics::MOVEMENTS,
-                        partition_of(location),
-                        location.to_string().as_bytes(),
-                        &movement.encode_to_vec(),
-                        None,
-                        &[],
-                    )
-                    .unwrap();
-            }
+            let record = (
+                partition_of(location),
+                location.to_string(),
+                movement.encode_to_vec(),
+            );
+            let times = 1 + usize::from(number % 3 == 0);
+            records.extend(std::iter::repeat_n(record, times));
         }
     }
-    producer.flush(DEADLINE).unwrap();
+    send(&kafka.backbone, topics::MOVEMENTS, records);
 }
 
 struct Running {

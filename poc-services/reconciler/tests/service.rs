@@ -80,21 +80,15 @@ fn expected() -> BTreeMap<u64, Vec<u32>> {
 }
 
 fn send(kafka: &Kafka, papers: &[Paper]) {
-    let mut producer = kafka.backbone.producer("test").unwrap();
-    for paper in papers {
+    let records = papers.iter().map(|paper| {
         let key = format!("{}/{}/{}", paper.despatch_advice, paper.source_kind, paper.number);
-        producer
-            .send(
-                topics::PAPERS,
-                partition_of_advice(paper.despatch_advice),
-                key.as_bytes(),
-                &paper.encode_to_vec(),
-                None,
-                &[],
-            )
-            .unwrap();
-    }
-    producer.flush(DEADLINE).unwrap();
+        (
+            partition_of_advice(paper.despatch_advice),
+            key,
+            paper.encode_to_vec(),
+        )
+    });
+    kafka::send(&kafka.backbone, topics::PAPERS, records);
 }
 
 /// All papers, dealt out by turns, so that those of a delivery lie far apart and receipts come before shipments.

@@ -6,12 +6,11 @@ use std::collections::BTreeSet;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::kafka::Kafka;
+use crate::kafka::{Kafka, receipt, send};
 use crate::support::{ran, run, stockstream};
 use contracts::ids::{LocationId, TimeMs};
 use contracts::records::{Article, Completeness, Movement, Replayed};
 use contracts::topics::{self, StateKey, headers, partition_of};
-use contracts::wire::tlog4690::{Header, Item, ReceiptWriter};
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 
@@ -19,29 +18,11 @@ use tokio_util::sync::CancellationToken;
 const DEADLINE: Duration = Duration::from_mins(3);
 const KNOWN: u64 = 614_141_999_996;
 const UNKNOWN: u64 = 2_000_012_345_678;
-const AT: i64 = 1_773_480_413_000;
+const AT: TimeMs = TimeMs(1_773_480_413_000);
 
 fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.unwrap().as_millis() as i64
-}
-
-fn receipt(number: u16, item_code: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    let header = Header {
-        terminal: 1,
-        number,
-        at: TimeMs(AT),
-        ..Header::default()
-    };
-    let mut writer = ReceiptWriter::begin(&mut out, &header);
-    writer.item(&Item {
-        item_code,
-        ordinal: 1,
-        ..Item::default()
-    });
-    writer.finish();
-    out
 }
 
 struct Shop {
@@ -77,19 +58,8 @@ impl Shop {
             gtin,
             ..Article::default()
         };
-        let mut producer = self.kafka.backbone.producer("test").unwrap();
-        let key = sku.to_string();
-        producer
-            .send(
-                topics::CATALOGUE,
-                0,
-                key.as_bytes(),
-                &article.encode_to_vec(),
-                None,
-                &[],
-            )
-            .unwrap();
-        producer.flush(DEADLINE).unwrap();
+        let record = (0, sku.to_string(), article.encode_to_vec());
+        send(&self.kafka.backbone, topics::CATALOGUE, [record]);
     }
 
     fn sell(&self, store: u16, number: u16, item_code: u64, at: i64) {
@@ -100,7 +70,7 @@ impl Shop {
                 topics::TLOG_RAW,
                 partition_of(location),
                 location.to_string().as_bytes(),
-                &receipt(number, item_code),
+                &receipt(number, item_code, AT),
                 Some(at),
                 &[(headers::RECEIVED, b"77")],
             )
@@ -219,7 +189,7 @@ fn letters_go_back_as_they_were_and_nothing_is_counted_twice() {
     ]);
     let name = letter.replace('/', "-");
     let exported = std::fs::read(path.join("unknown-item").join(format!("{name}.bin"))).unwrap();
-    assert_eq!(exported, receipt(2, UNKNOWN));
+    assert_eq!(exported, receipt(2, UNKNOWN, AT));
 
     // Without the article they come back as new letters, and are no more than before.
     assert!(

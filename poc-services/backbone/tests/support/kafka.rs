@@ -3,9 +3,16 @@
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+use std::time::Duration;
+
 use backbone::{Backbone, BackboneOptions};
+use contracts::ids::TimeMs;
 use contracts::topics;
+use contracts::wire::tlog4690::{Header, Item, ReceiptWriter};
 use embedded::broker::{Broker, BrokerOptions};
+
+/// A broker that does not answer must end the test; nothing here waits so long otherwise.
+const DEADLINE: Duration = Duration::from_mins(3);
 
 pub struct Kafka {
     pub runtime: tokio::runtime::Runtime,
@@ -43,4 +50,38 @@ impl Kafka {
             backbone,
         }
     }
+}
+
+/// Sends records, each with its partition, key and payload, and waits until the broker has them all.
+pub fn send<P: AsRef<[u8]>>(
+    backbone: &Backbone,
+    topic: &str,
+    records: impl IntoIterator<Item = (u32, String, P)>,
+) {
+    let mut producer = backbone.producer("test").unwrap();
+    for (partition, key, payload) in records {
+        producer
+            .send(topic, partition, key.as_bytes(), payload.as_ref(), None, &[])
+            .unwrap();
+    }
+    producer.flush(DEADLINE).unwrap();
+}
+
+/// One line of a till, one piece of the article.
+pub fn receipt(number: u16, item_code: u64, at: TimeMs) -> Vec<u8> {
+    let mut out = Vec::new();
+    let header = Header {
+        terminal: 1,
+        number,
+        at,
+        ..Header::default()
+    };
+    let mut writer = ReceiptWriter::begin(&mut out, &header);
+    writer.item(&Item {
+        item_code,
+        ordinal: 1,
+        ..Item::default()
+    });
+    writer.finish();
+    out
 }

@@ -1,0 +1,15 @@
+//! Raw messages → movements: tables and laws, and the service over the embedded broker.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+#[path = "../../../backbone/tests/support/kafka.rs"]
+mod kafka;
+mod support;
+
+mod delivery_papers;
+mod mapping;
+mod papers;
+mod poslog;
+mod repeats;
+mod scan_memory;
+mod service;
