@@ -25,7 +25,7 @@ pub struct Keep {
 impl Default for Keep {
     fn default() -> Self {
         Self {
-            settled: 100_000,
+            settled: 50_000,
             unsettled: 500_000,
         }
     }

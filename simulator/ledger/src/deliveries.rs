@@ -32,24 +32,38 @@ pub struct TrueDiscrepancy {
 #[derive(Clone, Debug, Default)]
 struct Side {
     papers: u64,
-    quantities: BTreeMap<Sku, i64>,
-    sequences: BTreeSet<u32>,
+    /// Ascending by SKU. Few: a map's nodes would take several times their memory.
+    quantities: Vec<(Sku, i64)>,
+    /// Ascending.
+    sequences: Vec<u32>,
     last: Option<u32>,
 }
 
 impl Side {
+    fn add(&mut self, line: &Line) {
+        match self.quantities.binary_search_by_key(&line.sku, |(sku, _)| *sku) {
+            Ok(place) => self.quantities[place].1 += line.quantity,
+            Err(place) => self.quantities.insert(place, (line.sku, line.quantity)),
+        }
+    }
+
+    fn quantity(&self, sku: Sku) -> i64 {
+        let place = self.quantities.binary_search_by_key(&sku, |(known, _)| *known);
+        place.map_or(0, |place| self.quantities[place].1)
+    }
+
     fn is_whole(&self) -> bool {
         match self.last {
             _ if self.papers == 0 => false,
-            Some(last) => (1..=last).all(|sequence| self.sequences.contains(&sequence)),
+            Some(last) => (1..=last).all(|sequence| self.sequences.binary_search(&sequence).is_ok()),
             None => self.sequences.is_empty(),
         }
     }
 }
 
-/// Papers that are written behind the last one of a delivery until that is forgotten, if it agrees: at Acme's size a day and a
-/// half. A till system posts within the hour.
-const FORGOTTEN_BEHIND: u64 = 600_000;
+/// Papers that are written behind the last one of a delivery until that is forgotten, if it agrees: at Acme's size three quarters
+/// of a day. A till system posts within the hour.
+const FORGOTTEN_BEHIND: u64 = 300_000;
 
 #[derive(Clone, Debug, Default)]
 struct Delivery {
@@ -96,10 +110,12 @@ impl Deliveries {
         let side = &mut delivery.sides[index];
         side.papers += 1;
         for line in paper.lines {
-            *side.quantities.entry(line.sku).or_default() += line.quantity;
+            side.add(line);
         }
         if let Some((sequence, is_last)) = paper.group {
-            side.sequences.insert(sequence);
+            if let Err(place) = side.sequences.binary_search(&sequence) {
+                side.sequences.insert(place, sequence);
+            }
             if is_last {
                 side.last = Some(sequence);
             }
@@ -148,20 +164,20 @@ fn discrepancy(despatch_advice: u64, sides: &[Side; 3]) -> Option<TrueDiscrepanc
     }
     let [has_scan, has_receive_inventory] = [1, 2].map(|side: usize| sides[side].is_whole());
     let is_there = [true, has_scan, has_receive_inventory];
-    let quantity = |side: usize, sku| {
+    let quantity = |side: usize, sku: Sku| {
         if is_there[side] {
-            sides[side].quantities.get(sku).copied().unwrap_or(0)
+            sides[side].quantity(sku)
         } else {
             0
         }
     };
     let named: BTreeSet<Sku> = (0..3)
         .filter(|side| is_there[*side])
-        .flat_map(|side| sides[side].quantities.keys().copied())
+        .flat_map(|side| sides[side].quantities.iter().map(|(sku, _)| *sku))
         .collect();
     let lines: Vec<_> = named
         .iter()
-        .map(|sku| (*sku, [0, 1, 2].map(|side| quantity(side, sku))))
+        .map(|sku| (*sku, [0, 1, 2].map(|side| quantity(side, *sku))))
         .filter(|(_, [shipped, scanned, posted])| {
             (has_scan && scanned != shipped) || (has_receive_inventory && posted != shipped)
         })

@@ -37,6 +37,8 @@ const ROUND_MS: i64 = 2 * HOUR_MS;
 const REVIEW_MS: i64 = 2 * HOUR_MS;
 /// Lorries come three times a day.
 const DELIVERY_MS: i64 = 8 * HOUR_MS;
+/// A back door takes one lorry at a time. With two at one instant a carton of each would be one beep twice.
+const UNLOADING_MS: i64 = 5 * 60_000;
 /// Where tills can write them, papers of stock are written so often.
 const PAPER_MS: i64 = 6 * HOUR_MS;
 /// No cell is planned for more units than this, so that its sums fit in 32 bits of thousandths.
@@ -301,9 +303,17 @@ impl Store {
         schedule.sort_unstable();
     }
 
-    /// The slot of the day at which a lorry that could be here at `earliest` is unloaded.
+    /// When a lorry that could be here at `earliest` is unloaded: in that slot of the day, behind those that are there before it.
     pub fn next_delivery_slot(&self, earliest: i64) -> i64 {
-        next_slot(earliest, DELIVERY_MS, self.delivery_phase)
+        let mut at = next_slot(earliest, DELIVERY_MS, self.delivery_phase);
+        while self
+            .deliveries
+            .iter()
+            .any(|other| (other.arrives - at).abs() < UNLOADING_MS)
+        {
+            at += UNLOADING_MS;
+        }
+        at
     }
 
     /// Another store's goods are on their way here: nobody ordered them.

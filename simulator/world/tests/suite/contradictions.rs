@@ -163,3 +163,28 @@ fn what_a_till_posts_of_a_delivery_comes_behind_its_scan_and_moves_nothing() {
     });
     assert!(posted > 10, "{posted}");
 }
+
+#[test]
+fn a_back_door_takes_one_lorry_at_a_time() {
+    let mut world = World::new(WorldConfig {
+        tills: TillMix::default(),
+        ..small(20)
+    })
+    .expect("valid");
+    // By place and instant, the deliveries that are scanned then.
+    let mut scanned = BTreeMap::<_, Vec<u64>>::new();
+    walk(&mut world, 3 * STEPS_A_DAY, |_, place, events| {
+        for message in &events.messages {
+            for paper in events.papers_of(message) {
+                let at_once = scanned.entry((place, message.at)).or_default();
+                if paper.kind == PaperKind::ReceivingScan && !at_once.contains(&paper.despatch_advice) {
+                    at_once.push(paper.despatch_advice);
+                }
+            }
+        }
+    });
+    scanned.retain(|_, advices| !advices.is_empty());
+    assert!(scanned.len() > 100, "{}", scanned.len());
+    let together: Vec<_> = scanned.iter().filter(|(_, advices)| advices.len() > 1).collect();
+    assert!(together.is_empty(), "{together:?}");
+}
