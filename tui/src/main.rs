@@ -29,7 +29,6 @@ use tokio_util::sync::CancellationToken;
 use cli::{Cli, Command, RunArgs};
 use snapshot::Outcome;
 
-#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

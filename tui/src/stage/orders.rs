@@ -34,7 +34,7 @@ impl Run<'_> {
         let mut known = Known {
             audit: &self.audit,
             snapshot: audit,
-            counted: self.counted(),
+            counted: self.counted(&sent),
             skus: &self.skus,
             marks: &mut self.marks,
         };
@@ -102,7 +102,7 @@ impl Run<'_> {
         let mut known = Known {
             audit: &self.audit,
             snapshot: &audit,
-            counted: self.counted(),
+            counted: self.counted(&self.load.snapshot()),
             skus: &self.skus,
             marks: &mut self.marks,
         };

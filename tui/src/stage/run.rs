@@ -115,8 +115,9 @@ impl Run<'_> {
         let audit = self.audit.snapshot();
         let faults = self.fault_views();
         self.view.set_faults(faults);
-        let simulated = self.load.snapshot().simulated;
-        self.watch.look(Instant::now(), simulated, &self.audit, &audit);
+        let sent = self.load.snapshot();
+        self.watch
+            .look(Instant::now(), sent.simulated, &self.audit, &audit);
         let snapshot = self.view.make(
             phase,
             &Sources {
@@ -127,7 +128,7 @@ impl Run<'_> {
                 lags: &self.lags,
                 director: &self.director,
                 watch: &self.watch,
-                counted: self.counted(),
+                counted: self.counted(&sent),
                 opening_handled: self.opening_handled,
                 paused: self.paused,
             },
@@ -223,11 +224,11 @@ impl Run<'_> {
         }
     }
 
-    pub fn counted(&self) -> Counted {
+    pub fn counted(&self, sent: &load::Snapshot) -> Counted {
         Counted {
             dead_letters: self.dead_letters(),
             discrepancies: self.services.discrepancies(),
-            acknowledged: self.load.snapshot().acknowledged.iter().sum(),
+            acknowledged: sent.acknowledged.iter().sum(),
         }
     }
 
@@ -317,7 +318,7 @@ impl Run<'_> {
         let mut known = Known {
             audit: &self.audit,
             snapshot: audit,
-            counted: self.counted(),
+            counted: self.counted(&sent),
             skus: &self.skus,
             marks: &mut self.marks,
         };
@@ -342,7 +343,7 @@ impl Run<'_> {
             lags: &self.lags,
             director: &self.director,
             watch: &self.watch,
-            counted: self.counted(),
+            counted: self.counted(&self.load.snapshot()),
             opening_handled: self.opening_handled,
             paused: self.paused,
         };

@@ -53,15 +53,15 @@ impl Kafka {
 }
 
 /// Sends records, each with its partition, key and payload, and waits until the broker has them all.
-pub fn send<P: AsRef<[u8]>>(
+pub fn send<K: AsRef<[u8]>, P: AsRef<[u8]>>(
     backbone: &Backbone,
     topic: &str,
-    records: impl IntoIterator<Item = (u32, String, P)>,
+    records: impl IntoIterator<Item = (u32, K, P)>,
 ) {
     let mut producer = backbone.producer("test").unwrap();
     for (partition, key, payload) in records {
         producer
-            .send(topic, partition, key.as_bytes(), payload.as_ref(), None, &[])
+            .send(topic, partition, key.as_ref(), payload.as_ref(), None, &[])
             .unwrap();
     }
     producer.flush(DEADLINE).unwrap();

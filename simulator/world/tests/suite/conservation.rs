@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::common::{STEPS_A_DAY, small, walk};
+use crate::common::{STEPS_A_DAY, gone_on_the_road, small, tell, walk};
 use contracts::ids::{BusinessDay, TILL_NUMBER_MAX, TimeMs};
 use contracts::records::{MovementKind, SourceKind};
 use contracts::wire::poslog::InventoryDocument;
@@ -29,29 +29,18 @@ fn the_ledger_fed_by_facts_is_the_physical_stock_and_its_books_balance() {
     let mut world = World::new(many_poslog(12)).expect("valid");
     let ledger = Ledger::new(&world.assortments());
     walk(&mut world, DAYS * STEPS_A_DAY, |_, place, events| {
-        let mut truth = ledger.place(place);
-        for transaction in &events.transactions {
-            truth.apply(&transaction.id, events.lines_of(transaction));
-        }
+        tell(&ledger, place, events);
     });
-    let mut road: BTreeMap<u32, i64> = BTreeMap::new();
     let mut kinds = [0_i64; 9];
     for place in 0..ledger.places() {
         let truth = ledger.place(place);
-        for (slot, (sku, cell)) in truth.skus.iter().zip(&truth.cells).enumerate() {
-            assert_eq!(
-                (cell.floor, cell.back_room),
-                world.stock(place, slot),
-                "{} {sku}",
-                truth.location
-            );
+        for (sku, cell) in truth.skus.iter().zip(&truth.cells) {
             assert_eq!(
                 cell.on_hand(),
                 cell.on_hand_by_totals(),
                 "{} {sku}",
                 truth.location
             );
-            *road.entry(sku.0).or_default() += cell.shipped - cell.received;
             let amounts = [
                 cell.counted,
                 cell.supplied,
@@ -72,14 +61,10 @@ fn the_ledger_fed_by_facts_is_the_physical_stock_and_its_books_balance() {
         kinds.iter().all(|sum| *sum > 0),
         "every kind of movement happens: {kinds:?}"
     );
-    for lorry in world.lorries() {
-        for (sku, quantity) in lorry.lines {
-            *road.entry(sku.0).or_default() -= quantity;
-        }
-    }
+    let gone = gone_on_the_road(&world, &ledger);
     assert!(
-        road.values().all(|rest| *rest == 0),
-        "what is shipped and not received is on a lorry"
+        gone.is_empty(),
+        "what is shipped and not received is on a lorry: {gone:?}"
     );
 }
 

@@ -1,8 +1,8 @@
 //! Deliveries that arrive otherwise than their warehouse wrote: what is on the list, and where the cartons are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::common::{STEPS_A_DAY, small, walk};
+use crate::common::{STEPS_A_DAY, gone_on_the_road, small, tell, walk};
 use contracts::records::PaperKind;
 use ledger::{Ledger, TrueDiscrepancy, TruePaper};
 use world::{TillMix, World, WorldConfig};
@@ -25,12 +25,8 @@ fn played(one_in: u32) -> (Vec<TrueDiscrepancy>, u64, BTreeMap<u32, i64>) {
         .expect("valid")
         .with_contradicting_deliveries(one_in);
     let ledger = Ledger::new(&world.assortments());
-    let mut gone = BTreeMap::<u32, i64>::new();
     walk(&mut world, 2 * STEPS_A_DAY, |_, place, events| {
-        let mut truth = ledger.place(place);
-        for transaction in &events.transactions {
-            truth.apply(&transaction.id, events.lines_of(transaction));
-        }
+        tell(&ledger, place, events);
         for message in &events.messages {
             for paper in events.papers_of(message) {
                 ledger.deliveries().wrote(&TruePaper {
@@ -42,24 +38,7 @@ fn played(one_in: u32) -> (Vec<TrueDiscrepancy>, u64, BTreeMap<u32, i64>) {
             }
         }
     });
-    for place in 0..ledger.places() {
-        let truth = ledger.place(place);
-        for (slot, (sku, cell)) in truth.skus.iter().zip(&truth.cells).enumerate() {
-            assert_eq!(
-                (cell.floor, cell.back_room),
-                world.stock(place, slot),
-                "{} {sku}",
-                truth.location
-            );
-            *gone.entry(sku.0).or_default() += cell.shipped - cell.received;
-        }
-    }
-    for lorry in world.lorries() {
-        for (sku, quantity) in lorry.lines {
-            *gone.entry(sku.0).or_default() -= quantity;
-        }
-    }
-    gone.retain(|_, quantity| *quantity != 0);
+    let gone = gone_on_the_road(&world, &ledger);
     let deliveries = ledger.deliveries();
     (deliveries.discrepancies(), deliveries.count(), gone)
 }
@@ -172,18 +151,18 @@ fn a_back_door_takes_one_lorry_at_a_time() {
     })
     .expect("valid");
     // By place and instant, the deliveries that are scanned then.
-    let mut scanned = BTreeMap::<_, Vec<u64>>::new();
+    let mut scanned = BTreeMap::<_, BTreeSet<u64>>::new();
     walk(&mut world, 3 * STEPS_A_DAY, |_, place, events| {
         for message in &events.messages {
-            for paper in events.papers_of(message) {
-                let at_once = scanned.entry((place, message.at)).or_default();
-                if paper.kind == PaperKind::ReceivingScan && !at_once.contains(&paper.despatch_advice) {
-                    at_once.push(paper.despatch_advice);
-                }
+            let papers = events.papers_of(message).iter();
+            for scan in papers.filter(|paper| paper.kind == PaperKind::ReceivingScan) {
+                scanned
+                    .entry((place, message.at))
+                    .or_default()
+                    .insert(scan.despatch_advice);
             }
         }
     });
-    scanned.retain(|_, advices| !advices.is_empty());
     assert!(scanned.len() > 100, "{}", scanned.len());
     let together: Vec<_> = scanned.iter().filter(|(_, advices)| advices.len() > 1).collect();
     assert!(together.is_empty(), "{together:?}");

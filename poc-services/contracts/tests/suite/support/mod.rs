@@ -15,7 +15,6 @@ pub fn text(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-#[allow(dead_code, reason = "not every test file reads hex")]
 pub fn hex(name: &str) -> Vec<u8> {
     let digits: Vec<u8> = text(name)
         .lines()

@@ -1,11 +1,5 @@
 //! The cases of POSLog, and what is read of them as text for people.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "of tests, and not every one needs all of it"
-)]
-
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;

@@ -1,8 +1,5 @@
 //! The embedded broker, a sender, the service in a thread, and what a reader sees.
 
-#![allow(dead_code, reason = "each test uses its part")]
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
 #[path = "../../../../backbone/tests/support/kafka.rs"]
 mod broker;
 
@@ -47,9 +44,7 @@ impl Kafka {
     }
 
     pub fn send_one(&self, topic: &str, partition: u32, key: &[u8], payload: &[u8]) {
-        let mut producer = self.backbone.producer("test").unwrap();
-        producer.send(topic, partition, key, payload, None, &[]).unwrap();
-        producer.flush(DEADLINE).unwrap();
+        broker::send(&self.backbone, topic, [(partition, key, payload)]);
     }
 
     /// Deletes the records of a partition below an offset.

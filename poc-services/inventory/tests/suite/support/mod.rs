@@ -1,7 +1,5 @@
 //! A log in memory, movements to fill it, and an owner that can die at any record.
 
-#![allow(dead_code, reason = "each test uses its part")]
-
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

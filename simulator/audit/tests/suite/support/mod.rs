@@ -1,8 +1,6 @@
 //! A small Acme, and a view of it that can be damaged: what an inventory service would write, made from a second
 //! ledger that gets other transactions than the truth.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use audit::{AuditReport, Comparison, Take};

@@ -1,5 +1,4 @@
 //! A scripted gateway, an embedded queue, and a load between them.
-#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

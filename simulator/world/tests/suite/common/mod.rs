@@ -1,7 +1,8 @@
 //! Small worlds for tests, and a walk over all that they bring.
 
-#![allow(dead_code, reason = "each file of tests uses a part of it")]
+use std::collections::BTreeMap;
 
+use ledger::Ledger;
 use world::events::{PlaceEvents, Step};
 use world::{TillMix, World, WorldConfig};
 
@@ -41,4 +42,36 @@ pub fn walk(world: &mut World, steps: u32, mut visit: impl FnMut(&Step, usize, &
         visit_all(&step, &mut visit);
         world.recycle(step);
     }
+}
+
+/// Tells the ledger what happened at a place.
+pub fn tell(ledger: &Ledger, place: usize, events: &PlaceEvents) {
+    let mut truth = ledger.place(place);
+    for transaction in &events.transactions {
+        truth.apply(&transaction.id, events.lines_of(transaction));
+    }
+}
+
+/// What is shipped, not received, and on no lorry, by article. The ledger's stock is the physical one.
+pub fn gone_on_the_road(world: &World, ledger: &Ledger) -> BTreeMap<u32, i64> {
+    let mut gone = BTreeMap::new();
+    for place in 0..ledger.places() {
+        let truth = ledger.place(place);
+        for (slot, (sku, cell)) in truth.skus.iter().zip(&truth.cells).enumerate() {
+            assert_eq!(
+                (cell.floor, cell.back_room),
+                world.stock(place, slot),
+                "{} {sku}",
+                truth.location
+            );
+            *gone.entry(sku.0).or_default() += cell.shipped - cell.received;
+        }
+    }
+    for lorry in world.lorries() {
+        for (sku, quantity) in lorry.lines {
+            *gone.entry(sku.0).or_default() -= quantity;
+        }
+    }
+    gone.retain(|_, quantity| *quantity != 0);
+    gone
 }
