@@ -26,6 +26,12 @@ pub const DISCREPANCIES: &str = "discrepancies";
 pub const ITEMS: &str = "items";
 pub const ITEMS_SEEN: &str = "items.seen";
 
+/// Of a record with its key and headers. What edges take is half of it at most, so that a message has room for what is said
+/// of it, such as in the dead letters, and its movement for the lines that it may have.
+pub const RECORD_BYTES_MAX: usize = 2 << 20;
+/// Of a topic's `max.message.bytes`: the largest record in its batch.
+pub const BATCH_BYTES_MAX: usize = RECORD_BYTES_MAX + (64 << 10);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
     /// Kept until every group has read it, and for a time.
@@ -41,6 +47,8 @@ pub struct Topic {
     pub record: &'static str,
     pub partitions: u32,
     pub policy: Policy,
+    /// Of Kafka, beside the policy's.
+    pub settings: &'static [(&'static str, &'static str)],
 }
 
 const fn topic(
@@ -56,6 +64,7 @@ const fn topic(
         record,
         partitions,
         policy,
+        settings: &[],
     }
 }
 
@@ -114,13 +123,18 @@ pub const ALL: [Topic; 15] = [
         1,
         Policy::Compact,
     ),
-    topic(
-        PAPERS,
-        "ADVICE/SOURCE/DAY/NUMBER",
-        "Paper",
-        PARTITIONS,
-        Policy::Compact,
-    ),
+    Topic {
+        // Each paper is deleted once: what is left of that for a day, as Kafka would, is soon more than the papers. Whoever
+        // reads it from its beginning needs seconds.
+        settings: &[("delete.retention.ms", "300000")],
+        ..topic(
+            PAPERS,
+            "ADVICE/SOURCE/DAY/NUMBER",
+            "Paper",
+            PARTITIONS,
+            Policy::Compact,
+        )
+    },
     topic(
         DISCREPANCIES,
         "despatch advice",

@@ -5,9 +5,10 @@
 //! number that is missing, and its marks do not stay away while those of other places come.
 //!
 //! Pure. Invariant: all of it is a function of the log's prefix, so a restore and a replay give the same record. Marks are
-//! told apart and ordered by when they were due, never by when they came: one that overtakes its transactions makes them
-//! missing until they come, one that comes twice changes nothing. It knows no clock: that a place is silent shows in the marks
-//! of the others.
+//! told apart and ordered by the numbers that they say, which never go back, and where these are the same by when they were
+//! due; never by when they came: one that overtakes its transactions makes them missing until they come, one that comes twice
+//! changes nothing. A sender whose clock was set back is believed all the same. It knows no clock: that a place is silent
+//! shows in the marks of the others.
 
 use contracts::ids::SourceId;
 use contracts::records::{self, NumberRange, SourceState};
@@ -48,6 +49,17 @@ impl SourceKnown {
             self.long_late += 1;
         } else {
             self.reordered += 1;
+        }
+    }
+
+    /// What a mark with this number says, against the last one.
+    pub const fn says(&self, number: u64) -> MarkSays {
+        if number > self.claimed {
+            MarkSays::More
+        } else if number < self.claimed {
+            MarkSays::Less
+        } else {
+            MarkSays::Same
         }
     }
 
@@ -153,6 +165,27 @@ impl SourceKnown {
     }
 }
 
+/// What a mark says of its sources, against the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkSays {
+    Same,
+    More,
+    Less,
+    /// More of some and less of others.
+    Both,
+}
+
+impl MarkSays {
+    pub const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Same, says) | (says, Self::Same) => says,
+            (Self::More, Self::More) => Self::More,
+            (Self::Less, Self::Less) => Self::Less,
+            _ => Self::Both,
+        }
+    }
+}
+
 /// How a mark stands to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarkOrder {
@@ -180,13 +213,18 @@ pub struct PlaceKnown {
 }
 
 impl PlaceKnown {
-    /// Takes a mark's instants.
-    pub fn mark(&mut self, clock_ms: i64, due_ms: i64) -> MarkOrder {
-        if self.is_marked && clock_ms == self.marked_ms {
+    /// Takes a mark's instants, and what it says against the last one.
+    pub fn mark(&mut self, clock_ms: i64, due_ms: i64, says: MarkSays) -> MarkOrder {
+        if self.is_marked && clock_ms == self.marked_ms && says != MarkSays::More {
             self.marked_due_ms = self.marked_due_ms.max(due_ms);
             return MarkOrder::Repeat;
         }
-        if self.is_marked && due_ms < self.marked_due_ms {
+        let is_overtaken = match says {
+            MarkSays::More => false,
+            MarkSays::Less => true,
+            MarkSays::Same | MarkSays::Both => due_ms < self.marked_due_ms,
+        };
+        if self.is_marked && is_overtaken {
             return MarkOrder::Overtaken;
         }
         self.is_marked = true;

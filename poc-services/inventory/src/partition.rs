@@ -160,7 +160,6 @@ pub struct Partition {
     pub(crate) new_sources: Vec<u32>,
     pub(crate) new_places: Vec<u32>,
     /// When the newest mark of any place was due.
-    pub(crate) newest_due_ms: i64,
     /// A place whose marks are so much older than the newest is offline.
     pub(crate) offline_after_ms: i64,
     /// All places are to be looked at, whether they are new or not.
@@ -197,7 +196,6 @@ impl Partition {
             source_index: HashMap::default(),
             new_sources: Vec::new(),
             new_places: Vec::new(),
-            newest_due_ms: 0,
             offline_after_ms: OFFLINE_AFTER_MS,
             is_look_due: false,
             stamp: 0,
@@ -231,13 +229,13 @@ impl Partition {
         if outcome == Outcome::Replayed {
             return Applied::Replayed;
         }
+        let place = source.place;
         if !source.is_new {
             source.is_new = true;
             self.windows_digest = self.windows_digest.wrapping_sub(digest_before);
             self.new_sources.push(index);
-            let place = source.place;
-            self.renew_place(place);
         }
+        self.renew_place(place);
         let refusal = match outcome {
             Outcome::New | Outcome::Replayed => None,
             Outcome::Repeat => return Applied::Repeat,

@@ -38,7 +38,6 @@ impl Partition {
             self.forget_known(index as u32);
         }
         self.new_places.clear();
-        self.newest_due_ms = 0;
         self.promised = None;
         self.is_sound = true;
         self.hold_until = self.hold_until.max(self.next);

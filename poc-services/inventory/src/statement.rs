@@ -10,7 +10,7 @@ use contracts::topics::{StateKey, partition_of};
 
 use crate::InventoryError;
 use crate::cell::Cell;
-use crate::completeness::{MarkOrder, PlaceKnown, SourceKnown};
+use crate::completeness::{MarkOrder, MarkSays, PlaceKnown, SourceKnown};
 use crate::log::{Log, OutTopic};
 use crate::outbox::encode;
 use crate::partition::{Applied, IDENTITY_UNCLEAR, MISROUTED, Partition};
@@ -170,15 +170,20 @@ impl Partition {
         }
     }
 
-    /// The window takes the beginning on its own: it may be behind its place.
+    /// The window takes the beginning on its own: it may be behind its place. What is written of the place goes with it all
+    /// the same, so that no later window is ahead of it.
     fn expect(&mut self, id: SourceId, first: u64, offset: u64, is_in: bool) {
         let Some(index) = self.source(id) else { return };
         let source = &mut self.sources[index as usize];
         let digest = source.digest();
-        if source.window.begin_at(first, offset) && !source.is_new {
-            source.is_new = true;
-            self.windows_digest = self.windows_digest.wrapping_sub(digest);
-            self.new_sources.push(index);
+        let place = source.place;
+        if source.window.begin_at(first, offset) {
+            if !source.is_new {
+                source.is_new = true;
+                self.windows_digest = self.windows_digest.wrapping_sub(digest);
+                self.new_sources.push(index);
+            }
+            self.renew_place(place);
         }
         if !is_in {
             self.sources[index as usize].known.is_expected = true;
@@ -197,9 +202,11 @@ impl Partition {
     }
 
     fn mark(&mut self, place: u32, clock_ms: i64, due_ms: i64, claims: &[(u32, u64)]) {
-        let known = &mut self.places[place as usize].known;
-        let order = known.mark(clock_ms, due_ms);
-        self.newest_due_ms = self.newest_due_ms.max(due_ms);
+        let says = claims
+            .iter()
+            .map(|(index, number)| self.sources[*index as usize].known.says(*number))
+            .fold(MarkSays::Same, MarkSays::and);
+        let order = self.places[place as usize].known.mark(clock_ms, due_ms, says);
         for (index, number) in claims {
             let source = &mut self.sources[*index as usize];
             match order {
@@ -222,9 +229,11 @@ impl Partition {
     /// Finds out which places are silent or certain now. Where that changes, the shares of the place's articles follow.
     /// To be asked before each cut.
     pub fn look(&mut self) {
+        let dues = self.places.iter().filter_map(|place| place.known.marked_due_ms());
+        let newest_due_ms = dues.max().unwrap_or(0);
         for index in 0..self.places.len() {
             let place = &self.places[index];
-            let is_offline = place.known.is_silent(self.newest_due_ms, self.offline_after_ms);
+            let is_offline = place.known.is_silent(newest_due_ms, self.offline_after_ms);
             if !place.is_new && is_offline == place.known.is_offline && !self.is_look_due {
                 continue;
             }
@@ -333,7 +342,6 @@ impl Partition {
             }
         }
         let known = PlaceKnown::from_record(record);
-        self.newest_due_ms = self.newest_due_ms.max(known.marked_due_ms().unwrap_or(0));
         self.places[place as usize].known = known;
         self.is_look_due = true;
     }

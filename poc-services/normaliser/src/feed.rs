@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Catalogue, Counters, Phase};
 
-/// An unknown article asks for the topic's end at most this often: a flood of unknown ones must not wait each time.
-const CATCH_UP_EVERY: Duration = Duration::from_millis(500);
+/// Unknown articles ask for the topic's end at most so often in such a time: a flood of them must not wait each time.
+const CATCH_UPS_MAX: u32 = 50;
+const CATCH_UPS_IN: Duration = Duration::from_millis(500);
 /// A message that was put back waits no longer than this for the articles that it was put back for.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(50);
@@ -25,7 +26,8 @@ pub(crate) struct CatalogueFeed {
     reader: Option<Reader>,
     /// The offset behind the last record that was read.
     next: u64,
-    caught_up: Option<Instant>,
+    /// Since when, and how often since then.
+    caught_up: (Instant, u32),
 }
 
 impl CatalogueFeed {
@@ -34,7 +36,7 @@ impl CatalogueFeed {
             client_id: format!("{client_id}-catalogue"),
             reader: None,
             next: 0,
-            caught_up: None,
+            caught_up: (Instant::now(), 0),
         }
     }
 
@@ -98,22 +100,25 @@ impl CatalogueFeed {
         self.read(catalogue, counters, Duration::ZERO)
     }
 
-    /// Reads up to the topic's end of now, if it was not asked for a moment ago. Whether there was anything.
+    /// Reads up to the topic's end of now, unless it was asked for too often. Whether there was anything.
     pub(crate) fn catch_up(
         &mut self,
         catalogue: &mut Catalogue,
         counters: &Counters,
     ) -> Result<bool, BackboneError> {
-        if self.caught_up.is_some_and(|at| at.elapsed() < CATCH_UP_EVERY) {
+        if self.caught_up.0.elapsed() >= CATCH_UPS_IN {
+            self.caught_up = (Instant::now(), 0);
+        }
+        if self.caught_up.1 >= CATCH_UPS_MAX {
             return Ok(false);
         }
+        self.caught_up.1 += 1;
         let end = self.end()?;
-        let deadline = Instant::now() + CATCH_UP_EVERY;
+        let deadline = Instant::now() + CATCH_UPS_IN;
         let mut any = false;
         while self.next < end && Instant::now() < deadline {
             any |= self.read(catalogue, counters, POLL)?;
         }
-        self.caught_up = Some(Instant::now());
         Ok(any)
     }
 

@@ -16,6 +16,9 @@ use crate::{
     Rejection, SCAN_SPAN, Saboteur, encode_movement, mark_put_back, rejected, resolved,
 };
 
+/// Of a letter that goes without its bytes.
+const KEY_BYTES_MAX: usize = 1_024;
+
 /// Everything that outlives the clients.
 pub struct Worker<'a> {
     pub feed: CatalogueFeed,
@@ -250,7 +253,8 @@ fn send_statement(
     )
 }
 
-/// The message whole, with its own headers, where it stood and what is wrong with it.
+/// The message whole, with its own headers, where it stood and what is wrong with it. One that is too long even for that, which
+/// no edge of ours takes, goes without its bytes and headers: it is where it stood.
 fn dead_letter(
     record: &Record<'_>,
     rejection: &Rejection,
@@ -265,20 +269,35 @@ fn dead_letter(
         message = rejection.message,
         "dead letter"
     );
-    let mut all: Vec<Header<'_>> = record.headers();
-    all.extend([
+    let told: [Header<'_>; 5] = [
         (headers::DLQ_TOPIC, record.topic().as_bytes()),
         (headers::DLQ_PARTITION, partition.as_bytes()),
         (headers::DLQ_OFFSET, offset.as_bytes()),
         (headers::DLQ_CLASS, rejection.class.as_bytes()),
         (headers::DLQ_MESSAGE, rejection.message.as_bytes()),
-    ]);
-    producer.send(
-        topics::DEAD_LETTERS,
-        partition_of_key(record.key(), PARTITIONS),
-        record.key(),
-        record.payload().unwrap_or_default(),
-        record.timestamp_ms(),
-        &all,
-    )
+    ];
+    let mut send = |key: &[u8], payload: &[u8], headers: &[Header<'_>]| {
+        producer.send(
+            topics::DEAD_LETTERS,
+            partition_of_key(record.key(), PARTITIONS),
+            key,
+            payload,
+            record.timestamp_ms(),
+            headers,
+        )
+    };
+    let payload = record.payload().unwrap_or_default();
+    match send(record.key(), payload, &[&record.headers()[..], &told].concat()) {
+        Err(BackboneError::Refused { .. }) => {
+            let bytes = payload.len().to_string();
+            let left_out = [(headers::DLQ_LEFT_OUT, bytes.as_bytes())];
+            let key = if record.key().len() > KEY_BYTES_MAX {
+                &[]
+            } else {
+                record.key()
+            };
+            send(key, &[], &[&told[..], &left_out].concat())
+        }
+        other => other,
+    }
 }

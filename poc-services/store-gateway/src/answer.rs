@@ -19,6 +19,8 @@ pub enum Refusal {
     Bad(String),
     #[error("more than {limit} bytes: send less at once")]
     TooLong { limit: usize },
+    #[error("Kafka does not take one of the messages, now or later: {0}")]
+    Untaken(String),
     #[error("the body did not come in time")]
     Slow,
     #[error("too much is under way: come back in a second")]
@@ -33,6 +35,7 @@ impl Refusal {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Bad(_) => StatusCode::BAD_REQUEST,
+            Self::Untaken(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::TooMuch => StatusCode::TOO_MANY_REQUESTS,

@@ -6,9 +6,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use backbone::{AckProducer, BatchAck};
+use backbone::{AckProducer, BackboneError, BatchAck};
 use contracts::ids::LocationId;
 use contracts::sabotage::Sabotage;
 use contracts::sabotage::raw::{Damage, damage};
@@ -20,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::Counters;
 use crate::answer::{Answer, Refusal, json_answer};
-use crate::stamps::{Instants, Stamps, Times};
+use crate::stamps::{Instants, Received, Stamps, Times};
 
 /// Of so many broken parts the answer names place and reason; all are counted.
 const REASONS_MAX: usize = 100;
@@ -119,19 +118,15 @@ impl Ingest {
         store: LocationId,
         stamps: &Stamps,
         body: &[u8],
-        batch: Batch,
+        mut batch: Batch,
         format_of: impl Fn(&[u8]) -> &'static str + Send,
     ) -> Result<Answer, Refusal> {
-        let Batch {
-            messages,
-            rejected,
-            broken,
-        } = batch;
+        let messages = std::mem::take(&mut batch.messages);
         for (name, instants) in [
             ("intended-at", &stamps.intended.0),
             ("journaled-at", &stamps.journaled.0),
         ] {
-            if broken == 0 && instants.len() > 1 && instants.len() != messages.len() {
+            if batch.broken == 0 && instants.len() > 1 && instants.len() != messages.len() {
                 return Err(Refusal::Bad(format!(
                     "{name} has {} instants for {} messages: give one, or one a message",
                     instants.len(),
@@ -139,34 +134,35 @@ impl Ingest {
                 )));
             }
         }
-        let received = received();
+        let received = Received::now();
         let ack = BatchAck::new();
-        let mut bytes = 0;
+        let (mut accepted, mut bytes) = (0, 0);
         for (index, range) in messages.iter().enumerate() {
             let payload = &body[range.clone()];
-            bytes += payload.len();
             let times = Times {
-                timestamp_ms: stamps.intended.of(index, messages.len()),
+                due_ms: stamps.intended.of(index, messages.len()),
                 journaled_ms: stamps.journaled.each(index, messages.len()),
                 received: &received,
             };
-            self.pass_on(
-                &ack,
-                (topics::TLOG_RAW, format_of(payload)),
-                store,
-                payload,
-                &times,
-            )?;
+            let route = (topics::TLOG_RAW, format_of(payload));
+            match self.pass_on(&ack, route, store, payload, &times) {
+                Ok(()) => {
+                    accepted += 1;
+                    bytes += payload.len();
+                }
+                Err(Refusal::Untaken(reason)) => batch.take(Err((range.start, reason))),
+                Err(refusal) => return Err(refusal),
+            }
         }
         acknowledged(&ack).await?;
-        self.accepted(messages.len(), bytes);
-        self.counters.rejected.fetch_add(broken, Ordering::Relaxed);
-        Ok(if broken == 0 {
-            json_answer(StatusCode::OK, &json!({ "accepted": messages.len() }))
+        self.accepted(accepted, bytes);
+        self.counters.rejected.fetch_add(batch.broken, Ordering::Relaxed);
+        Ok(if batch.broken == 0 {
+            json_answer(StatusCode::OK, &json!({ "accepted": accepted }))
         } else {
             json_answer(
                 StatusCode::BAD_REQUEST,
-                &json!({ "accepted": messages.len(), "rejected": Value::Array(rejected) }),
+                &json!({ "accepted": accepted, "rejected": Value::Array(batch.rejected) }),
             )
         })
     }
@@ -188,7 +184,7 @@ impl Ingest {
             (topics::SCAN_RAW, FORMAT_EPCIS),
             location,
             body,
-            &Times::of(intended, &received()),
+            &Times::of(intended, &Received::now()),
         )?;
         acknowledged(&ack).await?;
         self.accepted(1, body.len());
@@ -210,7 +206,7 @@ impl Ingest {
         }
         let ack = BatchAck::new();
         let route = (topics::TLOG_RAW, FORMAT_SOURCE_MARK);
-        self.pass_on(&ack, route, store, body, &Times::of(intended, &received()))?;
+        self.pass_on(&ack, route, store, body, &Times::of(intended, &Received::now()))?;
         acknowledged(&ack).await?;
         self.counters.marks.fetch_add(1, Ordering::Relaxed);
         Ok(json_answer(StatusCode::OK, &json!({ "accepted": 1 })))
@@ -250,17 +246,19 @@ impl Ingest {
             .map_or_else(String::new, |instant| instant.to_string());
         let all = [
             (headers::FORMAT, format.as_bytes()),
-            (headers::RECEIVED, times.received.as_bytes()),
+            (headers::RECEIVED, times.received.text.as_bytes()),
             (headers::JOURNALED, journaled.as_bytes()),
         ];
         let all = &all[..if journaled.is_empty() { 2 } else { 3 }];
         let partition = partition_of(location);
         match self
             .producer
-            .try_send(ack, topic, partition, &key, payload, times.timestamp_ms, all)
+            .try_send(ack, topic, partition, &key, payload, times.timestamp_ms(), all)
         {
             Ok(true) => Ok(()),
             Ok(false) => Err(Refusal::Unavailable),
+            // The client itself says so, of this message alone: it would say so again, and keep what lies behind it.
+            Err(BackboneError::Refused { record }) => Err(Refusal::Untaken(record)),
             Err(error) => {
                 tracing::warn!(%error, topic, "send refused");
                 Err(Refusal::Unavailable)
@@ -280,19 +278,13 @@ fn add(counter: &AtomicU64, amount: usize) {
     counter.fetch_add(amount as u64, Ordering::Relaxed);
 }
 
+/// A broker refuses a batch of Kafka's protocol for one record in it, which may be another request's: whatever it says, this
+/// one may come again.
 async fn acknowledged(ack: &BatchAck) -> Result<(), Refusal> {
     ack.wait().await.map_err(|error| {
         tracing::warn!(%error, "not acknowledged");
         Refusal::Unavailable
     })
-}
-
-fn received() -> String {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis()
-        .to_string()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! When messages were due to be sent, and when their store's server took them, as the headers of a request say it.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use crate::answer::Refusal;
 
 /// What a request says of the instants of its messages.
@@ -50,21 +52,44 @@ impl Instants {
     }
 }
 
+/// When the gateway took a request, by its own clock.
+pub struct Received {
+    pub ms: i64,
+    pub text: String,
+}
+
+impl Received {
+    pub fn now() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let ms = since.as_millis() as i64;
+        Self {
+            ms,
+            text: ms.to_string(),
+        }
+    }
+}
+
 /// The instants of one message.
 pub struct Times<'a> {
-    pub timestamp_ms: Option<i64>,
+    pub due_ms: Option<i64>,
     pub journaled_ms: Option<i64>,
-    pub received: &'a str,
+    pub received: &'a Received,
 }
 
 impl<'a> Times<'a> {
     /// Of what is alone in its request, and was in no journal of tills.
-    pub fn of(intended: &Instants, received: &'a str) -> Self {
+    pub fn of(intended: &Instants, received: &'a Received) -> Self {
         Self {
-            timestamp_ms: intended.of(0, 1),
+            due_ms: intended.of(0, 1),
             journaled_ms: None,
             received,
         }
+    }
+
+    /// What has come was due: whose clock says otherwise is ahead, and neither Kafka nor what is compared with other places may
+    /// have the instant from it.
+    pub fn timestamp_ms(&self) -> Option<i64> {
+        self.due_ms.map(|due| due.min(self.received.ms))
     }
 }
 

@@ -9,7 +9,7 @@ use backbone::{Backbone, BackboneOptions};
 use bytes::Bytes;
 use contracts::ids::{Gtin, LocationId, Money, Quantity, TimeMs};
 use contracts::topics::{self, PARTITIONS, SCAN_RAW, TLOG_RAW, headers, partition_of};
-use contracts::wire::epcis::{BizStep, DocumentWriter, ScanEvent, ScanLine, SubLocation};
+use contracts::wire::epcis::{self, BizStep, DocumentWriter, ScanEvent, ScanLine, SubLocation};
 use contracts::wire::poslog::DOCUMENT_BYTES_MAX;
 use contracts::wire::tlog4690::{Header, ReceiptWriter};
 use contracts::wire::{FORMAT_4690, FORMAT_EPCIS, FORMAT_POSLOG_2, FORMAT_POSLOG_6, FORMAT_SOURCE_MARK};
@@ -36,11 +36,19 @@ struct Stage {
 
 impl Stage {
     async fn start(config: Config) -> Self {
+        Self::start_with(config, &[]).await
+    }
+
+    /// With settings of the clients.
+    async fn start_with(config: Config, settings: &[(&str, &str)]) -> Self {
         let broker = Broker::start(BrokerOptions::default()).await.expect("broker");
         let options = BackboneOptions {
             bootstrap: broker.bootstrap(),
             label: "test".into(),
-            settings: Vec::new(),
+            settings: settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             compress: false,
         };
         let backbone = tokio::task::spawn_blocking(|| Backbone::connect(options))
@@ -280,6 +288,60 @@ async fn only_broken_framing_of_poslog_is_refused_and_the_rest_is_taken() {
         (StatusCode::BAD_REQUEST, &json!(0))
     );
     assert_eq!(stage.broker.stats().appended_records(TLOG_RAW), 2);
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_longest_documents_that_are_taken_fit_into_kafka() {
+    let stage = Stage::start(Config::default()).await;
+    let mut receipts = b"<POSLog>".to_vec();
+    receipts.resize(DOCUMENT_BYTES_MAX - b"</POSLog>".len(), b' ');
+    receipts.extend_from_slice(b"</POSLog>");
+    let (status, _) = stage.send_xml("/v1/stores/S0042/tlog", "1", receipts).await;
+    assert_eq!(status, StatusCode::OK);
+    let mut scans = document();
+    scans.resize(epcis::DOCUMENT_BYTES_MAX, b' ');
+    let (status, _, _) = stage.send(Method::POST, "/capture", "1", scans).await;
+    assert_eq!(status, StatusCode::CREATED);
+    for topic in [TLOG_RAW, SCAN_RAW] {
+        assert_eq!(stage.broker.stats().appended_records(topic), 1, "{topic}");
+    }
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_client_never_takes_is_refused_for_good_and_alone() {
+    let stage = Stage::start_with(Config::default(), &[("message.max.bytes", "10000")]).await;
+    let mut long = b"<POSLog>".to_vec();
+    long.resize(20_000, b' ');
+    let body = [&b"<POSLog/>\x1e"[..], &long, b"</POSLog>\x1e<POSLog/>"].concat();
+    let (status, answer) = stage.send_xml("/v1/stores/S0042/tlog", "1", body).await;
+    assert_eq!(
+        (status, &answer["accepted"]),
+        (StatusCode::BAD_REQUEST, &json!(2))
+    );
+    assert_eq!(answer["rejected"][0]["offset"], 10);
+    assert_eq!(stage.broker.stats().appended_records(TLOG_RAW), 2);
+    let mut scans = document();
+    scans.resize(20_000, b' ');
+    let (status, _, is_to_come_again) = stage.send(Method::POST, "/capture", "1", scans).await;
+    assert_eq!(
+        (status, is_to_come_again),
+        (StatusCode::UNPROCESSABLE_ENTITY, false)
+    );
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instant_that_has_not_come_yet_is_that_of_a_clock_that_is_ahead() {
+    let stage = Stage::start(Config::default()).await;
+    let hours_ahead = now_ms() + 10 * 3_600_000;
+    let (status, _, _) = stage
+        .send(Method::POST, "/capture", &hours_ahead.to_string(), document())
+        .await;
+    assert_eq!(status, StatusCode::CREATED);
+    let timestamp = stage.read(SCAN_RAW, 1).await[0].3.expect("a timestamp");
+    assert!(timestamp <= now_ms(), "{timestamp}");
     stage.end().await;
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Invariant: it judges only what is claimed too much; what is said to be missing is held against the truth in `truth`.
 
+use std::collections::BTreeSet;
+
 use contracts::ids::LocationId;
 use contracts::topics::PARTITIONS;
 use hashbrown::HashMap;
@@ -14,6 +16,8 @@ use crate::report::FalseClaim;
 #[derive(Debug, Default)]
 pub struct Claims {
     places: HashMap<LocationId, PlaceRecord>,
+    /// Those of which an older record is the last one: whoever reads the compacted topic finds that.
+    older_last: BTreeSet<LocationId>,
     /// The furthest head of each partition: epoch and cut.
     heads: [(u32, u64); PARTITIONS as usize],
 }
@@ -30,6 +34,9 @@ impl Claims {
                 let kept = self.places.entry(location).or_default();
                 if (record.epoch, record.cut) >= (kept.epoch, kept.cut) {
                     *kept = record;
+                    self.older_last.remove(&location);
+                } else {
+                    self.older_last.insert(location);
                 }
             }
             [b'h', b'/', ..] => {
@@ -105,8 +112,16 @@ impl Claims {
             .collect()
     }
 
+    /// Places of which an older record is the last one, ascending.
+    pub fn stale(&self) -> impl Iterator<Item = LocationId> {
+        self.older_last.iter().copied()
+    }
+
     pub fn totals(&self) -> CompletenessTotals {
-        let mut totals = CompletenessTotals::default();
+        let mut totals = CompletenessTotals {
+            stale: self.older_last.len() as u64,
+            ..CompletenessTotals::default()
+        };
         self.places.values().for_each(|record| totals.add(record));
         totals
     }

@@ -364,6 +364,7 @@ impl Comparison {
             records: self.records,
             live: self.view.live.clone(),
             completeness: self.completeness(),
+            stale_places: self.claims.stale().take(LISTED_MAX).collect(),
             places_incomplete: self.claims.incomplete(LISTED_MAX),
             items_compared: self.places.items() as u64,
             freshness_ms: self.freshness.whole().quantiles(),

@@ -77,6 +77,8 @@ pub struct CompletenessTotals {
     /// Of the late numbers that were in no dead letters, those five minutes or more behind by their source's clock, and the others.
     pub long_late: u64,
     pub reordered: u64,
+    /// Places of which an older record is the last one in the log.
+    pub stale: u64,
     pub sources: u64,
     pub sources_complete: u64,
     /// Thousandths on hand in places that are not certain, over the totals of all articles.

@@ -345,6 +345,9 @@ pub struct AuditReport {
     pub late_claims: Vec<LateClaim>,
     /// Numbers that the view says to be missing and that no source lost: transactions that are lost, with lines or without.
     pub numbers_missing_unexplained: u64,
+    /// The first [`LISTED_MAX`] places of which an older record is the last one in the log.
+    #[serde(serialize_with = "location_texts")]
+    pub stale_places: Vec<LocationId>,
     /// By the view's own word.
     pub completeness: CompletenessTotals,
     /// The first [`LISTED_MAX`] that are not complete, by the view's own word.
@@ -369,6 +372,7 @@ impl AuditReport {
             && self.gaps_unreported == 0
             && self.completeness_too_late == 0
             && self.numbers_missing_unexplained == 0
+            && self.completeness.stale == 0
             && self.cells_unbalanced == 0
             && self.in_transit_difference() == 0
             && self.records.undecodable == 0
@@ -383,6 +387,10 @@ fn text<S: Serializer>(value: &LocationId, serializer: S) -> Result<S::Ok, S::Er
 
 fn source_text<S: Serializer>(value: &SourceId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
+}
+
+fn location_texts<S: Serializer>(values: &[LocationId], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(ToString::to_string))
 }
 
 fn texts<S: Serializer>(values: &[TransactionId], serializer: S) -> Result<S::Ok, S::Error> {

@@ -63,7 +63,13 @@ fn play(mut world: World, opening: bool, threads: usize, steps: &SyncSender<Play
     if steps.send(Played::OpeningEnds).is_err() {
         return;
     }
-    while steps.send(Played::Trading(world.step(threads))).is_ok() {}
+    loop {
+        let mut step = world.step(threads);
+        step.places.iter_mut().for_each(PlaceEvents::shrink_to_fit);
+        if steps.send(Played::Trading(step)).is_err() {
+            return;
+        }
+    }
 }
 
 pub struct Release {
@@ -119,7 +125,8 @@ pub fn wall_ms() -> i64 {
 impl Release {
     /// Runs to the end of the load, or until cancelled. Blocks.
     pub fn run(self, world: World) -> Result<(), LoadError> {
-        let (sender, steps) = sync_channel(1);
+        // One step ahead and no more: at a busy hour of Acme's a step is a hundred megabytes.
+        let (sender, steps) = sync_channel(0);
         let (opening, threads) = (self.config.opening, self.config.threads);
         let first = world.now().0;
         let player = thread::Builder::new()

@@ -81,6 +81,14 @@ pub struct PlaceEvents {
 }
 
 impl PlaceEvents {
+    /// Gives back the room that its buffers have too much, which is up to half of it.
+    pub fn shrink_to_fit(&mut self) {
+        self.messages.shrink_to_fit();
+        self.transactions.shrink_to_fit();
+        self.lines.shrink_to_fit();
+        self.bytes.shrink_to_fit();
+    }
+
     pub fn bytes_of(&self, message: &Message) -> &[u8] {
         &self.bytes[message.bytes.start as usize..message.bytes.end as usize]
     }

@@ -61,6 +61,8 @@ pub struct Letter {
     /// Those that it came with.
     pub headers: Vec<(String, Vec<u8>)>,
     pub timestamp_ms: Option<i64>,
+    /// It was too long for the dead letters: its bytes are where it stood.
+    pub is_left_out: bool,
     /// Partition and offset in the dead letters.
     pub lies_at: (u32, u64),
     /// `None`: it was never put back.
@@ -101,6 +103,7 @@ impl Letter {
                 .map(|(name, value)| (name.to_owned(), value.to_vec()))
                 .collect(),
             timestamp_ms: record.timestamp_ms(),
+            is_left_out: record.header(headers::DLQ_LEFT_OUT).is_some(),
             lies_at,
             replayed: None,
         }

@@ -28,6 +28,9 @@ pub struct PutBack {
 /// Why a letter cannot go back to where it came from; `None`: it can.
 fn refusal(letter: &Letter) -> Option<&'static str> {
     match letter.id.topic.as_str() {
+        _ if letter.is_left_out => Some(
+            "it was too long for the dead letters: its bytes are where it stood, as long as that is kept",
+        ),
         TLOG_RAW | MQ_RAW | SCAN_RAW => None,
         contracts::topics::MOVEMENTS => Some(
             "the inventory refused it for good: its number cannot be placed, or was used for something else",

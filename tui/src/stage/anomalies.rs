@@ -48,12 +48,15 @@ pub fn of(report: &AuditReport) -> Vec<AnomalyView> {
         of_transactions("torn", &report.transactions_torn),
         AnomalyView {
             class: "stale read",
-            count: stale.count.max(report.cells_by_kind.stale) + live.rolled_back.count,
+            count: stale.count.max(report.cells_by_kind.stale)
+                + live.rolled_back.count
+                + report.completeness.stale,
             first: stale
                 .ids
                 .first()
                 .map(ToString::to_string)
-                .or_else(|| live.rolled_back.first.clone()),
+                .or_else(|| live.rolled_back.first.clone())
+                .or_else(|| report.stale_places.first().map(ToString::to_string)),
         },
         of_transactions("altered", &report.transactions_altered),
         of_transactions("misrouted", &report.transactions_misrouted),

@@ -121,6 +121,12 @@ fn wrong(case: &Case<'_>) -> Vec<String> {
             count(report.cells_by_kind.stale)
         ));
     }
+    if let Some(place) = report.stale_places.first() {
+        reasons.push(format!(
+            "what is known of {} places is stale, the first {place}: an older record stands behind a newer one",
+            count(report.completeness.stale)
+        ));
+    }
     if let Some(claim) = report.false_claims.first() {
         reasons.push(format!(
             "completeness lies for {} sources, the first {}: said to be complete up to {}, {}",

@@ -286,7 +286,8 @@ impl Run<'_> {
                 }
                 // Two measurements of the lag that both began after the last acknowledgement.
                 let since = *rounds.get_or_insert(self.lags.rounds());
-                let settled = audit.cells_diverging == 0 && audit.items_diverging == 0;
+                let settled =
+                    audit.cells_diverging == 0 && audit.items_diverging == 0 && audit.completeness.stale == 0;
                 let enough = match (outside, settled) {
                     (false, _) => settled || moved.elapsed() > SETTLE,
                     (true, true) => idle.elapsed() > QUIET_OUTSIDE,

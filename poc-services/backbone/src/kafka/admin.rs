@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contracts::topics::{Policy, Topic};
+use contracts::topics::{BATCH_BYTES_MAX, Policy, Topic};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
@@ -27,6 +27,7 @@ impl Backbone {
             metadata.brokers().len() as i32
         };
         let replication = brokers.clamp(1, 3);
+        let bytes_max = BATCH_BYTES_MAX.to_string();
         let new: Vec<NewTopic<'_>> = topics
             .iter()
             .map(|topic| {
@@ -35,9 +36,13 @@ impl Backbone {
                     topic.partitions as i32,
                     TopicReplication::Fixed(replication),
                 )
-                .set("unclean.leader.election.enable", "false");
+                .set("unclean.leader.election.enable", "false")
+                .set("max.message.bytes", &bytes_max);
                 if replication == 3 {
                     new = new.set("min.insync.replicas", "2");
+                }
+                for (name, value) in topic.settings {
+                    new = new.set(name, value);
                 }
                 match topic.policy {
                     Policy::Compact => new.set("cleanup.policy", "compact"),
@@ -139,6 +144,12 @@ async fn check_settings(
                 let resource = result.as_ref().ok()?;
                 resource.get(name)?.value.clone()
             };
+            let bytes_max = value("max.message.bytes").and_then(|value| value.parse::<usize>().ok());
+            if let Some(bytes_max) = bytes_max.filter(|bytes_max| *bytes_max < BATCH_BYTES_MAX) {
+                return Err(error(format!(
+                    "max.message.bytes is {bytes_max}: what is taken could not be passed on; set it to {BATCH_BYTES_MAX}"
+                )));
+            }
             match (value("unclean.leader.election.enable"), value("cleanup.policy")) {
                 (Some(unclean), _) if unclean == "true" => {
                     return Err(error(

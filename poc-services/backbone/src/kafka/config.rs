@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use contracts::topics::RECORD_BYTES_MAX;
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -283,6 +284,7 @@ impl Backbone {
             .set("linger.ms", linger_ms.to_string())
             .set("partitioner", "murmur2_random")
             .set("batch.size", "1000000")
+            .set("message.max.bytes", RECORD_BYTES_MAX.to_string())
             .set("batch.num.messages", "10000")
             .set("queue.buffering.max.messages", "500000")
             .set("queue.buffering.max.kbytes", "131072")

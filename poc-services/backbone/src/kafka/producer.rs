@@ -190,6 +190,10 @@ impl Producer {
                     self.waits += 1;
                     self.inner.poll(Duration::from_millis(5));
                 }
+                Err((source, _)) if Failure::of(&source) == Failure::Refused => {
+                    let record = format!("{topic}[{partition}]: {source}");
+                    return Err(BackboneError::Refused { record });
+                }
                 Err((source, _)) => return Err(client_error("producer")(source)),
             }
         }

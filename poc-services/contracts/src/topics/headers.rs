@@ -17,6 +17,8 @@ pub const DLQ_PARTITION: &str = "dlq-partition";
 pub const DLQ_OFFSET: &str = "dlq-offset";
 pub const DLQ_CLASS: &str = "dlq-class";
 pub const DLQ_MESSAGE: &str = "dlq-message";
+/// Where the message is too long even for them: how many bytes it has. They are where it stood, as long as that is kept.
+pub const DLQ_LEFT_OUT: &str = "dlq-bytes-left-out";
 /// All that the dead letters put on a message begin so.
 pub const DLQ: &str = "dlq-";
 /// Of a raw message that was put back from the dead letters: the offset that it had before, in the same partition.

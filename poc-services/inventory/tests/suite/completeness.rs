@@ -177,6 +177,28 @@ fn a_mark_that_comes_twice_or_overtaken_changes_nothing() {
 }
 
 #[test]
+fn a_sender_whose_clock_was_set_back_is_believed_by_its_numbers_and_moves_nobody_else() {
+    let [ahead, other] = places(2)[..] else {
+        unreachable!()
+    };
+    let mut log = vec![
+        receipt(ahead, 1),
+        mark(ahead, 1, 3_600_000),
+        mark(other, 0, 10_000),
+    ];
+    log.extend([(4, 10_000), (4, 15_000)].map(|(last, due)| mark(ahead, last, due)));
+    log.push(mark(other, 0, 15_000));
+    let lacking = told(&log, ahead);
+    assert_eq!((source(&lacking).missing, source(&lacking).overdue), (3, 3));
+    assert_eq!((lacking.marked_ms, lacking.is_certain), (14_995, false));
+    let beside = told(&log, other);
+    assert_eq!((beside.offline_since_ms, beside.is_certain), (0, true));
+    // What the old clock said lies far ahead, and an older mark that comes now still says nothing new.
+    log.push(mark(ahead, 3, 20_000));
+    assert_eq!(told(&log, ahead).marked_ms, 14_995);
+}
+
+#[test]
 fn a_mark_goes_over_the_wrap_and_one_that_cannot_be_placed_is_refused_whole() {
     let place = places(1)[0];
     let mut partition = Partition::new(PARTITION);

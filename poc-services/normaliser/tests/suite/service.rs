@@ -11,8 +11,8 @@ use contracts::ids::{BusinessDay, Gtin, LocationId, Money, Quantity, Sku, TimeMs
 use contracts::records::{Article, ExpectedSource, Movement, Place, SourceKind};
 use contracts::topics::{self, PARTITIONS, headers, partition_of};
 use contracts::wire::copybook::{self, MoveRecord, MoveType};
-use contracts::wire::epcis::{BizStep, DocumentWriter, ScanEvent, ScanLine, SubLocation};
-use contracts::wire::{FORMAT_SOURCE_MARK, source_mark};
+use contracts::wire::epcis::{self, BizStep, DocumentWriter, ScanEvent, ScanLine, SubLocation};
+use contracts::wire::{FORMAT_SOURCE_MARK, poslog, source_mark};
 use embedded::broker::faults::{Api, Effect, ErrorCode, Fault, Moment, When};
 use normaliser::{Config, Counters, NormaliserError, Phase, Summary, run};
 use prost::Message as _;
@@ -301,6 +301,39 @@ fn all_sources_become_movements_and_what_is_not_understood_is_kept_whole() {
         (9, 9, 2)
     );
     assert_eq!((counts.articles, counts.phase), (1, Phase::Stopped));
+}
+
+#[test]
+fn a_message_that_fills_its_topic_becomes_a_letter_and_holds_up_nothing_behind_it() {
+    let kafka = Kafka::start();
+    kafka.add_article(&OATS);
+    let store = LocationId::store(1);
+    // Whole with what is said of it, if it came through an edge; one that somebody else wrote may leave no room for that.
+    let longest = epcis::DOCUMENT_BYTES_MAX.max(poslog::DOCUMENT_BYTES_MAX);
+    let lengths = [longest, topics::RECORD_BYTES_MAX - 200];
+    let messages = lengths.map(|length| (store, vec![b'x'; length]));
+    kafka.send(topics::SCAN_RAW, &messages);
+    kafka.send(topics::TLOG_RAW, &[(store, receipt(1, OATS.gtin, AT))]);
+    let running = Running::start(&kafka, "normaliser-a", None);
+    running.wait_until("two letters and a movement", |counters| {
+        counters.dead_letters_total() == 2 && counters.transactions == 1
+    });
+    running.stop();
+    let letters = kafka.read(topics::DEAD_LETTERS, 2, |record| {
+        let header = |name: &str| {
+            record
+                .header(name)
+                .map(|value| String::from_utf8_lossy(value).into_owned())
+        };
+        (
+            record.payload().unwrap_or_default().len(),
+            header(headers::DLQ_OFFSET),
+            header(headers::DLQ_LEFT_OUT),
+        )
+    });
+    let left_out = Some(lengths[1].to_string());
+    let at = |offset: u64| Some(offset.to_string());
+    assert_eq!(letters, [(lengths[0], at(0), None), (0, at(1), left_out)]);
 }
 
 #[test]

@@ -179,6 +179,31 @@ fn complete_until_an_instant_behind_something_that_is_not_in_is_a_lie() {
 }
 
 #[test]
+fn an_older_record_of_a_place_that_stands_last_is_a_stale_read() {
+    let acme = acme();
+    let with = |cuts: &[u64]| {
+        let mut comparison = Comparison::new(&acme.truth);
+        let mut cells = records(&acme.truth, 1, 1_000);
+        cells.extend(cuts.iter().map(|cut| {
+            let completeness = Completeness {
+                epoch: 1,
+                cut: *cut,
+                sources: states(&acme),
+                ..Completeness::default()
+            };
+            written(&acme, &completeness)
+        }));
+        feed(&mut comparison, &cells, &items(&acme.truth));
+        acme.verdict_of(&mut comparison)
+    };
+    let stale = with(&[1_000, 900]);
+    assert_eq!(stale.stale_places, [acme.truth.place(PLACE).location]);
+    assert!(!stale.is_clean());
+    let repaired = with(&[1_000, 900, 1_100]);
+    assert!(repaired.stale_places.is_empty() && repaired.is_clean());
+}
+
+#[test]
 fn the_view_s_own_word_is_shown_as_it_stands() {
     let acme = acme();
     let location = acme.truth.place(PLACE).location;

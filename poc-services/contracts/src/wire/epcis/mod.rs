@@ -40,13 +40,12 @@ pub use read::read;
 pub use vocabulary::{Action, Disposition, EventKind, PartyKind, Reason, Step, TransactionKind};
 pub use write::DocumentWriter;
 
-/// As many bytes as a broker takes in one message by default, less what headers and framing need.
 pub const DOCUMENT_BYTES_MAX: usize = 1_000_000;
 pub const EVENTS_MAX: usize = 5_000;
 /// Elements of one list of an event.
 pub const LIST_MAX: usize = 20_000;
 /// Lines of a document, with what is in its pallets.
-pub const LINES_MAX: usize = 100_000;
+pub const LINES_MAX: usize = 50_000;
 /// Logistic units within one another.
 pub const CONTENTS_DEPTH_MAX: u32 = 8;
 

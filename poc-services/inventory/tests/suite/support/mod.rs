@@ -324,6 +324,25 @@ impl MemoryLog {
         *next += 1;
     }
 
+    /// A window goes out behind what is known of its place at the same cut, or a replay would tell less of the place.
+    fn assert_not_ahead_of_its_place(&self, key: &[u8], value: &[u8]) {
+        let Some(StateKey::Window(source)) = StateKey::parse(key) else {
+            return;
+        };
+        let window = records::Window::decode(value).expect("a window");
+        let of_place = StateKey::Completeness(source.location).to_bytes();
+        let is_there = self.of(OutTopic::State).rev().any(|record| {
+            record.key == of_place
+                && records::Completeness::decode(record.bytes())
+                    .is_ok_and(|known| (known.epoch, known.cut) == (window.epoch, window.cut))
+        });
+        assert!(
+            is_there,
+            "the window of {source} at {} is ahead of its place",
+            window.cut
+        );
+    }
+
     fn step(&mut self) {
         while self.late.first().is_some_and(|(step, _)| *step <= self.steps) {
             let (_, record) = self.late.remove(0);
@@ -398,6 +417,7 @@ impl Log for MemoryLog {
         value: &[u8],
     ) -> Result<(), InventoryError> {
         assert_eq!(partition, PARTITION);
+        self.assert_not_ahead_of_its_place(key, value);
         self.take(topic, key, Some(value))
     }
 
