@@ -26,8 +26,8 @@ pub const DISCREPANCIES: &str = "discrepancies";
 pub const ITEMS: &str = "items";
 pub const ITEMS_SEEN: &str = "items.seen";
 
-/// Of a record with its key and headers. What edges take is half of it at most, so that a message has room for what is said
-/// of it, such as in the dead letters, and its movement for the lines that it may have.
+/// Of a record with its key and headers. What the gateway takes is half of it at most, so that a message has room for what is
+/// said of it, such as in the dead letters, and its movement for the lines that it may have.
 pub const RECORD_BYTES_MAX: usize = 2 << 20;
 /// Of a topic's `max.message.bytes`: the largest record in its batch.
 pub const BATCH_BYTES_MAX: usize = RECORD_BYTES_MAX + (64 << 10);

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use crate::kafka::Kafka;
 use backbone::BackboneError;
-use contracts::topics::STORE_INVENTORY;
+use contracts::topics::{RECORD_BYTES_MAX, STORE_INVENTORY};
 
 /// A hang must end; nothing here waits so long otherwise.
 const DEADLINE: Duration = Duration::from_mins(1);
 /// Above what the client sends.
-const TOO_LARGE: usize = 2_000_000;
+const TOO_LARGE: usize = RECORD_BYTES_MAX + 1;
 
 /// The first keys of the first partition.
 fn keys(kafka: &Kafka, count: usize) -> Vec<Vec<u8>> {

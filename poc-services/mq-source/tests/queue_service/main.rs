@@ -237,7 +237,7 @@ async fn poison_is_tried_and_then_kept_apart_and_the_rest_goes_on() {
     let service = Running::start(&stage);
     let good = records(stage.warehouse, 1..=20);
     // More than Kafka takes in one record.
-    let poison = vec![0x40; 1_200_000];
+    let poison = vec![0x40; topics::RECORD_BYTES_MAX + 1];
     let mut sent = good.clone();
     sent.insert(7, poison.clone());
     stage.put(sent).await;
@@ -268,7 +268,7 @@ async fn poison_is_tried_and_then_kept_apart_and_the_rest_goes_on() {
     assert!(body.is_empty());
     let message = &of[headers::DLQ_MESSAGE];
     assert!(
-        message.contains("1200000 bytes are in the backout queue"),
+        message.contains("2097153 bytes are in the backout queue"),
         "{message}"
     );
     if let Some(embedded) = &stage.embedded {

@@ -310,7 +310,7 @@ fn a_message_that_fills_its_topic_becomes_a_letter_and_holds_up_nothing_behind_i
     let store = LocationId::store(1);
     // Whole with what is said of it, if it came through an edge; one that somebody else wrote may leave no room for that.
     let longest = epcis::DOCUMENT_BYTES_MAX.max(poslog::DOCUMENT_BYTES_MAX);
-    let lengths = [longest, topics::RECORD_BYTES_MAX - 200];
+    let lengths = [longest, topics::RECORD_BYTES_MAX - 100];
     let messages = lengths.map(|length| (store, vec![b'x'; length]));
     kafka.send(topics::SCAN_RAW, &messages);
     kafka.send(topics::TLOG_RAW, &[(store, receipt(1, OATS.gtin, AT))]);

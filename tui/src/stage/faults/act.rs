@@ -23,7 +23,7 @@ const RESTART_EVERY: Duration = Duration::from_millis(1_500);
 /// Of one queue, each time.
 const ACCEPTANCES_LOST: u64 = 3;
 /// More than Kafka's client takes in one record.
-const POISON_BYTES: usize = 1_200_000;
+const POISON_BYTES: usize = contracts::topics::RECORD_BYTES_MAX + 1;
 const NODES: i32 = 3;
 /// What a zombie had sent is written so long after the end of its session: by then another instance owns its partitions.
 const LATE: Duration = Duration::from_millis(1_500);
