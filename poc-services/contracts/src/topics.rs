@@ -124,9 +124,12 @@ pub const ALL: [Topic; 15] = [
         Policy::Compact,
     ),
     Topic {
-        // Each paper is deleted once: what is left of that for a day, as Kafka would, is soon more than the papers. Whoever
-        // reads it from its beginning needs seconds.
-        settings: &[("delete.retention.ms", "300000")],
+        // Each paper is deleted once: with what is left of that for a day, as Kafka would, the topic is soon more of that than of
+        // papers. Whoever reads it from its beginning needs seconds.
+        settings: &[
+            ("delete.retention.ms", "300000"),
+            ("max.compaction.lag.ms", "120000"),
+        ],
         ..topic(
             PAPERS,
             "ADVICE/SOURCE/DAY/NUMBER",

@@ -25,7 +25,7 @@ pub struct Keep {
 impl Default for Keep {
     fn default() -> Self {
         Self {
-            settled: 50_000,
+            settled: 30_000,
             unsettled: 500_000,
         }
     }

@@ -61,9 +61,9 @@ impl Side {
     }
 }
 
-/// Papers that are written behind the last one of a delivery until that is forgotten, if it agrees: at Acme's size three quarters
-/// of a day. A till system posts within the hour.
-const FORGOTTEN_BEHIND: u64 = 300_000;
+/// Papers that are written behind the last one of a delivery until that is forgotten, if it agrees: at Acme's size half a day. A
+/// till system posts within the hour.
+const FORGOTTEN_BEHIND: u64 = 180_000;
 
 #[derive(Clone, Debug, Default)]
 struct Delivery {

@@ -10,8 +10,10 @@ const HOURS: [u32; 24] = [
 ];
 const WEEKDAYS: [u32; 7] = [1400, 1336, 1312, 1324, 1363, 1596, 1668];
 const RECEIPTS_A_DAY: f64 = 5_000_000.0;
-/// A Monday at ten.
-const FIRST_HOUR: usize = 10;
+/// Of the week: Saturday at ten. What is on its way in memory follows the size of the hour, and an hour of the wall's clock is a
+/// week. So begun, the quarters that are compared, the second and the last, have hours of one size; begun on a Monday, the last
+/// would be the weekend and 13 % larger.
+const FIRST_HOUR: usize = 5 * 24 + 10;
 /// Two thirds of Acme's places, each with an assortment that leaves the broker room to work.
 const WORLD: &str = "\
 title: Soak
@@ -21,7 +23,7 @@ world:
   skus: 2000
   assortment: 200
   transactions_per_day: 5000000
-  start: 2026-03-16 10:00
+  start: 2026-03-14 10:00
 ";
 
 /// Something that breaks, and how it is mended after so many seconds.
@@ -127,11 +129,31 @@ mod tests {
     #[test]
     fn simulated_time_follows_the_receipts_of_each_hour() {
         assert_eq!(simulated_seconds(0.0), 0);
-        // Monday from ten to eleven: 4.27 % of a day's receipts that is a little weaker than the mean one.
-        let hour = 5e6 * 0.0427 * 7.0 * 0.14;
+        // Saturday from ten to eleven: 4.27 % of a day's receipts that is stronger than the mean one.
+        let hour = 5e6 * 0.0427 * 7.0 * 0.1596;
         assert!(simulated_seconds(hour).abs_diff(3_600) < 30);
         // A whole week.
         assert!(simulated_seconds(35e6).abs_diff(7 * 86_400) < 60);
+    }
+
+    #[test]
+    fn the_quarters_that_are_compared_have_hours_of_one_size() {
+        // By what a receipt sees: large hours have more of them.
+        let mean_hour = |receipts: std::ops::Range<f64>| {
+            let steps = 10_000;
+            let at = |step: u32| {
+                let share = f64::from(step) / f64::from(steps);
+                simulated_seconds(receipts.start + share * (receipts.end - receipts.start)) / 3_600
+            };
+            let size = |hour: u64| {
+                let hour = FIRST_HOUR + hour as usize;
+                f64::from(HOURS[hour % 24]) * f64::from(WEEKDAYS[hour / 24 % 7])
+            };
+            (0..steps).map(|step| size(at(step))).sum::<f64>() / f64::from(steps)
+        };
+        let all = 36.0e6;
+        let ratio = mean_hour(all * 0.75..all) / mean_hour(all * 0.25..all * 0.5);
+        assert!((0.97..1.03).contains(&ratio), "{ratio}");
     }
 
     #[test]
