@@ -150,11 +150,8 @@ impl Producer {
                     gathered.clear();
                     self.failures.failed.fetch_add(refused as u64, Ordering::Relaxed);
                     let text = format!("{place}: {source}");
-                    self.failures.first.lock().get_or_insert_with(|| text.clone());
-                    return Err(match Failure::of(&source) {
-                        Failure::Refused => BackboneError::Refused { record: text },
-                        Failure::Now => client_error("producer")(source),
-                    });
+                    self.failures.first.lock().get_or_insert(text);
+                    return Err(not_taken(&place, source));
                 }
             }
         }
@@ -190,11 +187,7 @@ impl Producer {
                     self.waits += 1;
                     self.inner.poll(Duration::from_millis(5));
                 }
-                Err((source, _)) if Failure::of(&source) == Failure::Refused => {
-                    let record = format!("{topic}[{partition}]: {source}");
-                    return Err(BackboneError::Refused { record });
-                }
-                Err((source, _)) => return Err(client_error("producer")(source)),
+                Err((source, _)) => return Err(not_taken(&format!("{topic}[{partition}]"), source)),
             }
         }
     }
@@ -361,6 +354,16 @@ impl Failure {
     }
 }
 
+/// What a caller is told of a record for that place that the client did not take.
+fn not_taken(place: &str, source: KafkaError) -> BackboneError {
+    match Failure::of(&source) {
+        Failure::Refused => BackboneError::Refused {
+            record: format!("{place}: {source}"),
+        },
+        Failure::Now => client_error("producer")(source),
+    }
+}
+
 /// Acknowledgement of a batch of records of an [`AckProducer`].
 pub struct BatchAck {
     /// One for each record under way, and one for the batch while it is being sent.
@@ -468,10 +471,7 @@ impl AckProducer {
                 ack.finish_one();
                 match error {
                     KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => Ok(false),
-                    error if Failure::of(&error) == Failure::Refused => Err(BackboneError::Refused {
-                        record: format!("{topic}[{partition}]: {error}"),
-                    }),
-                    source => Err(client_error("producer")(source)),
+                    source => Err(not_taken(&format!("{topic}[{partition}]"), source)),
                 }
             }
         }
