@@ -9,9 +9,18 @@ pub mod kafka;
 pub mod proxy;
 mod sessions;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 pub use kafka::{
     AckProducer, Assignment, Backbone, BackboneError, BackboneOptions, BatchAck, Event, GroupConsumer,
     Header, LagProbe, OffsetKeeper, OffsetReset, PartitionLag, Producer, Reader, Record, StartAt,
     TransactionalProducer,
 };
 pub use sessions::sessions;
+
+/// Milliseconds since 1970 by this machine's clock; 0 before that.
+pub fn wall_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64)
+}

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use backbone::amqp::{AmqpError, AmqpOptions, QueueReceiver, Received};
-use backbone::{AckProducer, BackboneError, BatchAck};
+use backbone::{AckProducer, BackboneError, BatchAck, wall_ms};
 use contracts::ids::LocationId;
 use contracts::sabotage::Sabotage;
 use contracts::sabotage::raw::{Damage, damage};
@@ -293,7 +293,7 @@ impl Source {
                 .map(|(name, value)| (name.as_str(), &value[..])),
         );
         // What has come was due: a later instant is that of a clock that is ahead.
-        let due = (message.due_ms > 0).then(|| message.due_ms.min(now_ms()));
+        let due = (message.due_ms > 0).then(|| message.due_ms.min(wall_ms()));
         for (place, body) in copies {
             self.send(&ack, MQ_RAW, *place, body, due, &all)
                 .await
@@ -322,13 +322,6 @@ impl Source {
         }
         Ok(())
     }
-}
-
-/// By this service's clock.
-fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as i64)
 }
 
 /// Counts a connection as long as it lives.

@@ -1,7 +1,5 @@
 //! When messages were due to be sent, and when their store's server took them, as the headers of a request say it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use crate::answer::Refusal;
 
 /// What a request says of the instants of its messages.
@@ -60,8 +58,7 @@ pub struct Received {
 
 impl Received {
     pub fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let ms = since.as_millis() as i64;
+        let ms = backbone::wall_ms();
         Self {
             ms,
             text: ms.to_string(),

@@ -3,7 +3,7 @@
 //! Invariant: a letter is remembered as put back only behind its acknowledgement. So after a crash in between it goes out once
 //! more, which changes nothing: the inventory knows a transaction by its identity, and a place a letter by its offset.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use backbone::Backbone;
@@ -72,9 +72,7 @@ pub fn put_back(backbone: &Backbone, letters: &[Letter]) -> Result<PutBack> {
             sent.push(letter);
         }
         producer.flush(FLUSH).context("letters that were put back")?;
-        let at_ms = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_millis() as i64);
+        let at_ms = backbone::wall_ms();
         for letter in &sent {
             let replayed = Replayed {
                 at_ms,
