@@ -6,8 +6,6 @@
 //!
 //! Where an older owner wrote among these records, its keys are written over by a flush of their own before the commit.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use crate::log::{Group, Log, OutTopic};
 use crate::owned::Owned;
 use crate::partition::Cut;
@@ -187,10 +185,4 @@ fn commit(flushed: &[(&mut Owned, Cut)], group: &impl Group) -> Result<(), Inven
         group.commit(&next, epoch)?;
     }
     Ok(())
-}
-
-pub fn wall_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as i64)
 }

@@ -15,7 +15,6 @@ use prost::Message;
 
 use crate::InventoryError;
 use crate::cell::{Cell, News};
-use crate::flush::wall_ms;
 use crate::log::{Log, OutTopic};
 use crate::partition::{Cut, Partition, cell_key, source_key};
 use crate::restore::Image;
@@ -80,7 +79,7 @@ impl ImageWriter {
             sources: state.sources.len() as u64,
             cells_digest: cut.cells_digest,
             windows_digest: cut.windows_digest,
-            at_ms: wall_ms(),
+            at_ms: backbone::wall_ms(),
             places: state.places.len() as u64,
         };
         Self {

@@ -17,7 +17,6 @@ use contracts::topics::{ITEM_INVENTORY, ITEM_PARTIALS, PARTITIONS, StateKey, par
 use prost::Message;
 use tokio_util::sync::CancellationToken;
 
-use crate::flush::wall_ms;
 use crate::items::Items;
 use crate::log::{KafkaLog, Log, OutTopic, commit_metadata, committed_epoch, taken};
 use crate::repair::Account;
@@ -296,7 +295,7 @@ fn set_barrier(
         let barrier = Barrier {
             epoch,
             instance: format!("{instance}/{owner:016x}"),
-            at_ms: wall_ms(),
+            at_ms: backbone::wall_ms(),
         };
         let key = key.to_bytes();
         log.send(OutTopic::Items, partition, &key, &barrier.encode_to_vec())?;

@@ -8,7 +8,6 @@ use contracts::topics::{ImageId, PARTITIONS, StateKey};
 use hashbrown::HashMap;
 use prost::Message;
 
-use crate::flush::wall_ms;
 use crate::image::{self, ImageReader, ImageWriter};
 use crate::log::{Log, OutTopic};
 use crate::partition::{Cut, Partition};
@@ -247,7 +246,7 @@ impl Owned {
             cells_digest: cut.cells_digest,
             windows_digest: cut.windows_digest,
             records: self.records,
-            at_ms: wall_ms(),
+            at_ms: backbone::wall_ms(),
             barrier: self.barrier,
             repaired_up_to: self.accounts[0].checked,
         };

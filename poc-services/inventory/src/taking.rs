@@ -10,7 +10,6 @@ use contracts::topics::StateKey;
 use prost::Message;
 
 use crate::InventoryError;
-use crate::flush::wall_ms;
 use crate::log::{Log, OutTopic};
 use crate::plant::{self, Plant};
 use crate::restore::{Restore, Restored, Seen};
@@ -86,7 +85,7 @@ impl Taking {
         let barrier = Barrier {
             epoch,
             instance: format!("{instance}/{owner:016x}"),
-            at_ms: wall_ms(),
+            at_ms: backbone::wall_ms(),
         };
         let mut key = StateKey::Barrier {
             partition: self.number,
