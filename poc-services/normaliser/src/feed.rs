@@ -1,19 +1,18 @@
 //! Keeps the catalogue up to its topic.
 //!
-//! Invariant: after [`CatalogueFeed::fill`] every record that was in the topic when it began is in the catalogue.
+//! Invariant: after [`CatalogueFeed::fill`] every record that was in the topic when it began is in the catalogue; after
+//! [`CatalogueFeed::catch_up`] every one that was there when the raw message came to its own topic.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use backbone::{Backbone, BackboneError, Reader};
+use backbone::{Backbone, BackboneError, Producer, Reader};
 use contracts::topics;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Catalogue, Counters, Phase};
+use crate::{Catalogue, Counters, Phase, Position, RawTopic};
 
-/// Unknown articles ask for the topic's end at most so often in such a time: a flood of them must not wait each time.
-const CATCH_UPS_MAX: u32 = 50;
-const CATCH_UPS_IN: Duration = Duration::from_millis(500);
-/// A message that was put back waits no longer than this for the articles that it was put back for.
+/// A message waits no longer than this for the articles that it may name.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(50);
 const SAY_EVERY: Duration = Duration::from_secs(5);
@@ -26,8 +25,9 @@ pub(crate) struct CatalogueFeed {
     reader: Option<Reader>,
     /// The offset behind the last record that was read.
     next: u64,
-    /// Since when, and how often since then.
-    caught_up: (Instant, u32),
+    /// By raw topic and partition: what stands below was there when the catalogue had all that has been read of it. A flood
+    /// of unknown articles thus asks once for all that lies in the log, and not each time.
+    caught_up: BTreeMap<(RawTopic, u32), u64>,
 }
 
 impl CatalogueFeed {
@@ -36,12 +36,13 @@ impl CatalogueFeed {
             client_id: format!("{client_id}-catalogue"),
             reader: None,
             next: 0,
-            caught_up: (Instant::now(), 0),
+            caught_up: BTreeMap::new(),
         }
     }
 
     /// A client made anew, which goes on where the last one was.
     pub(crate) fn open(&mut self, backbone: &Backbone) -> Result<(), BackboneError> {
+        self.caught_up.clear();
         let from = [(PARTITION, self.next)];
         self.reader = Some(backbone.reader(&self.client_id, topics::CATALOGUE, &from)?);
         Ok(())
@@ -100,26 +101,26 @@ impl CatalogueFeed {
         self.read(catalogue, counters, Duration::ZERO)
     }
 
-    /// Reads up to the topic's end of now, unless it was asked for too often. Whether there was anything.
+    /// Reads what was in the topic when a raw message came to its own. Whether there may be anything new.
     pub(crate) fn catch_up(
         &mut self,
+        (topic, at): (RawTopic, Position),
         catalogue: &mut Catalogue,
         counters: &Counters,
+        producer: &Producer,
     ) -> Result<bool, BackboneError> {
-        if self.caught_up.0.elapsed() >= CATCH_UPS_IN {
-            self.caught_up = (Instant::now(), 0);
-        }
-        if self.caught_up.1 >= CATCH_UPS_MAX {
+        let caught_up = self.caught_up.entry((topic, at.partition)).or_default();
+        if at.offset < *caught_up {
             return Ok(false);
         }
-        self.caught_up.1 += 1;
-        let end = self.end()?;
-        let deadline = Instant::now() + CATCH_UPS_IN;
-        let mut any = false;
-        while self.next < end && Instant::now() < deadline {
-            any |= self.read(catalogue, counters, POLL)?;
-        }
-        Ok(any)
+        // In this order: what the first answer counts was there before the second. The producer asks, since a consumer's question
+        // waits behind its fetch.
+        let (_, raw_end) = producer.watermarks(topic.name(), at.partition)?;
+        let (_, end) = producer.watermarks(topics::CATALOGUE, PARTITION)?;
+        *caught_up = raw_end;
+        let before = self.next;
+        self.read_up_to(end, catalogue, counters)?;
+        Ok(self.next > before)
     }
 
     /// Reads at least up to an offset: somebody has seen the topic end there.
@@ -130,7 +131,17 @@ impl CatalogueFeed {
         counters: &Counters,
     ) -> Result<(), BackboneError> {
         let deadline = Instant::now() + READ_WITHIN;
-        while self.next < end && Instant::now() < deadline {
+        while self.next < end {
+            if Instant::now() >= deadline {
+                return Err(BackboneError::Topic {
+                    topic: topics::CATALOGUE.to_owned(),
+                    message: format!(
+                        "ends at {end}, and was read to {} within {} s",
+                        self.next,
+                        READ_WITHIN.as_secs()
+                    ),
+                });
+            }
             self.read(catalogue, counters, POLL)?;
         }
         Ok(())

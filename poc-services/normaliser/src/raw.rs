@@ -10,7 +10,7 @@ use contracts::wire::{
 const FORMAT_PLACE: &str = "place";
 
 /// Where a raw message came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RawTopic {
     Till,
     Queue,

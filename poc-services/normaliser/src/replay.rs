@@ -8,30 +8,12 @@ use contracts::ids::LocationId;
 use contracts::records::{Movement, Resolved};
 use contracts::topics::headers;
 
-/// Of a message that was put back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Replay {
-    /// The offset that it had before.
-    pub of: u64,
-    /// Where the catalogue ended when it was put back.
-    pub catalogue: u64,
-}
-
-impl Replay {
-    /// `None`: it comes from its source.
-    pub fn of(record: &Record<'_>) -> Option<Self> {
-        Some(Self {
-            of: number(record.header(headers::REPLAY_OF)?)?,
-            catalogue: record
-                .header(headers::REPLAY_CATALOGUE)
-                .and_then(number)
-                .unwrap_or(0),
-        })
-    }
-}
-
-fn number(text: &[u8]) -> Option<u64> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+/// The offset that it had before; `None`: it comes from its source.
+pub(crate) fn stood_at(record: &Record<'_>) -> Option<u64> {
+    std::str::from_utf8(record.header(headers::REPLAY_OF)?)
+        .ok()?
+        .parse()
+        .ok()
 }
 
 /// What its place is told of a message of its own that is out of the dead letters.

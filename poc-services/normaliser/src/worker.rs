@@ -9,7 +9,7 @@ use prost::Message as _;
 use crate::clock;
 use crate::feed::CatalogueFeed;
 use crate::paper;
-use crate::replay::Replay;
+use crate::replay;
 use crate::service::Config;
 use crate::{
     Catalogue, Counters, Group, GroupPlace, Normalised, Normaliser, Position, RawMessage, RawTopic,
@@ -85,10 +85,10 @@ impl<'a> Worker<'a> {
         }
         let raw = raw_message(topic, record);
         let at = position(record);
-        let replay = Replay::of(record);
-        if let Some(replay) = replay {
-            self.feed
-                .read_up_to(replay.catalogue, &mut self.catalogue, self.counters)?;
+        let stood_at = replay::stood_at(record);
+        if stood_at.is_some() {
+            // It may name an article otherwise than the catalogue did then.
+            self.catch_up(topic, at, producer)?;
         }
         let is_statement = raw.is_statement();
         if is_statement {
@@ -103,7 +103,7 @@ impl<'a> Worker<'a> {
             class: Rejection::UNKNOWN_ITEM,
             ..
         }) = result
-            && self.feed.catch_up(&mut self.catalogue, self.counters)?
+            && self.catch_up(topic, at, producer)?
         {
             result = self
                 .normaliser
@@ -120,7 +120,7 @@ impl<'a> Worker<'a> {
                 self.counters
                     .made(self.normalised.transactions.len(), self.normalised.lines.len());
                 self.look_at_clock(record);
-                self.produce(record, replay.is_some(), producer)?;
+                self.produce(record, stood_at.is_some(), producer)?;
             }
             Err(rejection) => {
                 self.counters.dead_letter(rejection.class);
@@ -132,11 +132,21 @@ impl<'a> Worker<'a> {
             }
         }
         // Behind what came of it, so that the place is never said to lack less than it does.
-        if let (Some(replay), Some(location)) = (replay, raw.location()) {
-            let told = resolved(location, topic.name(), replay.of, due_ms);
+        if let (Some(stood_at), Some(location)) = (stood_at, raw.location()) {
+            let told = resolved(location, topic.name(), stood_at, due_ms);
             send_statement(location, &told, record.timestamp_ms(), producer)?;
         }
         Ok(())
+    }
+
+    fn catch_up(
+        &mut self,
+        topic: RawTopic,
+        at: Position,
+        producer: &Producer,
+    ) -> Result<bool, BackboneError> {
+        let (catalogue, counters) = (&mut self.catalogue, self.counters);
+        self.feed.catch_up((topic, at), catalogue, counters, producer)
     }
 
     /// A message of a till with the instant when its store's server took it tells whether the till's clock is off.

@@ -82,10 +82,7 @@ impl Letter {
             .ok()
             .zip(text(headers::DLQ_OFFSET).parse().ok());
         let (partition, offset) = stood.unwrap_or(lies_at);
-        let is_own = |name: &str| {
-            !name.starts_with(headers::DLQ)
-                && ![headers::REPLAY_OF, headers::REPLAY_CATALOGUE].contains(&name)
-        };
+        let is_own = |name: &str| !name.starts_with(headers::DLQ) && name != headers::REPLAY_OF;
         Self {
             id: LetterId {
                 topic: text(headers::DLQ_TOPIC),

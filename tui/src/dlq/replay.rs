@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use backbone::Backbone;
 use contracts::records::Replayed;
-use contracts::topics::{CATALOGUE, DLQ_REPLAYED, MQ_RAW, SCAN_RAW, TLOG_RAW, headers};
+use contracts::topics::{DLQ_REPLAYED, MQ_RAW, SCAN_RAW, TLOG_RAW, headers};
 use prost::Message as _;
 
 use super::letter::{Letter, LetterId};
@@ -42,8 +42,6 @@ fn refusal(letter: &Letter) -> Option<&'static str> {
 
 pub fn put_back(backbone: &Backbone, letters: &[Letter]) -> Result<PutBack> {
     let mut producer = backbone.producer("stockstream-dlq")?;
-    let (_, catalogue) = producer.watermarks(CATALOGUE, 0)?;
-    let catalogue = catalogue.to_string();
     let mut done = PutBack::default();
     for batch in letters.chunks(BATCH) {
         let mut sent = Vec::with_capacity(batch.len());
@@ -59,7 +57,6 @@ pub fn put_back(backbone: &Backbone, letters: &[Letter]) -> Result<PutBack> {
                 .map(|(name, value)| (name.as_str(), value.as_slice()))
                 .collect();
             all.push((headers::REPLAY_OF, of.as_bytes()));
-            all.push((headers::REPLAY_CATALOGUE, catalogue.as_bytes()));
             let LetterId { topic, partition, .. } = &letter.id;
             producer.send(
                 topic,

@@ -23,5 +23,3 @@ pub const DLQ_LEFT_OUT: &str = "dlq-bytes-left-out";
 pub const DLQ: &str = "dlq-";
 /// Of a raw message that was put back from the dead letters: the offset that it had before, in the same partition.
 pub const REPLAY_OF: &str = "replay-of";
-/// And where `catalogue` ended then: whoever reads the message has to know the articles up to there.
-pub const REPLAY_CATALOGUE: &str = "replay-catalogue";

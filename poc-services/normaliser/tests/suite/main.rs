@@ -7,6 +7,7 @@ mod kafka;
 mod support;
 
 mod delivery_papers;
+mod late_articles;
 mod mapping;
 mod papers;
 mod poslog;

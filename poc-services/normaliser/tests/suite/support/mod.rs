@@ -1,5 +1,7 @@
 //! Scans of one reader on the floor of one store.
 
+pub mod service;
+
 use contracts::ids::{Gtin, LocationId, Quantity, TimeMs};
 use contracts::wire::epcis::{
     Action, Disposition, DraftContent, DraftLine, DraftThings, EventDraft, IdDraft, Site, Spelling, Step,
