@@ -163,7 +163,10 @@ pub struct FreshnessView {
     pub p99: u64,
     pub p999: u64,
     pub max: u64,
+    /// Lines.
     pub count: u64,
+    /// Of them, those of which nothing told when they were due: they count as later than all others, but not in `max`.
+    pub unmeasured: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -12,6 +12,8 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 const FULL: &str = "/dev/full";
+/// The status of a run that passed and could not write its report.
+const UNWRITTEN: i32 = 2;
 
 #[derive(Debug, clap::Args)]
 pub struct Faults {
@@ -239,7 +241,7 @@ const fn is_only_late(code: i32) -> bool {
     code == 3
 }
 
-/// The verdict is there, the error names the file, and the status is not that of a whole run.
+/// The verdict is there, the error names the file, and the status is that of a run that lacks nothing but its report.
 fn disk_full(scenario: &Path, sum: &mut Sum) -> Result<Option<String>> {
     if !Path::new(FULL).exists() {
         println!("disk-full: skipped, there is no {FULL} here");
@@ -257,13 +259,39 @@ fn disk_full(scenario: &Path, sum: &mut Sum) -> Result<Option<String>> {
         String::from_utf8_lossy(&output.stderr),
     );
     sum.hit += u32::from(error.contains(FULL));
-    Ok(if !error.contains(FULL) {
-        Some(format!("the error does not name the file: {error}"))
-    } else if !out.contains("cells compared") {
-        Some("no verdict".into())
-    } else if output.status.success() {
-        Some("the status is that of a whole run".into())
-    } else {
-        None
-    })
+    Ok(wrong_on_a_full_disk(output.status.code(), &out, &error))
+}
+
+fn wrong_on_a_full_disk(code: Option<i32>, out: &str, error: &str) -> Option<String> {
+    if !error.contains(FULL) {
+        return Some(format!("the error does not name the file: {error}"));
+    }
+    if !out.contains("cells compared") {
+        return Some("no verdict".into());
+    }
+    match code {
+        None => Some("ended by a signal".into()),
+        Some(0) => Some("the status is that of a whole run".into()),
+        Some(code) if code == UNWRITTEN || is_only_late(code) => None,
+        Some(code) => Some(format!(
+            "status {code}, not {UNWRITTEN} of a run that passed and could not write its report"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_may_cost_the_report_and_nothing_else() {
+        let wrong = |code| wrong_on_a_full_disk(code, "7 cells compared", "/dev/full: no room");
+        assert_eq!(wrong(Some(2)), None);
+        assert_eq!(wrong(Some(3)), None, "the machine was late");
+        for code in [None, Some(0), Some(1), Some(101), Some(130)] {
+            assert!(wrong(code).is_some(), "{code:?}");
+        }
+        assert!(wrong_on_a_full_disk(Some(2), "", "/dev/full: no room").is_some());
+        assert!(wrong_on_a_full_disk(Some(2), "7 cells compared", "no such scenario").is_some());
+    }
 }

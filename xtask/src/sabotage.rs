@@ -1,5 +1,6 @@
 //! The proof, examined: every class of damage in every stage, in the running demo, and how much of it the audit found.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::Path;
 use std::process::Command;
@@ -18,6 +19,20 @@ const STAGES: [(&str, u32); 5] = [
     ("inventory", 1_500),
     ("item-inventory", 200),
 ];
+/// What must come of a class in a stage, as docs/sabotage.md has it and not as the program that is examined has it.
+const EFFECTS: [[Effect; STAGES.len()]; CLASSES.len()] = {
+    use Effect::{Healed, NotApplicable, Red};
+    [
+        [Red, Red, Red, Red, Red],
+        [Healed, Healed, Healed, Red, Red],
+        [Red, Red, Red, Red, Red],
+        [Red, Red, Red, Red, Red],
+        [NotApplicable, NotApplicable, NotApplicable, Red, Red],
+        [NotApplicable, NotApplicable, NotApplicable, Red, Red],
+    ]
+};
+/// The status of a command line that is refused.
+const REFUSED: i32 = 2;
 /// A world that is done in seconds.
 const RUN: [&str; 5] = ["day-in-a-minute", "--scale", "1/300", "--transactions", "6000"];
 
@@ -35,6 +50,23 @@ pub struct Sabotage {
     /// Try the program as it was built last.
     #[arg(long)]
     as_built: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Red,
+    Healed,
+    NotApplicable,
+}
+
+impl Effect {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Red => "red",
+            Self::Healed => "healed",
+            Self::NotApplicable => "not applicable",
+        }
+    }
 }
 
 /// A run to make: damage of a stage, or none.
@@ -62,11 +94,24 @@ impl Task {
 #[derive(Debug)]
 struct Outcome {
     /// `not applicable`, `red`, or what else was to come of it.
-    expected: String,
+    expected: &'static str,
     damaged: u64,
     found: u64,
-    is_right: bool,
+    /// What did not come as expected.
+    wrong: Option<String>,
     seconds: f64,
+}
+
+impl Outcome {
+    const fn new(expected: &'static str, wrong: Option<String>) -> Self {
+        Self {
+            expected,
+            damaged: 0,
+            found: 0,
+            wrong,
+            seconds: 0.0,
+        }
+    }
 }
 
 impl Sabotage {
@@ -89,7 +134,10 @@ impl Sabotage {
             .iter()
             .filter(|(task, _)| task.damage.is_none())
             .collect();
-        let alarms = clean.iter().filter(|(_, outcome)| !outcome.is_right).count();
+        let alarms = clean
+            .iter()
+            .filter(|(_, outcome)| outcome.wrong.is_some())
+            .count();
         println!("clean runs {}, false alarms {alarms}", clean.len());
         let seconds: f64 = outcomes.iter().map(|(_, outcome)| outcome.seconds).sum();
         println!(
@@ -97,14 +145,14 @@ impl Sabotage {
             seconds / outcomes.len() as f64,
             began.elapsed().as_secs_f64()
         );
-        let wrong: Vec<String> = outcomes
-            .iter()
-            .filter(|(_, outcome)| !outcome.is_right)
-            .map(|(task, _)| repeat(task))
-            .collect();
+        let runs = outcomes.iter().filter_map(|(task, outcome)| {
+            let wrong = outcome.wrong.as_ref()?;
+            Some(format!("{}    # {wrong}", repeat(task)))
+        });
+        let wrong: Vec<String> = runs.chain(not_examined(&outcomes)).collect();
         ensure!(
             wrong.is_empty(),
-            "{} runs went wrong; each is repeated by\n{}",
+            "{} runs or cells went wrong; a run is repeated by its command\n{}",
             wrong.len(),
             wrong.join("\n")
         );
@@ -141,8 +189,8 @@ fn all(tasks: &[Task], jobs: usize) -> Result<Vec<(Task, Outcome)>> {
         let mut done = Vec::new();
         while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
             let outcome = examine(task)?;
-            if !outcome.is_right {
-                println!("WRONG {}", repeat(task));
+            if let Some(wrong) = &outcome.wrong {
+                println!("WRONG {}    # {wrong}", repeat(task));
             }
             done.push((task.clone(), outcome));
         }
@@ -163,39 +211,96 @@ fn all(tasks: &[Task], jobs: usize) -> Result<Vec<(Task, Outcome)>> {
 fn examine(task: &Task) -> Result<Outcome> {
     let began = Instant::now();
     let (code, report) = run(task)?;
-    let seconds = began.elapsed().as_secs_f64();
-    let outcome = |expected: &str, is_right| Outcome {
-        expected: expected.to_owned(),
-        damaged: 0,
-        found: 0,
-        is_right,
-        seconds,
-    };
-    if task.damage.is_none() {
-        return Ok(outcome("green", code == 0));
-    }
-    let Some(report) = report.filter(|_| code != 2) else {
-        ensure!(
-            code == 2,
-            "{}\nended with {code} and left no report",
-            repeat(task)
-        );
-        return Ok(outcome("not applicable", true));
-    };
-    let exam = &report["sabotage"];
-    let number = |name: &str| exam[name].as_u64().unwrap_or_default();
-    let (damaged, found) = (number("damaged"), number("found"));
-    let expected = exam["expected"].as_str().unwrap_or("?");
-    let is_right = match expected {
-        // A seed that hits nothing proves nothing, and is green.
-        "red" if damaged > 0 => code == 1 && found == damaged,
-        _ => code == 0,
-    };
     Ok(Outcome {
-        damaged,
-        found,
-        ..outcome(expected, is_right)
+        seconds: began.elapsed().as_secs_f64(),
+        ..judge(task.damage, code, report.as_ref())
     })
+}
+
+fn judge(damage: Option<(usize, usize)>, code: i32, report: Option<&Value>) -> Outcome {
+    let status = || format!("status {code}");
+    let Some((class, stage)) = damage else {
+        return Outcome::new("green", (code != 0).then(status));
+    };
+    let effect = EFFECTS[class][stage];
+    if effect == Effect::NotApplicable {
+        let is_refused = code == REFUSED && report.is_none();
+        let wrong = (!is_refused).then(|| format!("status {code} of what must be refused"));
+        return Outcome::new(effect.word(), wrong);
+    }
+    let exam = report.map(|report| &report["sabotage"]).and_then(Exam::read);
+    let Some(exam) = exam else {
+        let wrong = format!("status {code} and no report of what was damaged");
+        return Outcome::new(effect.word(), Some(wrong));
+    };
+    Outcome {
+        damaged: exam.damaged,
+        found: exam.found,
+        ..Outcome::new(effect.word(), exam.wrong(effect, code))
+    }
+}
+
+/// What a report says of the damage: transactions, articles, or sources that are lied about.
+struct Exam<'a> {
+    expected: &'a str,
+    damaged: u64,
+    /// Of the damaged, those that the audit names.
+    found: u64,
+    /// Named and not damaged; without what a misrouted or a stale thing did to others, which is no false alarm.
+    unexpected: &'a [Value],
+}
+
+impl<'a> Exam<'a> {
+    fn read(exam: &'a Value) -> Option<Self> {
+        Some(Self {
+            expected: exam["expected"].as_str()?,
+            damaged: exam["damaged"].as_u64()?,
+            found: exam["found"].as_u64()?,
+            unexpected: exam["unexpected"].as_array()?,
+        })
+    }
+
+    /// The damaged and the named are the same, and the status says whether there are any.
+    fn wrong(&self, effect: Effect, code: i32) -> Option<String> {
+        // A seed that hits nothing proves nothing, and is green.
+        let is_red = effect == Effect::Red && self.damaged > 0;
+        let to_find = if is_red { self.damaged } else { 0 };
+        if self.expected != effect.word() {
+            Some(format!("the report expects it to be {}", self.expected))
+        } else if code != i32::from(is_red) {
+            Some(format!("status {code}"))
+        } else if self.found != to_find {
+            Some(format!("{} named of {to_find}", self.found))
+        } else {
+            let first = self.unexpected.first()?;
+            Some(format!(
+                "{} named that nothing damaged, the first {first}",
+                self.unexpected.len()
+            ))
+        }
+    }
+}
+
+/// Cells of the table in which no run damaged anything.
+fn not_examined(outcomes: &[(Task, Outcome)]) -> Vec<String> {
+    let mut damaged: BTreeMap<(usize, usize), u64> = BTreeMap::new();
+    for (task, outcome) in outcomes {
+        if let Some((class, stage)) = task.damage
+            && EFFECTS[class][stage] != Effect::NotApplicable
+        {
+            *damaged.entry((class, stage)).or_default() += outcome.damaged;
+        }
+    }
+    damaged.retain(|_, damaged| *damaged == 0);
+    damaged
+        .into_keys()
+        .map(|(class, stage)| {
+            format!(
+                "  {} in {}: nothing was damaged; take more seeds",
+                CLASSES[class], STAGES[stage].0
+            )
+        })
+        .collect()
 }
 
 fn table(outcomes: &[(Task, Outcome)]) -> String {
@@ -220,17 +325,17 @@ fn table(outcomes: &[(Task, Outcome)]) -> String {
 }
 
 fn cell<'a>(runs: impl Iterator<Item = &'a Outcome>) -> String {
-    let (mut damaged, mut found, mut expected, mut mark) = (0, 0, "", "");
+    let (mut damaged, mut found, mut expected, mut is_wrong) = (0, 0, "", false);
     for run in runs {
         damaged += run.damaged;
         found += run.found;
-        expected = &run.expected;
-        if !run.is_right {
-            mark = " WRONG";
-        }
+        expected = run.expected;
+        is_wrong |= run.wrong.is_some();
     }
+    let is_examined = damaged > 0 || expected == Effect::NotApplicable.word();
+    let mark = if is_wrong || !is_examined { " WRONG" } else { "" };
     match expected {
-        "not applicable" => expected.to_owned(),
+        "not applicable" => format!("{expected}{mark}"),
         "red" => format!("red {found}/{damaged}{mark}"),
         other => format!("{other} {damaged}{mark}"),
     }
@@ -275,6 +380,8 @@ fn read(file: &Path) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn sabotage(seeds: u32, class: Option<&str>) -> Sabotage {
@@ -296,22 +403,119 @@ mod tests {
         assert_eq!(of_class[0].planted().as_deref(), Some("lie:1/1500@store-gateway"));
     }
 
+    const DROP: usize = 0;
+    const DOUBLE: usize = 1;
+    const STALE: usize = 4;
+    const GATEWAY: usize = 0;
+    const INVENTORY: usize = 3;
+
+    fn report(expected: &str, damaged: u64, found: u64, unexpected: &[&str]) -> Value {
+        json!({"sabotage": {"expected": expected, "damaged": damaged, "found": found, "unexpected": unexpected}})
+    }
+
+    fn is_right(damage: (usize, usize), code: i32, report: &Value) -> bool {
+        judge(Some(damage), code, Some(report)).wrong.is_none()
+    }
+
+    #[test]
+    fn the_table_is_the_documented_one() {
+        let page = include_str!("../../docs/sabotage.md");
+        for (class, effects) in CLASSES.iter().zip(EFFECTS) {
+            let row = format!("| `{class}` | {} |", effects.map(Effect::word).join(" | "));
+            assert!(page.lines().any(|line| line == row), "no row {row}");
+        }
+        let stages = STAGES.map(|(stage, _)| stage).join(" | ");
+        assert!(page.contains(&format!("| class | {stages} |")));
+    }
+
+    #[test]
+    fn what_is_not_applicable_is_refused_and_nothing_else_is() {
+        assert_eq!(judge(Some((STALE, GATEWAY)), 2, None).wrong, None);
+        for code in [0, 1, 3] {
+            assert!(
+                judge(Some((STALE, GATEWAY)), code, None).wrong.is_some(),
+                "{code}"
+            );
+        }
+        let ran = report("healed", 0, 0, &[]);
+        assert!(!is_right((STALE, GATEWAY), 2, &ran), "refused, and it ran");
+        assert!(judge(Some((STALE, INVENTORY)), 2, None).wrong.is_some());
+        assert!(judge(Some((DROP, GATEWAY)), 2, None).wrong.is_some());
+        assert!(judge(None, 2, None).wrong.is_some());
+    }
+
+    #[test]
+    fn red_is_right_when_all_that_was_damaged_is_named_and_nothing_else() {
+        let cell = (DROP, GATEWAY);
+        assert!(is_right(cell, 1, &report("red", 4, 4, &[])));
+        assert!(!is_right(cell, 1, &report("red", 4, 3, &[])));
+        assert!(!is_right(cell, 1, &report("red", 4, 4, &["S0001/1"])));
+        for code in [0, 2, 3, 130] {
+            assert!(!is_right(cell, code, &report("red", 4, 4, &[])), "{code}");
+        }
+        assert!(is_right(cell, 0, &report("red", 0, 0, &[])), "nothing was hit");
+        assert!(!is_right(cell, 1, &report("red", 0, 0, &[])), "a false alarm");
+    }
+
+    #[test]
+    fn healed_is_green_and_names_nothing() {
+        let cell = (DOUBLE, GATEWAY);
+        assert!(is_right(cell, 0, &report("healed", 4, 0, &[])));
+        assert!(!is_right(cell, 1, &report("healed", 4, 0, &[])));
+        assert!(!is_right(cell, 0, &report("healed", 4, 1, &[])));
+        assert!(!is_right(cell, 0, &report("healed", 4, 0, &["S0001/1"])));
+    }
+
+    #[test]
+    fn a_report_that_expects_something_else_or_says_nothing_is_wrong() {
+        assert!(!is_right((DROP, GATEWAY), 0, &report("healed", 4, 0, &[])));
+        assert!(!is_right((DROP, GATEWAY), 0, &json!({})));
+        assert!(judge(Some((DROP, GATEWAY)), 0, None).wrong.is_some());
+        let mut silent = report("red", 4, 4, &[]);
+        silent["sabotage"]["unexpected"] = Value::Null;
+        assert!(!is_right((DROP, GATEWAY), 1, &silent));
+    }
+
+    #[test]
+    fn over_all_seeds_something_must_have_been_damaged_in_each_cell() {
+        let run = |damage, seed, damaged| {
+            let outcome = judge(Some(damage), 0, Some(&report("red", damaged, 0, &[])));
+            (
+                Task {
+                    damage: Some(damage),
+                    seed,
+                },
+                outcome,
+            )
+        };
+        let drop = |seed, damaged| run((DROP, GATEWAY), seed, damaged);
+        let refused = run((STALE, GATEWAY), 1, 0);
+        assert_eq!(not_examined(&[drop(1, 0), drop(2, 3), refused]), [""; 0]);
+        let unhit = not_examined(&[drop(1, 0), drop(2, 0), run((DROP, INVENTORY), 1, 3)]);
+        assert_eq!(
+            unhit,
+            ["  drop in store-gateway: nothing was damaged; take more seeds"]
+        );
+    }
+
     #[test]
     fn a_cell_of_the_table_sums_up_its_runs_and_marks_one_that_is_wrong() {
-        let run = |expected: &str, found, is_right| Outcome {
-            expected: expected.to_owned(),
-            damaged: 4,
+        let run = |effect: Effect, damaged, found, wrong: Option<&str>| Outcome {
+            damaged,
             found,
-            is_right,
-            seconds: 1.0,
+            ..Outcome::new(effect.word(), wrong.map(str::to_owned))
         };
+        let red = |found, wrong| run(Effect::Red, 4, found, wrong);
         let cell = |runs: &[Outcome]| cell(runs.iter());
-        assert_eq!(cell(&[run("red", 4, true), run("red", 4, true)]), "red 8/8");
+        assert_eq!(cell(&[red(4, None), red(4, None)]), "red 8/8");
         assert_eq!(
-            cell(&[run("red", 3, false), run("red", 4, true)]),
+            cell(&[red(3, Some("3 named of 4")), red(4, None)]),
             "red 7/8 WRONG"
         );
-        assert_eq!(cell(&[run("healed", 0, true)]), "healed 4");
-        assert_eq!(cell(&[run("not applicable", 0, true)]), "not applicable");
+        assert_eq!(cell(&[run(Effect::Red, 0, 0, None)]), "red 0/0 WRONG");
+        assert_eq!(cell(&[run(Effect::Healed, 4, 0, None)]), "healed 4");
+        let refused = |wrong| cell(&[run(Effect::NotApplicable, 0, 0, wrong)]);
+        assert_eq!(refused(None), "not applicable");
+        assert_eq!(refused(Some("status 0")), "not applicable WRONG");
     }
 }

@@ -173,6 +173,7 @@ impl Comparison {
                 ));
                 continue;
             };
+            let lines_before = self.view.cell(cell).lines;
             match self.view.take(&self.places, place, cell, item, &record.cell) {
                 Taken::Newer => {}
                 Taken::RolledBack => self.records.rolled_back += 1,
@@ -181,10 +182,16 @@ impl Comparison {
                     continue;
                 }
             }
+            let mut measured = 0;
             if record.new_lines > 0 && record.due_ms_min > 0 {
+                measured = record.new_lines;
                 self.freshness
-                    .record(now_ms.saturating_sub(record.due_ms_min), record.new_lines);
+                    .record(now_ms.saturating_sub(record.due_ms_min), measured);
             }
+            // By the cell's own count: a record that was compacted away before it was read took its word on them with it.
+            let came = record.cell.lines.saturating_sub(lines_before);
+            let unmeasured = came.saturating_sub(measured);
+            self.freshness.record_unmeasured(unmeasured.into());
         }
         for (location, sku, cell) in outside {
             self.note_misplaced(location, sku, cell);
@@ -388,6 +395,9 @@ impl Comparison {
         report.gaps_unreported = gaps.unreported.len() as u64;
         report.unreported_gaps = gaps.unreported.into_iter().take(LISTED_MAX).collect();
         report.numbers_missing_unexplained = gaps.missing_unexplained;
+        let unknown = truth::unknown_sources(self.claims.records(), ledger);
+        report.sources_unknown = unknown.len() as u64;
+        report.unknown_sources = unknown.into_iter().take(LISTED_MAX).collect();
         findings.watch = Watch::new(self.claims.records(), ledger);
         let report = &mut findings.report;
         for (item, truth) in stock.iter().enumerate() {

@@ -1,8 +1,10 @@
 //! How long a line takes from the instant when it was due until a reader of `store.inventory` has its cell.
 //!
 //! A record tells the oldest instant among the lines that are new in it, and their number; all of them count as that
-//! old, so every figure here is pessimistic: the true one is never worse. Times are of the wall clock of one machine
-//! or of machines that agree; a negative difference counts as 1 ms. It does not know what a record says of stock.
+//! old, so every figure here is pessimistic: the true one is never worse. A line that came into a cell and of which no record
+//! that was read tells the instant counts as later than any other: what is not measured cannot make the view look fresh. Times
+//! are of the wall clock of one machine or of machines that agree; a negative difference counts as 1 ms. It does not know what a
+//! record says of stock.
 
 use std::time::Duration;
 
@@ -24,52 +26,83 @@ pub struct Quantiles {
     pub max: u64,
     /// Lines.
     pub count: u64,
+    /// Of them, those that came without a word of when they were due. They are in the quantiles, and not in `max`.
+    pub unmeasured: u64,
 }
 
 /// Lines by milliseconds, exact below 2,048 ms and to three digits above. Serialises as pairs `[ms, lines]`, ascending,
 /// from which it can be rebuilt and merged with others.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FreshnessHistogram(Histogram<u64>);
+pub struct FreshnessHistogram {
+    measured: Histogram<u64>,
+    unmeasured: u64,
+}
 
 impl Default for FreshnessHistogram {
     fn default() -> Self {
-        Self(Histogram::new_with_bounds(1, FRESHNESS_MS_MAX, 3).expect("constant bounds are valid"))
+        Self {
+            measured: Histogram::new_with_bounds(1, FRESHNESS_MS_MAX, 3).expect("constant bounds are valid"),
+            unmeasured: 0,
+        }
     }
 }
 
 impl FreshnessHistogram {
     pub fn record(&mut self, ms: i64, lines: u64) {
         let ms = u64::try_from(ms).unwrap_or_default();
-        self.0.saturating_record_n(ms.clamp(1, FRESHNESS_MS_MAX), lines);
+        self.measured
+            .saturating_record_n(ms.clamp(1, FRESHNESS_MS_MAX), lines);
+    }
+
+    /// Lines that nothing tells the age of.
+    pub const fn record_unmeasured(&mut self, lines: u64) {
+        self.unmeasured = self.unmeasured.saturating_add(lines);
     }
 
     pub fn merge(&mut self, other: &Self) {
-        self.0.add(&other.0).expect("all have the same bounds");
+        self.measured
+            .add(&other.measured)
+            .expect("all have the same bounds");
+        self.record_unmeasured(other.unmeasured);
     }
 
     pub fn reset(&mut self) {
-        self.0.reset();
+        self.measured.reset();
+        self.unmeasured = 0;
     }
 
     pub fn quantiles(&self) -> Quantiles {
-        if self.0.is_empty() {
+        let measured = self.measured.len();
+        let count = measured.saturating_add(self.unmeasured);
+        if count == 0 {
             return Quantiles::default();
         }
-        // A bucket answers with its highest value, which for the last one lies beyond the bound.
-        let at = |quantile| self.0.value_at_quantile(quantile).min(FRESHNESS_MS_MAX);
+        let at = |quantile: f64| {
+            let of_measured = if self.unmeasured == 0 {
+                quantile
+            } else {
+                quantile * count as f64 / measured as f64
+            };
+            if of_measured > 1.0 {
+                return FRESHNESS_MS_MAX;
+            }
+            // A bucket answers with its highest value, which for the last one lies beyond the bound.
+            self.measured.value_at_quantile(of_measured).min(FRESHNESS_MS_MAX)
+        };
         Quantiles {
             p50: at(0.5),
             p90: at(0.9),
             p99: at(0.99),
             p999: at(0.999),
-            max: self.0.max().min(FRESHNESS_MS_MAX),
-            count: self.0.len(),
+            max: self.measured.max().min(FRESHNESS_MS_MAX),
+            count,
+            unmeasured: self.unmeasured,
         }
     }
 
     /// Milliseconds and lines of each value that occurred, ascending.
     pub fn recorded(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.0
+        self.measured
             .iter_recorded()
             .map(|value| (value.value_iterated_to(), value.count_at_value()))
     }
@@ -100,6 +133,11 @@ impl Freshness {
     #[inline]
     pub fn record(&mut self, ms: i64, lines: u32) {
         self.now.record(ms, u64::from(lines));
+    }
+
+    #[inline]
+    pub const fn record_unmeasured(&mut self, lines: u64) {
+        self.now.record_unmeasured(lines);
     }
 
     fn absorb(&mut self) {
@@ -164,6 +202,25 @@ mod tests {
         let quantiles = freshness.whole().quantiles();
         assert_eq!((quantiles.p50, quantiles.p99, quantiles.p999), (100, 100, 300));
         assert_eq!((quantiles.max, quantiles.count), (300, 100));
+    }
+
+    #[test]
+    fn what_is_not_measured_counts_as_later_than_all_that_is() {
+        let mut freshness = Freshness::default();
+        freshness.record(100, 990);
+        freshness.record_unmeasured(10);
+        let quantiles = freshness.whole().quantiles();
+        assert_eq!((quantiles.p50, quantiles.p99), (100, 100));
+        assert_eq!((quantiles.p999, quantiles.max), (FRESHNESS_MS_MAX, 100));
+        assert_eq!((quantiles.count, quantiles.unmeasured), (1_000, 10));
+        freshness.record_unmeasured(1);
+        assert_eq!(freshness.whole().quantiles().p99, FRESHNESS_MS_MAX);
+        freshness.reset();
+        freshness.record_unmeasured(1);
+        let quantiles = freshness.whole().quantiles();
+        assert_eq!((quantiles.p50, quantiles.count), (FRESHNESS_MS_MAX, 1));
+        freshness.next_period();
+        assert_eq!(freshness.period().quantiles(), Quantiles::default());
     }
 
     #[test]

@@ -61,7 +61,8 @@ pub use live::{Live, Seen};
 pub use reader::ReadPosition;
 pub use report::{
     AuditReport, AuditSnapshot, Divergence, DivergingCell, DivergingItem, FalseClaim, ItemDivergence, Kinds,
-    LISTED_MAX, LateClaim, NAMED_BY_CELL_MAX, NAMED_MAX, Named, PlaceState, Records, UnreportedGap,
+    LISTED_MAX, LateClaim, NAMED_BY_CELL_MAX, NAMED_MAX, Named, PlaceState, Records, UnknownSource,
+    UnreportedGap,
 };
 
 use reader::Reader;

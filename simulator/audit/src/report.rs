@@ -235,6 +235,17 @@ pub struct UnreportedGap {
     pub numbers: u64,
 }
 
+/// A source of whose last numbers the view does not know, though its last mark told of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct UnknownSource {
+    #[serde(serialize_with = "source_text")]
+    pub source: SourceId,
+    /// The last number that it wrote, unwrapped.
+    pub wrote: u64,
+    /// The last that the view knows of; `None`: it does not know the source.
+    pub known: Option<u64>,
+}
+
 /// A source that is said to be complete until an instant before which something happened that is not in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LateClaim {
@@ -339,6 +350,11 @@ pub struct AuditReport {
     pub gaps_unreported: u64,
     /// The first [`LISTED_MAX`].
     pub unreported_gaps: Vec<UnreportedGap>,
+    /// Sources that wrote further than the view knows of. Nothing is wrong with it before each source has told how far it is:
+    /// [`AuditReport::is_clean`] does not ask.
+    pub sources_unknown: u64,
+    /// The first [`LISTED_MAX`].
+    pub unknown_sources: Vec<UnknownSource>,
     /// Sources that are said to be complete until an instant that is too late.
     pub completeness_too_late: u64,
     /// The first [`LISTED_MAX`].

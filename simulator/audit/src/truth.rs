@@ -1,6 +1,7 @@
 //! What the view says of its own completeness, held against what the sources wrote.
 //!
-//! Three things are wrong: a source is said to be further than it wrote (`claims`); a number that its source lost is not among the
+//! Four things are wrong: a source is said to be further than it wrote (`claims`); it is not known, or not known to be as far as it
+//! said itself in its last mark; a number that its source lost is not among the
 //! missing; a number is missing that its source did not lose, which tells a lost transaction even where it has no lines and so no
 //! cell shows it. And "complete until" is held against the clock: a transaction that happened before it, but is not
 //! in, makes it a lie.
@@ -16,7 +17,7 @@ use hashbrown::HashMap;
 use ledger::{Ledger, TrueSource};
 
 use crate::decode::{PlaceRecord, SourceRecord};
-use crate::report::{LateClaim, UnreportedGap};
+use crate::report::{LateClaim, UnknownSource, UnreportedGap};
 
 /// A till's clock and its server's may be so far apart.
 const CLOCKS_DIFFER_MS: i64 = 10 * 60_000;
@@ -61,6 +62,32 @@ pub fn gaps(places: &HashMap<LocationId, PlaceRecord>, ledger: &Ledger) -> Gaps 
         }
     }
     gaps
+}
+
+/// Sources of which the view does not know how far they wrote, in the order of the ledger.
+pub fn unknown_sources(places: &HashMap<LocationId, PlaceRecord>, ledger: &Ledger) -> Vec<UnknownSource> {
+    let mut unknown = Vec::new();
+    for position in 0..ledger.places() {
+        let truth = ledger.place(position);
+        let records = places
+            .get(&truth.location)
+            .map_or(&[][..], |place| &place.sources);
+        for source in truth.sources.iter().filter(|source| is_unambiguous(source)) {
+            let wrote = source.first_number + source.transactions - 1;
+            let known = records
+                .iter()
+                .find(|record| record.id(truth.location) == source.id)
+                .map(|record| record.highest.max(record.claimed));
+            if known.is_none_or(|known| known < wrote) {
+                unknown.push(UnknownSource {
+                    source: source.id,
+                    wrote,
+                    known,
+                });
+            }
+        }
+    }
+    unknown
 }
 
 /// A number is among the missing, or behind those ranges that a record has room for.

@@ -117,6 +117,7 @@ fn running() -> Snapshot {
             p999: 420,
             max: 512,
             count: 8_000_000,
+            unmeasured: 0,
         },
         freshness_history: (0..60).map(|i| 250 + i % 7 * 20).collect(),
         diverging_history: (0..60).map(|i| 1000 - i * 10).collect(),

@@ -24,17 +24,15 @@ pub fn split(scenario: &Scenario, articles: &[Article]) -> (Vec<Article>, Vec<Ar
 
 impl Run<'_> {
     /// What is held back comes into the catalogue.
-    pub async fn release_articles(&mut self) {
+    pub async fn release_articles(&mut self) -> Result<(), String> {
         let held = std::mem::take(&mut self.held_articles);
         let backbone = self.servers.backbone.clone();
         let published = tokio::task::spawn_blocking(move || load::publish_catalogue(&backbone, &held)).await;
-        if let Err(reason) = flat(published) {
-            self.alert(format!("articles are not released: {reason:#}"));
-        }
+        flat(published).map_err(|reason| self.say(format!("articles are not released: {reason:#}")))
     }
 
     /// Open letters of the class go back to where they stood.
-    pub async fn put_back(&mut self, class: String) {
+    pub async fn put_back(&mut self, class: String) -> Result<(), String> {
         let backbone = self.servers.backbone.clone();
         let of_class = class.clone();
         let done = tokio::task::spawn_blocking(move || dlq::put_back_class(&backbone, &of_class)).await;
@@ -42,18 +40,15 @@ impl Run<'_> {
             Ok(done) => {
                 self.letters_put_back += done.letters;
                 if let Some((id, reason)) = done.refused.first() {
-                    self.alert(format!(
+                    self.say(format!(
                         "{} letters of {class} cannot be put back, the first {id}: {reason}",
                         done.refused.len()
                     ));
                 }
+                Ok(())
             }
-            Err(reason) => self.alert(format!("letters of {class} are not put back: {reason:#}")),
+            Err(reason) => Err(self.say(format!("letters of {class} are not put back: {reason:#}"))),
         }
-    }
-
-    fn alert(&mut self, text: String) {
-        self.view.set_alert(Some(text));
     }
 }
 

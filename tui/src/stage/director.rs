@@ -272,6 +272,26 @@ impl Director {
         self.scenario.steps.len() - self.next
     }
 
+    /// Of these, those that a verdict cannot pass over: they expect something, or do more than to change the load.
+    pub fn unreached(&self) -> Vec<String> {
+        let weighs = |step: &scenario::Step| {
+            let load = [None, Some(&Action::Pause)].contains(&step.action.as_ref())
+                || matches!(step.action, Some(Action::Rate(_) | Action::Speed(_)));
+            !load || !step.expect.is_empty()
+        };
+        let of_all = self.scenario.steps.len();
+        let left = self.scenario.steps.iter().enumerate().skip(self.next);
+        left.filter(|(_, step)| weighs(step))
+            .map(|(index, step)| {
+                format!(
+                    "not met: step {} of {of_all}, at {}, is reached (the run ended before it)",
+                    index + 1,
+                    step.at
+                )
+            })
+            .collect()
+    }
+
     #[cfg(test)]
     pub fn all_met(&self) -> bool {
         self.views.iter().all(|view| view.met == Some(true))
@@ -440,6 +460,26 @@ mod tests {
         assert_eq!(met(&director), [Some(true), Some(false)]);
         assert_eq!(director.expectations()[1].detail, "not known");
         assert_eq!(facts.released, [7]);
+    }
+
+    #[test]
+    fn a_step_that_was_not_reached_is_named_unless_it_only_talks_or_sets_the_pace() {
+        let mut director = director(
+            "  - {at: 1s, do: {speed: 2}}\n  - {at: 2s, say: hello}\n  - {at: 3s, do: {break: node-lost}}\n  - {at: 3s, do: {mend: node-lost}}\n  - {at: 4s, say: so, expect: {freshness_p99_below: 1s}}\n",
+        );
+        let mut facts = Told {
+            p99: Some(1),
+            ..Told::default()
+        };
+        let unreached = director.unreached();
+        assert_eq!(unreached.len(), 3, "{unreached:?}");
+        assert!(unreached[0].contains("step 3 of 5, at 3s"), "{unreached:?}");
+        director.tick(Instant::now(), at(3), &mut facts);
+        let unreached = director.unreached();
+        assert_eq!(unreached.len(), 1, "{unreached:?}");
+        assert!(unreached[0].contains("step 5 of 5"), "{unreached:?}");
+        director.tick(Instant::now(), at(4), &mut facts);
+        assert_eq!(director.unreached(), [""; 0]);
     }
 
     #[test]

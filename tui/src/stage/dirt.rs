@@ -4,6 +4,7 @@
 //! for was injected 0 times, and may not be seen either.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
 
 use anyhow::Result;
 use audit::{AuditSnapshot, DiscrepancyReport};
@@ -24,7 +25,7 @@ const UNKNOWN_ITEM: &str = "unknown-item";
 #[serde(rename_all = "snake_case")]
 pub enum Must {
     Equal,
-    /// Something was broken, or an upload failed: what is sent again because of it is seen too, and is no dirt.
+    /// Something was broken, an upload failed, or a service read something again: that is seen too, and is no dirt.
     AtLeast,
 }
 
@@ -124,20 +125,26 @@ pub fn compare(
         Err(error) => return Some(Err(format!("the dead letters cannot be read: {error:#}"))),
     };
     let sent = run.load.snapshot();
-    let is_broken = run.args.sabotage.is_some() || run.fault_views().iter().any(|fault| fault.hits > 0);
-    let must = if is_broken || sent.retries > 0 {
-        Must::AtLeast
-    } else {
-        Must::Equal
-    };
+    let is_broken = run.args.sabotage.is_some()
+        || run.fault_views().iter().any(|fault| fault.hits > 0)
+        || !run.watch.outages.views().is_empty();
     let counters = &run.services.counters;
     let here = !run.services.outside();
     let deliveries = deliveries.as_ref().ok();
     let normaliser = counters.normaliser.snapshot();
+    let was_again = sent.retries > 0
+        || normaliser.recoveries > 0
+        || counters.mq_source.redelivered.load(Relaxed) > 0
+        || counters.inventory.recoveries.load(Relaxed) > 0;
+    let must = if is_broken || was_again {
+        Must::AtLeast
+    } else {
+        Must::Equal
+    };
     let seen = Seen {
         duplicates: here.then(|| {
             let repeats = &counters.inventory.repeats;
-            repeats.load(std::sync::atomic::Ordering::Relaxed)
+            repeats.load(Relaxed)
         }),
         double_beeps: here.then(|| counters.normaliser.digest().double_beeps),
         corrections_again: here.then(|| counters.normaliser.digest().corrections_again),
@@ -380,8 +387,12 @@ impl Run<'_> {
         if self.held_articles.is_empty() {
             return false;
         }
-        self.release_articles().await;
-        self.put_back(UNKNOWN_ITEM.to_owned()).await;
+        if let Err(reason) = self.release_articles().await {
+            self.wrongs.refused(reason);
+        }
+        if let Err(reason) = self.put_back(UNKNOWN_ITEM.to_owned()).await {
+            self.wrongs.refused(reason);
+        }
         true
     }
 }

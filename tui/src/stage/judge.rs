@@ -26,6 +26,12 @@ pub struct Case<'a> {
     pub deliveries: &'a Result<DiscrepancyReport, String>,
     /// What is wrong with the count of dirt.
     pub dirt: &'a [String],
+    /// What did not go as the scenario has it.
+    pub wrongs: &'a [String],
+    /// Of the scenario: steps that were not reached, faults that never happened.
+    pub not_shown: &'a [String],
+    /// The opening stock got into the view.
+    pub opened: bool,
     /// What was sent has arrived.
     pub drained: bool,
     pub broker_is_full: bool,
@@ -48,13 +54,15 @@ pub fn judge(case: &Case<'_>) -> (Outcome, Vec<String>) {
     for expectation in &unmet {
         reasons.push(format!("not met: {} ({})", expectation.text, expectation.detail));
     }
+    let not_shown = if case.interrupted { &[] } else { case.not_shown };
+    reasons.extend_from_slice(not_shown);
     let outcome = if is_wrong {
         Outcome::Fail
     } else if case.interrupted {
         Outcome::Interrupted
     } else if !pacing.kept {
         Outcome::Invalid
-    } else if !unmet.is_empty() {
+    } else if !unmet.is_empty() || !not_shown.is_empty() {
         Outcome::Fail
     } else {
         Outcome::Pass
@@ -98,6 +106,12 @@ fn wrong(case: &Case<'_>) -> Vec<String> {
             "what was sent did not arrive: something on the way stands still".to_owned()
         });
     }
+    if !case.interrupted && !case.opened {
+        reasons.push("the opening stock did not get into the view, so nothing was sold".to_owned());
+    } else if !case.interrupted && report.cells_compared == 0 {
+        reasons.push("nothing happened in any cell, so nothing was compared".to_owned());
+    }
+    reasons.extend_from_slice(case.wrongs);
     if report.cells_diverging > 0 {
         reasons.push(format!(
             "{} of {} cells differ from the truth",
@@ -136,6 +150,17 @@ fn wrong(case: &Case<'_>) -> Vec<String> {
             claim
                 .happened
                 .map_or_else(|| "which never wrote".to_owned(), |last| format!("wrote {last}"))
+        ));
+    }
+    if let Some(first) = report.unknown_sources.first().filter(|_| case.drained) {
+        reasons.push(format!(
+            "of {} sources the view does not know how far they wrote, the first {}: {} of {}",
+            count(report.sources_unknown),
+            first.source,
+            first
+                .known
+                .map_or_else(|| "nothing".to_owned(), |number| format!("up to {number}")),
+            first.wrote
         ));
     }
     if let Some(gap) = report.unreported_gaps.first() {
@@ -212,17 +237,40 @@ mod tests {
         }
     }
 
-    fn judged(
-        report: &AuditReport,
-        violations: &[ViolationView],
-        outages: &[OutageView],
-    ) -> (Outcome, Vec<String>) {
+    /// Something was, and nothing is wrong with it.
+    fn compared() -> AuditReport {
+        AuditReport {
+            cells_compared: 7,
+            ..AuditReport::default()
+        }
+    }
+
+    /// What a case says beside the audit.
+    struct Told<'a> {
+        violations: &'a [ViolationView],
+        outages: &'a [OutageView],
+        wrongs: &'a [String],
+        not_shown: &'a [String],
+        opened: bool,
+        interrupted: bool,
+    }
+
+    const NOTHING: Told<'static> = Told {
+        violations: &[],
+        outages: &[],
+        wrongs: &[],
+        not_shown: &[],
+        opened: true,
+        interrupted: false,
+    };
+
+    fn judged_with(report: &AuditReport, told: &Told<'_>) -> (Outcome, Vec<String>) {
         let anomalies = anomalies::of(report);
         judge(&Case {
             report,
             anomalies: &anomalies,
-            violations,
-            outages,
+            violations: told.violations,
+            outages: told.outages,
             expectations: &[],
             pacing: &Pacing {
                 kept: true,
@@ -230,15 +278,33 @@ mod tests {
             },
             deliveries: &Ok(DiscrepancyReport::default()),
             dirt: &[],
+            wrongs: told.wrongs,
+            not_shown: told.not_shown,
+            opened: told.opened,
             drained: true,
             broker_is_full: false,
-            interrupted: false,
+            interrupted: told.interrupted,
         })
+    }
+
+    fn judged(
+        report: &AuditReport,
+        violations: &[ViolationView],
+        outages: &[OutageView],
+    ) -> (Outcome, Vec<String>) {
+        judged_with(
+            report,
+            &Told {
+                violations,
+                outages,
+                ..NOTHING
+            },
+        )
     }
 
     #[test]
     fn a_run_that_shows_nothing_wrong_passes() {
-        let (outcome, reasons) = judged(&AuditReport::default(), &[], &[outage(0)]);
+        let (outcome, reasons) = judged(&compared(), &[], &[outage(0)]);
         assert_eq!(outcome, Outcome::Pass);
         assert_eq!(reasons.len(), 1, "{reasons:?}");
     }
@@ -253,14 +319,14 @@ mod tests {
             first_simulated_ms: 0,
             in_an_outage: true,
         };
-        let (outcome, reasons) = judged(&AuditReport::default(), &[violation], &[]);
+        let (outcome, reasons) = judged(&compared(), &[violation], &[]);
         assert_eq!(outcome, Outcome::Fail);
         assert!(reasons[0].contains("S0042/100234"), "{reasons:?}");
     }
 
     #[test]
     fn every_class_of_anomalies_fails_and_names_its_first() {
-        let mut report = AuditReport::default();
+        let mut report = compared();
         report.live.reordered = Seen {
             count: 2,
             first: Some("S0042/100234: epoch 3 offset 5 behind epoch 3 offset 9".into()),
@@ -286,9 +352,78 @@ mod tests {
                 ..outage(0)
             },
         ] {
-            let (outcome, reasons) = judged(&AuditReport::default(), &[], &[bad]);
+            let (outcome, reasons) = judged(&compared(), &[], &[bad]);
             assert_eq!(outcome, Outcome::Fail);
             assert!(reasons[0].contains("inventory stopped"), "{reasons:?}");
         }
+    }
+
+    #[test]
+    fn a_run_that_compared_nothing_or_never_opened_says_nothing_good() {
+        let (outcome, reasons) = judged(&AuditReport::default(), &[], &[]);
+        assert_eq!(outcome, Outcome::Fail, "{reasons:?}");
+        let told = Told {
+            opened: false,
+            ..NOTHING
+        };
+        assert_eq!(judged_with(&compared(), &told).0, Outcome::Fail);
+        // Who ends it before has not been promised anything.
+        let told = Told {
+            opened: false,
+            interrupted: true,
+            ..NOTHING
+        };
+        assert_eq!(
+            judged_with(&AuditReport::default(), &told).0,
+            Outcome::Interrupted
+        );
+    }
+
+    #[test]
+    fn what_went_otherwise_than_the_scenario_has_it_fails() {
+        let sentence = ["normaliser failed: it panicked".to_owned()];
+        let wrong = Told {
+            wrongs: &sentence,
+            ..NOTHING
+        };
+        let not_shown = Told {
+            not_shown: &sentence,
+            ..NOTHING
+        };
+        for told in [&wrong, &not_shown] {
+            let (outcome, reasons) = judged_with(&compared(), told);
+            assert_eq!((outcome, &reasons[..]), (Outcome::Fail, &sentence[..]));
+        }
+        let ended_early = Told {
+            interrupted: true,
+            ..not_shown
+        };
+        assert_eq!(judged_with(&compared(), &ended_early).0, Outcome::Interrupted);
+        let ended_early = Told {
+            interrupted: true,
+            ..wrong
+        };
+        assert_eq!(judged_with(&compared(), &ended_early).0, Outcome::Fail);
+    }
+
+    #[test]
+    fn a_source_that_the_view_does_not_know_fails() {
+        let source = contracts::ids::SourceId {
+            location: contracts::ids::LocationId::store(42),
+            kind: contracts::records::SourceKind::Till,
+            unit: 3,
+        };
+        let report = AuditReport {
+            sources_unknown: 1,
+            unknown_sources: vec![audit::UnknownSource {
+                source,
+                wrote: 17,
+                known: Some(12),
+            }],
+            ..compared()
+        };
+        let (outcome, reasons) = judged(&report, &[], &[]);
+        assert_eq!(outcome, Outcome::Fail);
+        assert!(reasons[0].contains("up to 12 of 17"), "{reasons:?}");
     }
 }

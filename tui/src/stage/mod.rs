@@ -32,6 +32,7 @@ mod verdict;
 mod view;
 mod watch;
 mod written;
+mod wrongs;
 
 #[cfg(test)]
 pub use anomalies::of as anomalies_of;

@@ -18,8 +18,8 @@ use crate::snapshot::{Command, FaultView};
 impl Run<'_> {
     pub async fn obey(&mut self, command: &Command) {
         match command {
-            Command::Break(fault) => self.break_it(&Break::from(*fault)).await,
-            Command::Mend(what) => self.mend(*what).await,
+            Command::Break(fault) => drop(self.break_it(&Break::from(*fault)).await),
+            Command::Mend(what) => drop(self.mend(*what).await),
             Command::TogglePause => self.pause(!self.paused),
             Command::Faster => self.scale_pace(2.0),
             Command::Slower => self.scale_pace(0.5),
@@ -44,28 +44,55 @@ impl Run<'_> {
             self.watch.order(order, now, &mut known);
         }
         for order in orders {
-            match order {
-                Order::Rate(rate) => self.set_pace(Pace::Rate(rate.per_second())),
-                Order::Speed(speed) => self.set_pace(Pace::Speed(speed.as_f64())),
-                Order::Pause => self.pause(true),
-                Order::Resume => self.pause(false),
-                Order::Offline(selector) => self.set_offline(&selector, true),
-                Order::Online(selector) => self.set_offline(&selector, false),
-                Order::Break(what) => self.break_it(&what).await,
-                Order::Mend(what) => self.mend(what).await,
-                Order::ReleaseArticles => self.release_articles().await,
-                Order::Replay(class) => self.put_back(class).await,
-                Order::Stop(name) => {
-                    self.services.stop(name, Ending::Abrupt).await;
+            if let Err(reason) = self.carry_out(order).await {
+                self.wrongs.refused(reason);
+            }
+        }
+    }
+
+    /// What the script orders; an error says why it cannot be.
+    async fn carry_out(&mut self, order: Order) -> Result<(), String> {
+        match order {
+            Order::Rate(rate) => self.set_pace(Pace::Rate(rate.per_second())),
+            Order::Speed(speed) => self.set_pace(Pace::Speed(speed.as_f64())),
+            Order::Pause => self.pause(true),
+            Order::Resume => self.pause(false),
+            Order::Offline(selector) => return self.set_offline(&selector, true),
+            Order::Online(selector) => return self.set_offline(&selector, false),
+            Order::Break(what) => {
+                let is_broken = self.faults.is_broken(what.fault);
+                let broken = self.break_it(&what).await;
+                // A presenter may have been first, with a key.
+                if !is_broken {
+                    broken?;
                 }
-                Order::Start(name) => {
-                    if let Err(error) = self.services.start(name).await {
-                        self.view
-                            .set_alert(Some(format!("{name} does not start: {error:#}")));
-                    }
+                self.wrongs.broken_by_script(what.fault);
+            }
+            Order::Mend(what) => {
+                let is_mended = matches!(what, Mend::One(fault) if !self.faults.is_broken(fault));
+                let mended = self.mend(what).await;
+                if !is_mended {
+                    mended?;
+                }
+            }
+            Order::ReleaseArticles => self.release_articles().await?,
+            Order::Replay(class) => self.put_back(class).await?,
+            Order::Stop(name) => {
+                self.services.stop(name, Ending::Abrupt).await;
+            }
+            Order::Start(name) => {
+                if let Err(error) = self.services.start(name).await {
+                    return Err(self.say(format!("{name} does not start: {error:#}")));
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Shows why something was not done.
+    pub fn say(&mut self, reason: String) -> String {
+        self.view.set_alert(Some(reason.clone()));
+        reason
     }
 
     /// The faults, and what they act on.
@@ -81,23 +108,26 @@ impl Run<'_> {
         (&mut self.faults, scene, &self.audit, self.started.elapsed())
     }
 
-    async fn break_it(&mut self, what: &Break) {
+    async fn break_it(&mut self, what: &Break) -> Result<(), String> {
         let fault = what.fault;
+        // The cut comes first: to break something can take seconds, and they count.
+        let began = self.outages(|outages, now, facts| outages.begin(fault.name(), now, facts));
         let broken = if let Some(reason) = faults::impossible(fault, &self.args) {
             Err(reason)
         } else {
             let (faults, mut scene, _, now) = self.scene();
             faults.break_it(what, now, &mut scene).await
         };
-        match broken {
-            Ok(()) => self.outages(|outages, now, facts| outages.begin(fault.name(), now, facts)),
-            Err(reason) => self
-                .view
-                .set_alert(Some(format!("{fault} does not break: {reason}"))),
+        let Err(reason) = broken else {
+            return Ok(());
+        };
+        if began {
+            self.outages(|outages, _, facts| outages.withdraw_last(facts));
         }
+        Err(self.say(format!("{fault} does not break: {reason}")))
     }
 
-    fn outages(&mut self, tell: impl FnOnce(&mut Outages, Instant, &mut Known<'_>)) {
+    fn outages<T>(&mut self, tell: impl FnOnce(&mut Outages, Instant, &mut Known<'_>) -> T) -> T {
         let audit = self.audit.snapshot();
         let mut known = Known {
             audit: &self.audit,
@@ -106,17 +136,16 @@ impl Run<'_> {
             skus: &self.skus,
             marks: &mut self.marks,
         };
-        tell(&mut self.watch.outages, Instant::now(), &mut known);
+        tell(&mut self.watch.outages, Instant::now(), &mut known)
     }
 
-    pub async fn mend(&mut self, what: Mend) {
+    pub async fn mend(&mut self, what: Mend) -> Result<(), String> {
         let (faults, mut scene, audit, now) = self.scene();
-        if let Err(reason) = faults.mend(what, now, &mut scene, audit).await {
-            self.view.set_alert(Some(reason));
-        }
+        let mended = faults.mend(what, now, &mut scene, audit).await;
         let broken = self.faults.names();
         let is_mended = |name: &str| scenario::Fault::from_name(name).is_some() && !broken.contains(&name);
         self.outages(|outages, now, facts| outages.heal_where(now, facts, is_mended));
+        mended.map_err(|reason| self.say(reason))
     }
 
     pub async fn let_faults_happen(&mut self) {
@@ -131,7 +160,7 @@ impl Run<'_> {
         faults.view(&scene)
     }
 
-    pub fn set_offline(&mut self, selector: &Selector, offline: bool) {
+    pub fn set_offline(&mut self, selector: &Selector, offline: bool) -> Result<(), String> {
         let stores = self.places.iter().filter(|place| place.location.is_store());
         let chosen: Vec<LocationId> = match selector {
             Selector::All => stores.map(|place| place.location).collect(),
@@ -148,11 +177,10 @@ impl Run<'_> {
         if chosen.is_empty() {
             let regions: std::collections::BTreeSet<&str> =
                 self.places.iter().map(|place| place.region.as_str()).collect();
-            self.view.set_alert(Some(format!(
-                "{selector:?} names no store; the regions are {}",
-                regions.into_iter().collect::<Vec<_>>().join(", ")
-            )));
+            let regions = regions.into_iter().collect::<Vec<_>>().join(", ");
+            return Err(self.say(format!("{selector:?} names no store; the regions are {regions}")));
         }
         self.load.set_offline(&chosen, offline);
+        Ok(())
     }
 }

@@ -107,14 +107,14 @@ impl Outages {
         }
     }
 
-    /// The cut. While an outage of this name lasts, another begin of it changes nothing.
-    pub fn begin(&mut self, name: &str, now: Instant, facts: &mut impl Facts) {
+    /// The cut. While an outage of this name lasts, another begin of it changes nothing. Whether it began.
+    pub fn begin(&mut self, name: &str, now: Instant, facts: &mut impl Facts) -> bool {
         if self.lasts(name) {
-            return;
+            return false;
         }
         if self.views.len() == KEPT_MAX {
             self.left_out += 1;
-            return;
+            return false;
         }
         self.open.push(Open {
             index: self.views.len(),
@@ -133,6 +133,20 @@ impl Outages {
             cells_behind: 0,
             rpo_transactions: None,
         });
+        true
+    }
+
+    /// What began last did not happen after all.
+    pub fn withdraw_last(&mut self, facts: &mut impl Facts) {
+        let last = self.views.len().saturating_sub(1);
+        self.open.retain(|open| {
+            if open.index == last {
+                open.cut_mark.into_iter().for_each(|mark| facts.release(mark));
+            }
+            open.index != last
+        });
+        self.views.truncate(last);
+        self.cuts.truncate(last);
     }
 
     /// Whether an outage of this name has begun and is not healed.
@@ -400,6 +414,27 @@ mod tests {
         let said = played.outages.views()[0].sentence();
         assert!(said.contains("RTO not reached, 10 cells behind"), "{said}");
         assert!(said.contains("not healed"), "{said}");
+    }
+
+    #[test]
+    fn what_did_not_break_after_all_was_no_outage() {
+        let mut played = Played::new();
+        played.begin("node-lost", 1);
+        assert!(
+            played
+                .outages
+                .begin("data-centre-lost", played.start, &mut played.told)
+        );
+        played.outages.withdraw_last(&mut played.told);
+        assert_eq!(played.outages.views().len(), 1);
+        assert!(!played.outages.lasts("data-centre-lost"));
+        assert!(!played.outages.begin("node-lost", played.start, &mut played.told));
+        played.heal("node-lost", 2);
+        played.told.visible = 100;
+        played.tick(3);
+        played.close(4);
+        assert!(played.outages.views()[0].is_over());
+        assert!(played.told.marks.is_empty(), "marks are large: none stays");
     }
 
     #[test]

@@ -23,6 +23,7 @@ use super::services::{Failure, Handled, Services};
 use super::verdict;
 use super::view::{Sources, View};
 use super::watch::Watch;
+use super::wrongs::Wrongs;
 use crate::cli::RunArgs;
 use crate::report::Ended;
 use crate::snapshot::{Command, Phase, ProofView, Snapshot, VerdictView};
@@ -47,6 +48,7 @@ pub struct Run<'a> {
     pub watch: Watch,
     pub marks: Marks,
     pub faults: Faults,
+    pub wrongs: Wrongs,
     pub chosen: Chosen,
     pub args: RunArgs,
     pub commands: mpsc::UnboundedReceiver<Command>,
@@ -72,6 +74,8 @@ pub struct Run<'a> {
     pub letters_put_back: u64,
     /// Of what is handled, the opening stock.
     pub opening_handled: Handled,
+    /// The opening stock is in the view.
+    pub opened: bool,
     pub interrupted: bool,
     pub started_at: std::time::SystemTime,
     pub started: Instant,
@@ -79,8 +83,8 @@ pub struct Run<'a> {
 
 impl Run<'_> {
     pub async fn run(mut self) -> Result<Ended> {
-        let opened = self.opening().await;
-        if opened && !self.interrupted {
+        self.opened = self.opening().await;
+        if self.opened && !self.interrupted {
             self.trading().await;
         }
         let drained = self.drain().await;
@@ -108,7 +112,8 @@ impl Run<'_> {
         while let Ok((name, number, reason)) = self.failed.try_recv() {
             let alert = format!("{name} failed: {reason}");
             if self.services.note_failure(name, number, reason) {
-                self.view.set_alert(Some(alert));
+                let alert = self.say(alert);
+                self.wrongs.failed(alert);
             }
         }
         self.let_faults_happen().await;
@@ -264,8 +269,11 @@ impl Run<'_> {
 
     /// Until everything that was sent has arrived, or nothing moves any more.
     async fn drain(&mut self) -> bool {
-        self.set_offline(&Selector::All, false);
-        self.mend(Mend::All).await;
+        // A world may have no store.
+        let _ = self.set_offline(&Selector::All, false);
+        if let Err(reason) = self.mend(Mend::All).await {
+            self.wrongs.refused(reason);
+        }
         let (mut last, mut moved) = ([0; 4], Instant::now());
         let mut rounds = None;
         let mut idle = Instant::now();

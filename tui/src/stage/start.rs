@@ -29,6 +29,7 @@ use super::servers::Servers;
 use super::services::{Failure, Handled, Services};
 use super::view::{View, parts};
 use super::watch::Watch;
+use super::wrongs::Wrongs;
 use crate::cli::RunArgs;
 use crate::completeness::CompletenessView;
 use crate::report::Ended;
@@ -211,6 +212,7 @@ impl Stage {
             director: Director::new(scenario),
             marks: Marks::default(),
             faults: Faults::default(),
+            wrongs: Wrongs::default(),
             chosen: self.chosen,
             args: self.args,
             commands: self.commands,
@@ -232,6 +234,7 @@ impl Stage {
             articles: all_articles,
             letters_put_back: 0,
             opening_handled: Handled::default(),
+            opened: false,
             interrupted: false,
             started_at,
             started,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use audit::{AuditReport, AuditSnapshot};
 use contracts::ids::{Quantity, TransactionId};
+use scenario::Fault;
 use world::World;
 use world::events::{Message, PlaceEvents};
 
@@ -16,7 +17,7 @@ use super::view::recovery;
 use super::{anomalies, completeness, deliveries, dirt, formats, written};
 use crate::format::count;
 use crate::report::{Ended, Pacing};
-use crate::snapshot::{Outcome, ProofView, VerdictView};
+use crate::snapshot::{FaultView, Outcome, ProofView, VerdictView};
 use crate::world_of;
 
 const LISTED_MAX: usize = 100;
@@ -63,6 +64,11 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
     let dirt_is_wrong = dirt.as_ref().map(dirt::wrong).unwrap_or_default();
     let pacing = pacing(run);
     let anomalies = anomalies::of(&report);
+    let faults = run.fault_views();
+    let mut not_shown = run.director.unreached();
+    not_shown.extend(run.wrongs.never_happened(&faults));
+    let mut wrongs = run.wrongs.sentences();
+    wrongs.extend(poison_is_gone(run, &faults));
     let (outcome, mut reasons) = judge(&Case {
         report: &report,
         anomalies: &anomalies,
@@ -72,6 +78,9 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         pacing: &pacing,
         deliveries: &compared,
         dirt: &dirt_is_wrong,
+        wrongs: &wrongs,
+        not_shown: &not_shown,
+        opened: run.opened,
         drained,
         broker_is_full: run.servers.broker_throttled() > 0,
         interrupted: run.interrupted,
@@ -131,6 +140,20 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         unwritten = written.write(&path).err();
     }
     Ended { outcome, unwritten }
+}
+
+/// What cannot be read has to lie in the dead letters.
+fn poison_is_gone(run: &Run<'_>, faults: &[FaultView]) -> Option<String> {
+    let of_it = faults.iter().filter(|view| view.name == Fault::Poison.name());
+    let poison: u64 = of_it.map(|view| view.hits).sum();
+    let letters = run.dead_letters();
+    (letters < poison).then(|| {
+        format!(
+            "{} messages of poison were sent, and {} dead letters are there",
+            count(poison),
+            count(letters)
+        )
+    })
 }
 
 /// What the audit found to be missing from the view for good.

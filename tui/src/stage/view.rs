@@ -408,6 +408,7 @@ pub fn freshness_view(quantiles: &audit::Quantiles) -> FreshnessView {
         p999: quantiles.p999,
         max: quantiles.max,
         count: quantiles.count,
+        unmeasured: quantiles.unmeasured,
     }
 }
 

@@ -57,13 +57,17 @@ impl Watch {
     /// An order that is about to be carried out: it may begin an outage or heal one.
     pub fn order(&mut self, order: &Order, now: Instant, facts: &mut impl Facts) {
         match order {
-            Order::Offline(selector) => self.outages.begin(&offline(selector), now, facts),
+            Order::Offline(selector) => {
+                self.outages.begin(&offline(selector), now, facts);
+            }
             Order::Online(Selector::All) => {
                 self.outages
                     .heal_where(now, facts, |name| name.ends_with(OFFLINE));
             }
             Order::Online(selector) => self.outages.heal(&offline(selector), now, facts),
-            Order::Stop(name) => self.outages.begin(&format!("{name} stopped"), now, facts),
+            Order::Stop(name) => {
+                self.outages.begin(&format!("{name} stopped"), now, facts);
+            }
             Order::Start(name) => self.outages.heal(&format!("{name} stopped"), now, facts),
             // Whether something can be broken is known only when it is tried: the stage tells.
             Order::Break(_)

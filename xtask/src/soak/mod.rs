@@ -5,11 +5,12 @@
 mod judge;
 mod sample;
 mod scenario;
+mod verdict;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
@@ -19,9 +20,8 @@ use crate::bench;
 use judge::{Finding, Keys};
 use sample::Sample;
 use scenario::LINES_A_RECEIPT;
+use verdict::Left;
 
-/// In fewer, memory has not found its size, and compaction has not gone round.
-const SETTLED_MINUTES: u32 = 20;
 /// Between two samples.
 const EVERY_S: f64 = 10.0;
 /// Receipts that show what the machine can do.
@@ -84,7 +84,7 @@ impl Soak {
         let text = scenario::soak(receipts, self.minutes);
         let mut run = Run::start(folder.path(), &text, self.seed)?;
         let samples = run.samples()?;
-        let report = run.report()?;
+        let (status, report) = run.report()?;
         let trading: Vec<Sample> = samples
             .iter()
             .filter(|sample| sample.phase == "running")
@@ -112,72 +112,73 @@ impl Soak {
         };
         fs::write(&file, serde_json::to_vec_pretty(&soaked)?).with_context(|| file.display().to_string())?;
         println!("\nall samples and the report are in {}", file.display());
-        self.judge(findings.as_deref(), &report)
+        self.judge(&Left {
+            minutes: self.minutes,
+            trading: &trading,
+            findings: findings.as_deref(),
+            status: status.code(),
+            report: &report,
+        })
     }
 
-    fn judge(&self, findings: Option<&[Finding]>, report: &Value) -> Result<()> {
-        let mut wrong = Vec::new();
-        match findings {
-            Some(findings) => {
-                println!(
-                    "\n{:<38}{:>16}{:>14}{:>12}",
-                    "", "second quarter", "last quarter", "at most"
-                );
-                for finding in findings {
-                    println!(
-                        "{:<38}{:>16.1}{:>14.1}{:>12.1}{}",
-                        finding.what,
-                        finding.second_quarter,
-                        finding.last_quarter,
-                        finding.most,
-                        if finding.holds { "" } else { "  GROWS" }
-                    );
-                    if !finding.holds && self.minutes >= SETTLED_MINUTES {
-                        wrong.push(format!("{} grows", finding.what));
-                    }
-                }
-            }
+    fn judge(&self, left: &Left<'_>) -> Result<()> {
+        match left.findings {
+            Some(findings) => print_findings(findings),
             None => println!("\ntoo few samples to compare"),
         }
-        if self.minutes < SETTLED_MINUTES {
-            println!("whether anything grows is judged from {SETTLED_MINUTES} minutes on");
+        if self.minutes < verdict::SETTLED_MINUTES {
+            println!(
+                "whether anything grows is judged from {} minutes on",
+                verdict::SETTLED_MINUTES
+            );
         }
-        let number = |pointer: &str| report.pointer(pointer).and_then(Value::as_i64);
-        println!();
-        for pointer in [
-            "/audit/cells_diverging",
-            "/audit/items_diverging",
-            "/audit/transactions_lost",
-            "/audit/transactions_doubled",
-            "/audit/books_difference",
-            "/dead_letters/total",
-        ] {
-            let found = number(pointer).with_context(|| format!("the report has no {pointer}"))?;
-            println!("{pointer:<38}{found:>16}");
-            if found != 0 {
-                wrong.push(format!("{pointer} is {found}"));
-            }
-        }
-        println!("verdict {}", report["verdict"]);
-        if report["verdict"]["outcome"] == "FAIL" {
-            wrong.push("the verdict is FAIL".to_owned());
-        }
-        println!(
-            "{} lines of {} transactions in {} minutes",
-            number("/offered/lines").unwrap_or_default(),
-            number("/offered/transactions").unwrap_or_default(),
-            self.minutes
-        );
+        print_report(left);
+        let wrong = verdict::wrong(left);
         ensure!(wrong.is_empty(), "the soak failed: {}", wrong.join("; "));
         Ok(())
     }
+}
+
+fn print_findings(findings: &[Finding]) {
+    println!(
+        "\n{:<38}{:>16}{:>14}{:>12}",
+        "", "second quarter", "last quarter", "at most"
+    );
+    for finding in findings {
+        println!(
+            "{:<38}{:>16.1}{:>14.1}{:>12.1}{}",
+            finding.what,
+            finding.second_quarter,
+            finding.last_quarter,
+            finding.most,
+            if finding.holds { "" } else { "  GROWS" }
+        );
+    }
+}
+
+fn print_report(left: &Left<'_>) {
+    let number = |pointer| verdict::number(left.report, pointer);
+    let shown = |number: Option<i64>| number.map_or_else(|| "–".to_owned(), |number| number.to_string());
+    println!();
+    for pointer in verdict::ZEROES {
+        println!("{pointer:<38}{:>16}", shown(number(pointer)));
+    }
+    let faults = verdict::faults(left.report).map(|faults| faults as i64);
+    println!("{} faults of {} ordered", shown(faults), left.minutes);
+    println!("verdict {}", left.report["verdict"]);
+    println!(
+        "{} lines of {} transactions in {} minutes",
+        shown(number("/offered/lines")),
+        shown(number("/offered/transactions")),
+        left.minutes
+    );
 }
 
 /// Lines a second that the machine does when it does nothing else.
 fn probe(folder: &Path, seed: u64) -> Result<f64> {
     let mut run = Run::start(folder, &scenario::probe(PROBE), seed)?;
     run.end()?;
-    let report = run.report()?;
+    let (_, report) = run.report()?;
     let number = |pointer: &str| {
         let found = report.pointer(pointer).and_then(Value::as_f64);
         found.with_context(|| format!("the report has no {pointer}"))
@@ -262,11 +263,12 @@ impl Run {
         Ok(samples)
     }
 
-    fn report(&mut self) -> Result<Value> {
+    /// How it ended, and what it wrote.
+    fn report(&mut self) -> Result<(ExitStatus, Value)> {
         let status = self.child.wait().context("stockstream run")?;
         let text = fs::read(&self.report)
             .with_context(|| format!("the run ended with {status} and left no report"))?;
-        serde_json::from_slice(&text).context("the report")
+        Ok((status, serde_json::from_slice(&text).context("the report")?))
     }
 }
 

@@ -134,6 +134,32 @@ fn a_number_that_its_source_lost_must_be_said_to_be_missing() {
 }
 
 #[test]
+fn a_source_that_the_view_knows_less_of_than_it_wrote_is_named() {
+    let acme = acme();
+    let states = states(&acme);
+    let others = acme.truth.places() - 1;
+    let unknown = |report: &AuditReport| {
+        let here = acme.truth.place(PLACE).location;
+        let mut of_it = report.unknown_sources.iter();
+        of_it.find(|unknown| unknown.source.location == here).copied()
+    };
+    let report = verdict(&acme, states.clone());
+    // Nothing was said of the other places at all.
+    assert!(report.sources_unknown >= others as u64);
+    assert_eq!(unknown(&report), None);
+    let last = states[1].highest;
+    let mut behind = states.clone();
+    (behind[1].highest, behind[1].claimed) = (last - 2, last - 1);
+    (behind[1].complete_up_to, behind[1].is_marked) = (last - 2, false);
+    let found = unknown(&verdict(&acme, behind)).unwrap();
+    assert_eq!((found.wrote, found.known), (last, Some(last - 1)));
+    let mut silent = states;
+    silent.remove(1);
+    let found = unknown(&verdict(&acme, silent)).unwrap();
+    assert_eq!((found.wrote, found.known), (last, None));
+}
+
+#[test]
 fn a_number_that_is_missing_though_its_source_did_not_lose_it_is_a_lost_transaction() {
     let acme = acme();
     let mut states = states(&acme);

@@ -159,7 +159,24 @@ async fn freshness_counts_from_its_reset_and_not_before() {
     let cells = records(&truth, 1, 1_000);
     stage.write(STORE_INVENTORY, &cells);
     tokio::task::block_in_place(|| audit.drain(PATIENCE, |_| {})).unwrap();
-    assert_eq!(audit.snapshot().freshness_total.count, cells.len() as u64);
+    let places = 0..truth.places();
+    let lines: u64 = places
+        .map(|place| {
+            truth
+                .place(place)
+                .cells
+                .iter()
+                .map(|cell| cell.lines)
+                .sum::<u64>()
+        })
+        .sum();
+    // Each record tells of one line, and some cells have more.
+    let freshness = audit.snapshot().freshness_total;
+    assert_eq!(
+        (freshness.count, freshness.unmeasured),
+        (lines, lines - cells.len() as u64)
+    );
+    assert_eq!(freshness.p99, audit::FRESHNESS_MS_MAX);
     audit.reset_freshness();
     stage.write(STORE_INVENTORY, &records(&truth, 2, 1_000)[..10]);
     tokio::task::block_in_place(|| audit.drain(PATIENCE, |_| {})).unwrap();

@@ -187,10 +187,10 @@ pub async fn again(
             let name = service(&what);
             // One that failed by itself is started all the same.
             if let Some(number) = scene.services.oldest(name) {
-                scene.services.stop_instance(name, number, Ending::Abrupt).await;
+                let stopped = scene.services.stop_instance(name, number, Ending::Abrupt).await;
+                outbreak.count += u64::from(stopped);
             }
             start(scene, name).await?;
-            outbreak.count += 1;
         }
         Fault::CoordinatorMoves => {
             let broker = broker(scene)?;

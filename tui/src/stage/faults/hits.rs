@@ -30,6 +30,14 @@ pub fn service(what: &Break) -> ServiceName {
     }
 }
 
+/// Whether other faults raise the counter of this one too, so that it counts only for as long as this one can raise it.
+pub const fn are_others_too(fault: Fault) -> bool {
+    matches!(
+        fault,
+        Fault::NormaliserZombie | Fault::InventoryZombie | Fault::InstanceJoins | Fault::InstanceLeaves
+    )
+}
+
 /// What the counter of the thing says now; 0 where the outbreak counts for itself.
 pub fn counter(what: &Break, scene: &Scene<'_>) -> u64 {
     if let Some(source) = source(what.fault) {

@@ -26,6 +26,9 @@ pub use refusal::{impossible, refuse};
 /// Outbreaks that are kept; what was mended longest ago goes first.
 const OUTBREAKS_MAX: usize = 1_000;
 
+/// Of whoever was silent up to the mending, the session ends so long behind its time at the latest: the broker has looked by then.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
+
 /// What faults act on.
 pub struct Scene<'a> {
     pub servers: &'a Servers,
@@ -63,7 +66,7 @@ struct Outbreak {
     before: u64,
     /// Counted here, where nobody else does.
     count: u64,
-    /// Set when the same fault breaks again: what is counted later is not of this time.
+    /// Set when what is counted later is not of this time: the same fault breaks again, or others raise that counter too.
     hits: Option<u64>,
     undo: Undo,
     /// Rules that are gone still know their hits.
@@ -191,6 +194,13 @@ impl Faults {
         while self.senders.try_join_next().is_some() {}
         let mut failed = None;
         for outbreak in &mut self.outbreaks {
+            if let Some(mended) = outbreak.mended
+                && outbreak.hits.is_none()
+                && hits::are_others_too(outbreak.what.fault)
+                && now >= mended + scene.session_timeout + ENDS_WITHIN
+            {
+                outbreak.hits = Some(hits::of(outbreak, scene));
+            }
             if let Some(mark) = &mut outbreak.mark
                 && audit.behind(mark) == 0
             {

@@ -1,7 +1,8 @@
 //! Services as processes, real servers, and something that breaks: nothing may be lost, nothing counted twice.
 //!
-//! A case is one fault under load. *Always*: what the audit's report must say. *Sometimes*: that the fault did happen, read
-//! from the servers and the services themselves, because a fault that missed proves nothing.
+//! A case is one fault under load. *Always*: what the audit's report must say, and that no service ended by itself.
+//! *Sometimes*: that the fault did happen, read from the servers and the services themselves, because a fault that missed
+//! proves nothing.
 
 mod cases;
 mod cluster;
@@ -301,9 +302,12 @@ fn line(case: &Case, seed: u64, done: &Done, seconds: u64) -> String {
         done.took.verdict,
         done.audited
     );
+    for ended in &done.ended {
+        // A String takes all text.
+        let _ = write!(text, "\n  always:    WRONG: {ended}");
+    }
     for fault in &done.sometimes {
         let seen = if fault.seen { "seen" } else { "NOT SEEN" };
-        // A String takes all text.
         let _ = write!(text, "\n  sometimes: {seen}: {}", fault.what);
     }
     text
@@ -354,6 +358,29 @@ mod tests {
         let network = fetch::no_network("Connection refused");
         assert!(may_be_skipped(&network) && skipped(&network).starts_with("skipped: no network"));
         assert!(!may_be_skipped(&anyhow::anyhow!("kafka-1 has ended")));
+    }
+
+    #[test]
+    fn a_service_that_ended_by_itself_fails_the_case_and_is_named() {
+        let mut done = Done {
+            audited: load::Audited {
+                cells: 7,
+                ..load::Audited::default()
+            },
+            sometimes: vec![scene::Fault::new("it died", true)],
+            ended: Vec::new(),
+            took: scene::Took::default(),
+        };
+        assert!(line(&CASES[0], 1, &done, 9).starts_with("PASS"));
+        done.ended
+            .push("normaliser ended by itself, its log is n.log".to_owned());
+        let text = line(&CASES[0], 1, &done, 9);
+        assert!(
+            text.starts_with("FAIL") && text.contains(&done.ended[0]),
+            "{text}"
+        );
+        let entry = Entry::new(CASES[0].name, 1, 1, "abc", 9.0).done(&done);
+        assert!(!entry.passed && entry.said.contains(&done.ended[0]), "{entry:?}");
     }
 
     #[test]

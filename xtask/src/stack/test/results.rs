@@ -57,7 +57,8 @@ impl Entry {
         self.diverging = done.audited.diverging + done.audited.articles_diverging;
         self.faults.clone_from(&done.sometimes);
         if !self.passed {
-            self.said = done.audited.to_string();
+            let said = done.ended.iter().cloned().chain([done.audited.to_string()]);
+            self.said = said.collect::<Vec<_>>().join("; ");
         }
         self
     }

@@ -46,6 +46,8 @@ impl Fault {
 pub struct Done {
     pub audited: Audited,
     pub sometimes: Vec<Fault>,
+    /// Services that nobody killed and that were gone: a sentence each.
+    pub ended: Vec<String>,
     pub took: Took,
 }
 
@@ -62,7 +64,7 @@ pub struct Took {
 
 impl Done {
     pub fn holds(&self) -> bool {
-        self.audited.holds() && self.sometimes.iter().all(|fault| fault.seen)
+        self.audited.holds() && self.ended.is_empty() && self.sometimes.iter().all(|fault| fault.seen)
     }
 }
 
@@ -76,6 +78,7 @@ pub struct Scene<'a> {
     /// Those that faults are for, and those beside them.
     services: BTreeMap<Service, Instance>,
     seconds: Vec<(Service, Instance)>,
+    ended: Vec<String>,
     starts: u32,
 }
 
@@ -96,6 +99,7 @@ impl<'a> Scene<'a> {
             gateway: ports::free(1)?[0],
             services: BTreeMap::new(),
             seconds: Vec::new(),
+            ended: Vec::new(),
             starts: 0,
         };
         let mut load = scene.start_load(seed)?;
@@ -129,9 +133,14 @@ impl<'a> Scene<'a> {
             .finish()
             .with_context(|| format!("logs in {}", scene.folder.display()))?;
         took.verdict = began.elapsed().as_secs_f64() - took.start - took.fault;
+        // One that ended behind the last fault was not found by any mending.
+        let services = scene.services.iter();
+        let ended = services.filter_map(|(service, instance)| ended_by_itself(*service, instance));
+        scene.ended.extend(ended);
         Ok(Done {
             audited,
             sometimes,
+            ended: scene.ended,
             took,
         })
     }
@@ -196,7 +205,9 @@ impl<'a> Scene<'a> {
 
     pub fn start_service(&mut self, service: Service, instance: &str) -> Result<()> {
         let started = self.new_instance(service, instance, self.gateway)?;
-        self.services.insert(service, started);
+        if let Some(former) = self.services.insert(service, started) {
+            self.ended.extend(ended_by_itself(service, &former));
+        }
         Ok(())
     }
 
@@ -332,12 +343,24 @@ impl<'a> Scene<'a> {
             }
         }
         // They die as services do, without a word to their group.
-        self.seconds.clear();
+        for (service, second) in self.seconds.drain(..) {
+            self.ended.extend(ended_by_itself(service, &second));
+        }
         for name in State::servers() {
             ensure!(self.state.is_alive(&name), "{name} does not run");
         }
         Ok(())
     }
+}
+
+/// That a service is gone though no case killed it; a case that stops one lets it live.
+fn ended_by_itself(service: Service, instance: &Instance) -> Option<String> {
+    let log = instance.ended_by_itself()?;
+    Some(format!(
+        "{} ended by itself, its log is {}",
+        service.name(),
+        log.display()
+    ))
 }
 
 /// Lets the load run on, with whatever is broken.

@@ -46,6 +46,7 @@ pub struct Instance {
     child: Child,
     pub identity: Identity,
     log: PathBuf,
+    was_killed: bool,
     /// Of its metrics; known when it has said so.
     metrics: Option<String>,
 }
@@ -74,6 +75,7 @@ impl Instance {
             child,
             identity,
             log,
+            was_killed: false,
             metrics: None,
         })
     }
@@ -82,7 +84,13 @@ impl Instance {
     pub fn kill(&mut self) -> Result<bool> {
         use std::os::unix::process::ExitStatusExt as _;
         self.identity.signal("KILL")?;
-        Ok(self.child.wait().context("its end")?.signal() == Some(9))
+        self.was_killed = self.child.wait().context("its end")?.signal() == Some(9);
+        Ok(self.was_killed)
+    }
+
+    /// Where its log is, if it is gone and [`Self::kill`] is not why.
+    pub fn ended_by_itself(&self) -> Option<&Path> {
+        (!self.was_killed && !self.identity.is_alive()).then_some(&self.log)
     }
 
     pub fn stands_still(&self) -> bool {
@@ -217,19 +225,47 @@ mod tests {
         assert_eq!(metrics_address("normaliser against"), None);
     }
 
-    #[test]
-    fn a_stopped_process_is_told_from_one_that_runs() {
+    fn sleeper(folder: &Path) -> Instance {
         let mut command = Command::new("sleep");
         command.arg("60");
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut instance = Instance::start(command, folder.path().join("log")).expect("started");
-        assert!(!instance.stands_still());
-        instance.identity.signal("STOP").expect("stopped");
-        let until = Instant::now() + Duration::from_secs(10);
-        while !instance.stands_still() {
-            assert!(Instant::now() < until);
+        Instance::start(command, folder.join("log")).expect("started")
+    }
+
+    fn until(is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !is_so() {
+            assert!(Instant::now() < deadline);
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_stopped_process_is_told_from_one_that_runs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut instance = sleeper(folder.path());
+        assert!(!instance.stands_still());
+        instance.identity.signal("STOP").expect("stopped");
+        until(|| instance.stands_still());
         assert!(instance.kill().expect("killed"));
+    }
+
+    #[test]
+    fn a_process_that_ends_unasked_is_told_from_one_that_is_killed_or_stopped() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut instance = sleeper(folder.path());
+        assert_eq!(instance.ended_by_itself(), None);
+        instance.identity.signal("STOP").expect("stopped");
+        until(|| instance.stands_still());
+        assert_eq!(instance.ended_by_itself(), None, "it stands still");
+        assert!(instance.kill().expect("killed"));
+        assert_eq!(instance.ended_by_itself(), None, "it was killed");
+
+        let crashed = sleeper(folder.path());
+        crashed.identity.signal("TERM").expect("signalled");
+        until(|| !crashed.identity.is_alive());
+        assert_eq!(
+            crashed.ended_by_itself(),
+            Some(folder.path().join("log").as_path())
+        );
     }
 }
