@@ -30,6 +30,8 @@ use futures_util::stream::{FuturesOrdered, StreamExt as _};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// And to settle a message.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// And to say anything at all: a host that went away says no goodbye. A server has to send an empty frame in half of it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages sent and not yet accepted.
 const WINDOW: usize = 500;
 
@@ -100,7 +102,7 @@ struct Line {
 }
 
 impl Line {
-    async fn open(options: &AmqpOptions, queue: &str, role: &str) -> Result<Self, AmqpError> {
+    async fn open(options: &AmqpOptions, queue: &str, role: &str, idle: Duration) -> Result<Self, AmqpError> {
         let unreachable = |cause: String| AmqpError::Unreachable {
             url: options.url.clone(),
             cause,
@@ -118,6 +120,7 @@ impl Line {
             let mut connection = Connection::builder()
                 .container_id(format!("stockstream-{role}-{queue}"))
                 .sasl_profile(profile)
+                .idle_time_out(idle.as_millis() as u32)
                 .open(options.url.as_str())
                 .await
                 .map_err(|error| unreachable(format!("{error:?}")))?;
@@ -148,6 +151,16 @@ impl Line {
         }
     }
 
+    /// What comes of something that waits for the server, unless the connection ends before, or the server takes too long.
+    async fn answer<T>(&mut self, waits: impl Future<Output = T>) -> Result<T, AmqpError> {
+        tokio::select! {
+            biased;
+            answer = waits => Ok(answer),
+            _ = self.connection.on_close() => Err(self.closed()),
+            () = tokio::time::sleep(SETTLE_TIMEOUT) => Err(AmqpError::Timeout { queue: self.queue.clone() }),
+        }
+    }
+
     async fn close(&mut self) {
         let close = async {
             let _ = self.session.end().await;
@@ -170,7 +183,11 @@ pub struct QueueSender {
 
 impl QueueSender {
     pub async fn connect(options: &AmqpOptions, queue: &str) -> Result<Self, AmqpError> {
-        let mut line = Line::open(options, queue, "put").await?;
+        Self::connect_with(options, queue, IDLE_TIMEOUT).await
+    }
+
+    async fn connect_with(options: &AmqpOptions, queue: &str, idle: Duration) -> Result<Self, AmqpError> {
+        let mut line = Line::open(options, queue, "put", idle).await?;
         let target = Target::builder()
             .address(queue)
             .capabilities(queue_capability())
@@ -196,13 +213,10 @@ impl QueueSender {
             while out.len() >= WINDOW {
                 Self::settled(&mut self.line, &mut out, &mut accepted).await?;
             }
-            let sent = {
-                let sending = self.sender.send_batchable(sendable(&message));
-                tokio::select! {
-                    sent = sending => sent.map_err(|error| self.line.failed(&error)),
-                    _ = self.line.connection.on_close() => Err(self.line.closed()),
-                    () = tokio::time::sleep(SETTLE_TIMEOUT) => Err(AmqpError::Timeout { queue: self.line.queue.clone() }),
-                }
+            let sending = self.sender.send_batchable(sendable(&message));
+            let sent = match self.line.answer(sending).await {
+                Ok(sent) => sent.map_err(|error| self.line.failed(&error)),
+                Err(error) => Err(error),
             };
             match sent {
                 Ok(future) => out.push_back(future),
@@ -223,17 +237,13 @@ impl QueueSender {
     where
         F: Future<Output = Result<Outcome, fe2o3_amqp::link::SendError>>,
     {
-        let closed = line.closed();
-        let outcome = tokio::select! {
-            biased;
-            outcome = out.next() => outcome,
-            _ = line.connection.on_close() => return Err(SendFailed { accepted: *accepted, source: closed }),
-            () = tokio::time::sleep(SETTLE_TIMEOUT) => {
-                let source = AmqpError::Timeout { queue: line.queue.clone() };
-                return Err(SendFailed { accepted: *accepted, source });
-            }
-        };
-        Self::count(line, outcome, accepted)
+        match line.answer(out.next()).await {
+            Ok(outcome) => Self::count(line, outcome, accepted),
+            Err(source) => Err(SendFailed {
+                accepted: *accepted,
+                source,
+            }),
+        }
     }
 
     fn count(
@@ -281,7 +291,7 @@ pub struct Received {
     pub delivery_count: u32,
     /// What its sender and its queue manager say of it, as names and text.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// Why its bytes are no AMQP message; there is no body then.
+    /// Why it is not what can be passed on: its bytes are no AMQP message, or its body is no bytes. There is no body then.
     pub unreadable: Option<String>,
     info: DeliveryInfo,
 }
@@ -294,7 +304,16 @@ pub struct QueueReceiver {
 impl QueueReceiver {
     /// `credit`: messages that the server may send ahead.
     pub async fn connect(options: &AmqpOptions, queue: &str, credit: u32) -> Result<Self, AmqpError> {
-        let mut line = Line::open(options, queue, "get").await?;
+        Self::connect_with(options, queue, credit, IDLE_TIMEOUT).await
+    }
+
+    async fn connect_with(
+        options: &AmqpOptions,
+        queue: &str,
+        credit: u32,
+        idle: Duration,
+    ) -> Result<Self, AmqpError> {
+        let mut line = Line::open(options, queue, "get", idle).await?;
         let source = Source::builder()
             .address(queue)
             .capabilities(queue_capability())
@@ -340,7 +359,7 @@ impl QueueReceiver {
                     due_ms: 0,
                     delivery_count: 0,
                     headers: Vec::new(),
-                    unreadable: Some(error.source.to_string()),
+                    unreadable: Some(format!("this is no AMQP message: {}", error.source)),
                     info: error.info,
                 });
             }
@@ -358,12 +377,19 @@ impl QueueReceiver {
             message.properties.as_ref(),
             message.application_properties.as_ref(),
         );
+        let (body, unreadable) = match bytes_of(message.body) {
+            Ok(body) => (body, None),
+            Err(what) => (
+                Vec::new(),
+                Some(format!("the body is neither bytes nor text: {what}")),
+            ),
+        };
         Ok(Received {
-            headers,
-            body: bytes_of(message.body),
+            body,
             due_ms,
             delivery_count,
-            unreadable: None,
+            headers,
+            unreadable,
             info,
         })
     }
@@ -372,11 +398,7 @@ impl QueueReceiver {
     where
         F: Future<Output = Result<(), fe2o3_amqp::link::DispositionError>>,
     {
-        let closed = line.closed();
-        let settled = tokio::select! {
-            settled = settling => settled,
-            _ = line.connection.on_close() => return Err(closed),
-        };
+        let settled = line.answer(settling).await?;
         settled.map_err(|error| line.failed(&error))
     }
 
@@ -430,19 +452,23 @@ fn infos<'a>(batch: impl IntoIterator<Item = &'a Received>) -> Vec<DeliveryInfo>
     batch.into_iter().map(|received| received.info.clone()).collect()
 }
 
-/// The bytes of a body; text and binary values count as their bytes.
-fn bytes_of(body: Body<Value>) -> Vec<u8> {
+/// The bytes of a body; text and binary values count as their bytes, and none at all as no bytes. An error is what it is else.
+fn bytes_of(body: Body<Value>) -> Result<Vec<u8>, &'static str> {
     match body {
-        Body::Data(parts) => parts
+        Body::Data(parts) => Ok(parts
             .into_iter()
             .flat_map(|Data(binary)| binary.into_vec())
-            .collect(),
+            .collect()),
         Body::Value(value) => match value.0 {
-            Value::Binary(binary) => binary.into_vec(),
-            Value::String(text) => text.into_bytes(),
-            // Not a record of any kind: it goes on as nothing, and to the dead letters as such.
-            _ => Vec::new(),
+            Value::Binary(binary) => Ok(binary.into_vec()),
+            Value::String(text) => Ok(text.into_bytes()),
+            Value::Null => Ok(Vec::new()),
+            _ => Err("a value of another type"),
         },
-        _ => Vec::new(),
+        Body::Sequence(_) => Err("a sequence of values"),
+        Body::Empty => Ok(Vec::new()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,6 +75,19 @@ impl Restored {
     }
 }
 
+/// Why a record is not taken as it is.
+enum Unusable {
+    Unreadable,
+    /// Of a place that has another partition.
+    Foreign,
+}
+
+impl From<prost::DecodeError> for Unusable {
+    fn from(_: prost::DecodeError) -> Self {
+        Self::Unreadable
+    }
+}
+
 /// Epoch and position of the record that a part of the state came from.
 type Version = (u32, u64);
 
@@ -125,22 +138,30 @@ impl Restore {
     /// Takes the record at an offset of `store.inventory`; keys that are not this partition's are passed over. `None` as
     /// the payload is a tombstone.
     pub fn take(&mut self, offset: u64, key: &[u8], payload: Option<&[u8]>) -> Result<Seen, InventoryError> {
-        let number = self.partition.number;
-        let fail = |message: String| InventoryError::State {
-            partition: number,
-            offset,
-            message: format!("{} {message}", String::from_utf8_lossy(key)),
-        };
-        let unreadable = |source: prost::DecodeError| fail(format!("cannot be read: {source}"));
-        let foreign = || fail("belongs to another partition".into());
-        let key = StateKey::parse(key);
+        let parsed = StateKey::parse(key);
         let Some(payload) = payload else {
-            self.forget(key);
+            self.forget(parsed);
             return Ok(Seen::State);
         };
+        let Some(parsed) = parsed else {
+            return Ok(Seen::State);
+        };
+        match self.read(offset, parsed, payload) {
+            Ok(seen) => Ok(seen),
+            Err(Unusable::Unreadable) => Ok(self.take_unreadable(offset, parsed)),
+            Err(Unusable::Foreign) => Err(InventoryError::State {
+                partition: self.partition.number,
+                offset,
+                message: format!("{} belongs to another partition", String::from_utf8_lossy(key)),
+            }),
+        }
+    }
+
+    fn read(&mut self, offset: u64, key: StateKey, payload: &[u8]) -> Result<Seen, Unusable> {
+        let number = self.partition.number;
         match key {
-            Some(StateKey::Cell { location, sku }) => {
-                let record = records::Cell::decode(payload).map_err(unreadable)?;
+            StateKey::Cell { location, sku } => {
+                let record = records::Cell::decode(payload)?;
                 self.note(record.epoch, offset, record.applied_offset);
                 let place = self.partition.place(location);
                 let slot = self.partition.slot(place, sku.0) as usize;
@@ -148,27 +169,27 @@ impl Restore {
                     self.partition.slots[slot].cell = Cell::from_record(&record);
                 }
             }
-            Some(StateKey::Window(id)) => {
-                let record = records::Window::decode(payload).map_err(unreadable)?;
+            StateKey::Window(id) => {
+                let record = records::Window::decode(payload)?;
                 self.note(record.epoch, offset, record.cut);
-                let source = self.source(id).ok_or_else(foreign)?;
+                let source = self.source(id).ok_or(Unusable::Foreign)?;
                 if is_newer(&mut self.windows, source, (record.epoch, record.cut)) {
                     self.partition.sources[source].window = Window::from_record(&record);
                 }
             }
-            Some(StateKey::Completeness(location)) => {
-                let record = Completeness::decode(payload).map_err(unreadable)?;
+            StateKey::Completeness(location) => {
+                let record = Completeness::decode(payload)?;
                 self.note(record.epoch, offset, record.cut);
                 if partition_of(location) != number {
-                    return Err(foreign());
+                    return Err(Unusable::Foreign);
                 }
                 let place = self.partition.place(location);
                 if is_newer(&mut self.places, place as usize, (record.epoch, record.cut)) {
                     self.partition.set_completeness(place, &record);
                 }
             }
-            Some(StateKey::Head { partition }) if partition == number => {
-                let head = Head::decode(payload).map_err(unreadable)?;
+            StateKey::Head { partition } if partition == number => {
+                let head = Head::decode(payload)?;
                 self.note(head.epoch, offset, head.cut);
                 self.epoch_max = self.epoch_max.max(head.epoch);
                 let best = self.head.as_ref().map(|old| (old.epoch, old.cut));
@@ -176,30 +197,64 @@ impl Restore {
                     self.head = Some(head);
                 }
             }
-            Some(StateKey::Intent { partition }) if partition == number => {
-                let intent = Intent::decode(payload).map_err(unreadable)?;
+            StateKey::Intent { partition } if partition == number => {
+                let intent = Intent::decode(payload)?;
                 self.note(intent.epoch, offset, intent.cut);
                 if self.intent.is_none_or(|old| intent.cut >= old.cut) {
                     self.intent = Some(intent);
                 }
             }
-            Some(StateKey::Barrier { partition, .. }) if partition == number => {
-                let barrier = Barrier::decode(payload).map_err(unreadable)?;
-                self.epoch_max = self.epoch_max.max(barrier.epoch);
-                self.barrier_max = self.barrier_max.max(barrier.epoch);
-                self.barriers.push((barrier.epoch, offset));
-                return Ok(Seen::Barrier(barrier));
+            StateKey::Barrier { partition, .. } if partition == number => {
+                return Ok(self.take_barrier(offset, Barrier::decode(payload)?));
             }
-            Some(StateKey::ImagePart { image, index }) if image.partition == number => {
+            StateKey::ImagePart { image, index } if image.partition == number => {
                 self.images.entry(image).or_default().parts.insert(index);
             }
-            Some(StateKey::Seal(image)) if image.partition == number => {
-                let seal = Seal::decode(payload).map_err(unreadable)?;
+            StateKey::Seal(image) if image.partition == number => {
+                let seal = Seal::decode(payload)?;
                 self.images.entry(image).or_default().seal = Some(seal);
             }
             _ => {}
         }
         Ok(Seen::State)
+    }
+
+    fn take_barrier(&mut self, offset: u64, barrier: Barrier) -> Seen {
+        self.epoch_max = self.epoch_max.max(barrier.epoch);
+        self.barrier_max = self.barrier_max.max(barrier.epoch);
+        self.barriers.push((barrier.epoch, offset));
+        Seen::Barrier(barrier)
+    }
+
+    /// As the living owner takes it: older than everybody, and it displaces what was there. Behind a barrier that is a late
+    /// record, and its key is one that a rebuild writes again.
+    fn take_unreadable(&mut self, offset: u64, key: StateKey) -> Seen {
+        let number = self.partition.number;
+        match key {
+            StateKey::Cell { location, sku } if partition_of(location) == number => {
+                let place = self.partition.place(location);
+                self.partition.slot(place, sku.0);
+            }
+            StateKey::Window(id) => {
+                self.source(id);
+            }
+            StateKey::Completeness(location) if partition_of(location) == number => {
+                self.partition.place(location);
+            }
+            // Its key says what it is for.
+            StateKey::Barrier { epoch, .. } => {
+                let barrier = Barrier {
+                    epoch,
+                    ..Barrier::default()
+                };
+                return self.take_barrier(offset, barrier);
+            }
+            // An image without its seal is none.
+            StateKey::Seal(_) => return Seen::State,
+            _ => {}
+        }
+        self.note(0, offset, 0);
+        Seen::State
     }
 
     /// Only images are ever deleted.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use backbone::{Assignment, Backbone, Event, GroupConsumer, OffsetKeeper, OffsetReset, Producer, Record};
 use contracts::sabotage::{Sabotage, SabotageStage};
-use contracts::topics::{DEAD_LETTERS, MOVEMENTS, headers};
+use contracts::topics::MOVEMENTS;
 use tokio_util::sync::CancellationToken;
 
 use crate::acquire::{acquire, check_log};
@@ -411,31 +411,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         Counters::add(&self.config.counters.dead_letters, 1);
-        send_dead_letter(record, refusal, producer)
+        // The next flush acknowledges it before its head.
+        Ok(producer.send_dead_letter(record, refusal.class, refusal.message)?)
     }
-}
-
-/// The record whole, with where it stood and what is wrong with it. The next flush acknowledges it before its head.
-fn send_dead_letter(
-    record: &Record<'_>,
-    refusal: Refusal,
-    producer: &mut Producer,
-) -> Result<(), InventoryError> {
-    let partition = record.partition().to_string();
-    let offset = record.offset().to_string();
-    let headers = [
-        (headers::DLQ_TOPIC, MOVEMENTS.as_bytes()),
-        (headers::DLQ_PARTITION, partition.as_bytes()),
-        (headers::DLQ_OFFSET, offset.as_bytes()),
-        (headers::DLQ_CLASS, refusal.class.as_bytes()),
-        (headers::DLQ_MESSAGE, refusal.message.as_bytes()),
-    ];
-    Ok(producer.send(
-        DEAD_LETTERS,
-        record.partition(),
-        record.key(),
-        record.payload().unwrap_or_default(),
-        record.timestamp_ms(),
-        &headers,
-    )?)
 }

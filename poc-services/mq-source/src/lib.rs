@@ -41,7 +41,7 @@ pub struct Counters {
     pub redelivered: AtomicU64,
     /// Given back because Kafka did not acknowledge.
     pub released: AtomicU64,
-    /// Sent to the dead letters and rejected: Kafka does not take them, or they are no AMQP messages.
+    /// Sent to the dead letters and rejected: Kafka does not take them, or they have no bytes that could be passed on.
     pub dead_letters: AtomicU64,
     /// Connections that had to be made again.
     pub reconnects: AtomicU64,

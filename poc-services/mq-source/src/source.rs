@@ -199,7 +199,7 @@ impl Source {
         reason: &str,
         times: u32,
     ) -> Result<(), Fault> {
-        // What is no message at all does not become one.
+        // What has no bytes to pass on does not get any.
         if message.unreadable.is_none() && times < DELIVERIES_MAX {
             tracing::warn!(
                 queue = self.queue,
@@ -272,7 +272,7 @@ impl Source {
         if let Some(reason) = &message.unreadable {
             return Err(Outcome::Refused {
                 class: CLASS_UNREADABLE,
-                reason: format!("this is no AMQP message: {reason}"),
+                reason: format!("{reason}; it is whole in the backout queue of {}", self.queue),
             });
         }
         let ack = BatchAck::new();

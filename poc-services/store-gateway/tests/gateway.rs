@@ -13,6 +13,7 @@ use contracts::wire::epcis::{self, BizStep, DocumentWriter, ScanEvent, ScanLine,
 use contracts::wire::poslog::DOCUMENT_BYTES_MAX;
 use contracts::wire::tlog4690::{Header, ReceiptWriter};
 use contracts::wire::{FORMAT_4690, FORMAT_EPCIS, FORMAT_POSLOG_2, FORMAT_POSLOG_6, FORMAT_SOURCE_MARK};
+use embedded::broker::faults::{Api, Effect, ErrorCode, Fault, Moment, When};
 use embedded::broker::{Broker, BrokerOptions};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, StatusCode};
@@ -483,6 +484,28 @@ async fn without_acknowledgement_the_answer_is_to_come_back() {
     assert_eq!((status, retry), (StatusCode::SERVICE_UNAVAILABLE, true));
     let summary = stage.end().await;
     assert_eq!((summary.messages, summary.busy), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_kafka_that_failed_for_good_costs_one_upload_and_not_those_behind_it() {
+    let stage = Stage::start(Config::default()).await;
+    let faults = stage.broker.faults();
+    let effect = Effect::Error(ErrorCode::OutOfOrderSequenceNumber, Moment::Before);
+    let fault = Fault::new(effect).api(Api::Produce).topic(TLOG_RAW);
+    let fault = faults.add(fault.when(When::Times(1)));
+    let upload = || stage.send(Method::POST, "/v1/stores/S0042/tlog", "1", receipt(1));
+    let (status, _, is_to_come_again) = upload().await;
+    assert_eq!(
+        (status, is_to_come_again),
+        (StatusCode::SERVICE_UNAVAILABLE, true)
+    );
+    assert_eq!(faults.hits(fault), 1);
+    for _ in 0..2 {
+        let (status, answer, _) = upload().await;
+        assert_eq!((status, answer), (StatusCode::OK, json!({ "accepted": 1 })));
+    }
+    let summary = stage.end().await;
+    assert_eq!((summary.messages, summary.busy), (2, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

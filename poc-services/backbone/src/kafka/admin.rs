@@ -11,6 +11,9 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::config::{Backbone, BackboneError, client_error};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// Of each partition, where there are as many brokers; so many of them have what is acknowledged.
+const REPLICAS: usize = 3;
+const IN_SYNC_MIN: usize = 2;
 
 impl Backbone {
     /// Creates what is missing; refuses a topic of another partition count or one that may lose acknowledged records.
@@ -26,8 +29,9 @@ impl Backbone {
                 .map_err(client_error("stockstream-admin"))?;
             metadata.brokers().len() as i32
         };
-        let replication = brokers.clamp(1, 3);
+        let replication = brokers.clamp(1, REPLICAS as i32);
         let bytes_max = BATCH_BYTES_MAX.to_string();
+        let in_sync_min = IN_SYNC_MIN.to_string();
         let new: Vec<NewTopic<'_>> = topics
             .iter()
             .map(|topic| {
@@ -38,8 +42,8 @@ impl Backbone {
                 )
                 .set("unclean.leader.election.enable", "false")
                 .set("max.message.bytes", &bytes_max);
-                if replication == 3 {
-                    new = new.set("min.insync.replicas", "2");
+                if replication == REPLICAS as i32 {
+                    new = new.set("min.insync.replicas", &in_sync_min);
                 }
                 for (name, value) in topic.settings {
                     new = new.set(name, value);
@@ -68,17 +72,19 @@ impl Backbone {
                 }
             }
         }
-        self.check_partitions(&admin, topics).await?;
-        check_settings(&admin, topics, &options).await
+        let replicas = self.check_partitions(&admin, topics).await?;
+        check_settings(&admin, topics, &replicas, &options).await
     }
 
-    /// Metadata follows a creation by some milliseconds: ask until every topic has a leader for each partition.
+    /// Metadata follows a creation by some milliseconds: ask until every topic has a leader for each partition. How many
+    /// replicas the partitions of each topic have at least.
     async fn check_partitions(
         &self,
         admin: &AdminClient<DefaultClientContext>,
         topics: &[Topic],
-    ) -> Result<(), BackboneError> {
+    ) -> Result<Vec<usize>, BackboneError> {
         let deadline = tokio::time::Instant::now() + TIMEOUT;
+        let mut replicas = Vec::with_capacity(topics.len());
         for topic in topics {
             loop {
                 let found = {
@@ -90,12 +96,16 @@ impl Backbone {
                         (
                             t.partitions().len(),
                             t.partitions().iter().all(|p| p.leader() >= 0),
+                            t.partitions().iter().map(|p| p.replicas().len()).min(),
                         )
                     })
                 };
                 match found {
-                    Some((count, true)) if count == topic.partitions as usize => break,
-                    Some((count, true)) if count > 0 => {
+                    Some((count, true, least)) if count == topic.partitions as usize => {
+                        replicas.push(least.unwrap_or_default());
+                        break;
+                    }
+                    Some((count, true, _)) if count > 0 => {
                         return Err(BackboneError::Topic {
                             topic: topic.name.to_owned(),
                             message: format!(
@@ -114,7 +124,7 @@ impl Backbone {
                 }
             }
         }
-        Ok(())
+        Ok(replicas)
     }
 }
 
@@ -122,6 +132,7 @@ impl Backbone {
 async fn check_settings(
     admin: &AdminClient<DefaultClientContext>,
     topics: &[Topic],
+    replicas: &[usize],
     options: &AdminOptions,
 ) -> Result<(), BackboneError> {
     let resources: Vec<_> = topics
@@ -135,7 +146,7 @@ async fn check_settings(
             .await
             .map_err(client_error("stockstream-admin"))?;
         let mut unknown = None;
-        for (topic, result) in topics.iter().zip(described) {
+        for ((topic, replicas), result) in topics.iter().zip(replicas).zip(described) {
             let error = |message: String| BackboneError::Topic {
                 topic: topic.name.to_owned(),
                 message,
@@ -148,6 +159,13 @@ async fn check_settings(
             if let Some(bytes_max) = bytes_max.filter(|bytes_max| *bytes_max < BATCH_BYTES_MAX) {
                 return Err(error(format!(
                     "max.message.bytes is {bytes_max}: what is taken could not be passed on; set it to {BATCH_BYTES_MAX}"
+                )));
+            }
+            let in_sync_min = value("min.insync.replicas").and_then(|value| value.parse::<usize>().ok());
+            if *replicas >= REPLICAS && in_sync_min.is_some_and(|least| least < IN_SYNC_MIN) {
+                return Err(error(format!(
+                    "min.insync.replicas is 1 of {replicas}: a record can be acknowledged that only one broker has; set it to \
+                     {IN_SYNC_MIN}"
                 )));
             }
             match (value("unclean.leader.election.enable"), value("cleanup.policy")) {

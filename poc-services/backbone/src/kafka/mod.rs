@@ -7,17 +7,20 @@
 //!
 //! Calls block; async callers use `spawn_blocking`, but for [`AckProducer`] and [`Backbone::ensure_topics`].
 
+mod ack_producer;
 mod admin;
 mod config;
 mod consumer;
+mod dead_letter;
 mod ffi;
 mod lag;
 mod producer;
 mod transaction;
 mod whole;
 
+pub use ack_producer::{AckProducer, BatchAck};
 pub use config::{Backbone, BackboneError, BackboneOptions, OffsetReset};
 pub use consumer::{Assignment, Event, GroupConsumer, OffsetKeeper, Reader, Record, StartAt};
 pub use lag::{LagProbe, PartitionLag};
-pub use producer::{AckProducer, BatchAck, Header, Producer};
+pub use producer::{Header, Producer};
 pub use transaction::TransactionalProducer;

@@ -1,7 +1,7 @@
-//! Producers: idempotent, acknowledged by all in-sync replicas.
+//! The producer of those who acknowledge in flushes: idempotent, acknowledged by all in-sync replicas.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -9,7 +9,7 @@ use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header as KafkaHeader, Message as _, OwnedHeaders};
 use rdkafka::producer::{
-    BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer,
+    BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig,
 };
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -324,28 +324,32 @@ where
     if let Some(timestamp) = timestamp_ms {
         record = record.timestamp(timestamp);
     }
-    if !headers.is_empty() {
-        let mut owned = OwnedHeaders::new_with_capacity(headers.len());
-        for (key, value) in headers {
-            owned = owned.insert(KafkaHeader {
-                key,
-                value: Some(*value),
-            });
-        }
-        record = record.headers(owned);
-    }
+    record.headers = owned_headers(headers);
     record
+}
+
+pub(super) fn owned_headers(headers: &[Header<'_>]) -> Option<OwnedHeaders> {
+    if headers.is_empty() {
+        return None;
+    }
+    let owned = OwnedHeaders::new_with_capacity(headers.len());
+    Some(headers.iter().fold(owned, |owned, (key, value)| {
+        owned.insert(KafkaHeader {
+            key,
+            value: Some(*value),
+        })
+    }))
 }
 
 /// Whether a record that was not written may be written later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
+pub(super) enum Failure {
     Now,
     Refused,
 }
 
 impl Failure {
-    fn of(error: &KafkaError) -> Self {
+    pub(super) fn of(error: &KafkaError) -> Self {
         use RDKafkaErrorCode::{InvalidMessage, InvalidMessageSize, InvalidRecord, MessageSizeTooLarge};
         match error.rdkafka_error_code() {
             Some(MessageSizeTooLarge | InvalidMessage | InvalidMessageSize | InvalidRecord) => Self::Refused,
@@ -355,134 +359,12 @@ impl Failure {
 }
 
 /// What a caller is told of a record for that place that the client did not take.
-fn not_taken(place: &str, source: KafkaError) -> BackboneError {
+pub(super) fn not_taken(place: &str, source: KafkaError) -> BackboneError {
     match Failure::of(&source) {
         Failure::Refused => BackboneError::Refused {
             record: format!("{place}: {source}"),
         },
         Failure::Now => client_error("producer")(source),
-    }
-}
-
-/// Acknowledgement of a batch of records of an [`AckProducer`].
-pub struct BatchAck {
-    /// One for each record under way, and one for the batch while it is being sent.
-    remaining: AtomicUsize,
-    /// The first; a refusal is one that comes again whenever the record is sent.
-    error: Mutex<Option<(Failure, String)>>,
-    done: tokio::sync::Notify,
-}
-
-impl BatchAck {
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self {
-            remaining: AtomicUsize::new(1),
-            error: Mutex::new(None),
-            done: tokio::sync::Notify::new(),
-        })
-    }
-
-    fn finish_one(&self) {
-        if self.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.done.notify_one();
-        }
-    }
-
-    /// Waits for all records of the batch. Called once, after the last send.
-    pub async fn wait(&self) -> Result<(), BackboneError> {
-        self.finish_one();
-        while self.remaining.load(Ordering::Acquire) > 0 {
-            self.done.notified().await;
-        }
-        match self.error.lock().take() {
-            Some((Failure::Refused, record)) => Err(BackboneError::Refused { record }),
-            Some((Failure::Now, first)) => Err(BackboneError::Delivery { failed: 1, first }),
-            None => Ok(()),
-        }
-    }
-}
-
-#[derive(Clone, Default)]
-struct AckContext;
-
-impl ClientContext for AckContext {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "kafka producer");
-    }
-}
-
-impl ProducerContext for AckContext {
-    type DeliveryOpaque = Arc<BatchAck>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, ack: Arc<BatchAck>) {
-        if let Err((error, message)) = result {
-            ack.error.lock().get_or_insert_with(|| {
-                let text = format!("{}[{}]: {error}", message.topic(), message.partition());
-                (Failure::of(error), text)
-            });
-        }
-        ack.finish_one();
-    }
-}
-
-/// For edges that answer each caller when its own records are durable. Never blocks on a full queue.
-pub struct AckProducer {
-    inner: ThreadedProducer<AckContext>,
-}
-
-impl AckProducer {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a record has many parts, and they are borrowed"
-    )]
-    /// `false`: the client's queue is full, nothing was sent; the caller tells its peer to come back later.
-    pub fn try_send(
-        &self,
-        ack: &Arc<BatchAck>,
-        topic: &str,
-        partition: u32,
-        key: &[u8],
-        payload: &[u8],
-        timestamp_ms: Option<i64>,
-        headers: &[Header<'_>],
-    ) -> Result<bool, BackboneError> {
-        let mut owned = None;
-        if !headers.is_empty() {
-            let mut list = OwnedHeaders::new_with_capacity(headers.len());
-            for (key, value) in headers {
-                list = list.insert(KafkaHeader {
-                    key,
-                    value: Some(*value),
-                });
-            }
-            owned = Some(list);
-        }
-        ack.remaining.fetch_add(1, Ordering::AcqRel);
-        let mut record = BaseRecord::with_opaque_to(topic, Arc::clone(ack))
-            .partition(partition as i32)
-            .key(key)
-            .payload(payload);
-        record.headers = owned;
-        record.timestamp = timestamp_ms;
-        match self.inner.send(record) {
-            Ok(()) => Ok(true),
-            Err((error, record)) => {
-                drop(record);
-                ack.finish_one();
-                match error {
-                    KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => Ok(false),
-                    source => Err(not_taken(&format!("{topic}[{partition}]"), source)),
-                }
-            }
-        }
-    }
-
-    pub fn in_flight(&self) -> i32 {
-        self.inner.in_flight_count()
-    }
-
-    pub fn flush(&self, timeout: Duration) -> Result<(), BackboneError> {
-        self.inner.flush(timeout).map_err(client_error("producer"))
     }
 }
 
@@ -502,14 +384,6 @@ impl Backbone {
             since_poll: 0,
             waits: 0,
         })
-    }
-
-    pub fn ack_producer(&self, client_id: &str) -> Result<AckProducer, BackboneError> {
-        let inner = self
-            .producer_config(client_id, 10)
-            .create_with_context(AckContext)
-            .map_err(client_error(client_id))?;
-        Ok(AckProducer { inner })
     }
 }
 

@@ -7,3 +7,5 @@ mod kafka;
 
 mod gathering;
 mod leaving;
+mod renewal;
+mod topics;

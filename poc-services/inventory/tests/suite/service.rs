@@ -173,6 +173,36 @@ fn what_cannot_be_placed_goes_whole_to_the_dead_letters() {
 }
 
 #[test]
+fn a_movement_that_fills_its_topic_becomes_a_letter_and_holds_up_nothing_behind_it() {
+    let kafka = Kafka::start();
+    let service = Running::start(&kafka, "one");
+    let movements = round(1);
+    let partition = partition_of(movements[0].location.parse().unwrap());
+    let length = topics::RECORD_BYTES_MAX - 100;
+    kafka.send_one(topics::MOVEMENTS, partition, b"junk", &vec![0xff; length]);
+    kafka.send(&movements);
+    let mut expected = Expected::default();
+    expected.add(&movements);
+    kafka.view().wait_for_cells(&expected);
+    let counters = service.stop();
+    assert_eq!((get(&counters.dead_letters), get(&counters.recoveries)), (1, 0));
+
+    let reader = kafka.reader(topics::DEAD_LETTERS);
+    let until = Instant::now() + DEADLINE;
+    let letter = loop {
+        assert!(Instant::now() < until, "there is no letter");
+        if let Some(record) = reader.poll(Duration::from_millis(20)).unwrap() {
+            break record;
+        }
+    };
+    let header = |name| String::from_utf8(letter.header(name).unwrap().to_vec()).unwrap();
+    assert_eq!(letter.payload(), Some(&b""[..]));
+    assert_eq!(header(headers::DLQ_CLASS), "undecodable");
+    assert_eq!(header(headers::DLQ_OFFSET), "0");
+    assert_eq!(header(headers::DLQ_LEFT_OUT), length.to_string());
+}
+
+#[test]
 fn a_state_of_another_partition_count_is_refused() {
     let kafka = Kafka::start();
     let head = Head {

@@ -336,6 +336,53 @@ fn a_state_that_is_not_what_its_head_says_is_made_anew() {
 }
 
 #[test]
+fn a_record_that_cannot_be_read_is_to_the_next_owner_what_it_is_to_the_living_one() {
+    let movements = story(5, 60);
+    let mut before = MemoryLog::default();
+    live(&movements[..40], 8, &mut before).expect("nothing breaks");
+    for prefix in ["c/", "w/", "k/", "i/", "h/"] {
+        let mut log = before.clone();
+        let displaced = log
+            .of(OutTopic::State)
+            .rfind(|record| record.key.starts_with(prefix.as_bytes()))
+            .expect("there is one")
+            .clone();
+        log.append(OutTopic::State, &displaced.key, Some(&[0xff; 9]));
+        log.compact();
+        let (group, counters) = (MemoryGroup::default(), Counters::default());
+        for _ in 0..2 {
+            live_with(&movements, 8, &mut log, &group, &counters).expect("nothing breaks");
+            assert_eq!(counters.partitions_rebuilt.load(Relaxed), 1, "{prefix}");
+        }
+        log.compact();
+        assert_right(&log, &movements, prefix);
+    }
+}
+
+#[test]
+fn a_seal_or_a_barrier_that_cannot_be_read_displaces_nothing_of_the_state() {
+    let movements = story(5, 60);
+    let mut before = MemoryLog::default();
+    live(&movements[..40], 8, &mut before).expect("nothing breaks");
+    let image = contracts::topics::ImageId {
+        partition: PARTITION,
+        epoch: 1,
+        cut: 40,
+    };
+    let barrier = before
+        .of(OutTopic::State)
+        .find(|record| record.key.starts_with(b"b/"));
+    let barrier = barrier.expect("a barrier").key.clone();
+    for key in [StateKey::Seal(image).to_bytes(), barrier] {
+        let mut log = before.clone();
+        log.append(OutTopic::State, &key, Some(&[0xff; 9]));
+        log.compact();
+        live(&movements, 8, &mut log).expect("nothing breaks");
+        assert_right(&log, &movements, &String::from_utf8_lossy(&key));
+    }
+}
+
+#[test]
 fn an_owner_that_has_lost_the_partition_stops_between_two_steps_of_a_flush() {
     let movements = story(5, 40);
     let mut log = MemoryLog::default();

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backbone::amqp::{AmqpOptions, MessageProperties, PropertyValue};
-use backbone::proxy::{Direction, Fault, Proxy};
+use backbone::amqp::{MessageProperties, PropertyValue};
+use backbone::proxy::{Direction, Fault};
 use contracts::records::{Article, Cell};
 use contracts::topics::{self, PARTITIONS, StateKey, headers};
+use embedded::broker::faults::{self as broker, Api, Effect, ErrorCode, Moment, When};
 use embedded::queue::{BACKOUT, Cut};
 use mq_source::{CLASS_REFUSED, DELIVERIES_MAX};
 use prost::Message as _;
@@ -161,15 +162,8 @@ async fn what_a_service_that_died_had_not_settled_comes_to_the_next() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_that_breaks_at_any_byte_loses_nothing() {
     let stage = Stage::start().await;
-    let target = stage.amqp.url.rsplit('/').next().expect("host and port");
-    let proxy = Proxy::start(target.parse().expect("an address"))
-        .await
-        .expect("a proxy");
-    let through = AmqpOptions {
-        url: format!("amqp://{}", proxy.address()),
-        ..stage.amqp.clone()
-    };
-    let service = Running::start_at(&stage, through);
+    let proxy = stage.proxy().await;
+    let service = Running::start_at(&stage, stage.through(&proxy));
     let sent = records(stage.warehouse, 1..=400);
     for (round, part) in sent.chunks(40).enumerate() {
         service
@@ -229,6 +223,47 @@ async fn a_manager_that_stops_and_comes_back_is_connected_to_again() {
         "what warehouses send is durable"
     );
     assert!(get(&counters.reconnects) >= 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manager_whose_host_is_gone_without_a_word_is_connected_to_again() {
+    let stage = Stage::start().await;
+    let proxy = stage.proxy().await;
+    let service = Running::start_at(&stage, stage.through(&proxy));
+    let sent = records(stage.warehouse, 1..=2);
+    stage.put(sent[..1].to_vec()).await;
+    service
+        .until("it has begun", |counters| get(&counters.messages) == 1)
+        .await;
+    proxy.set(Direction::ToServer, Fault::BlackHole);
+    proxy.set(Direction::ToClient, Fault::BlackHole);
+    service
+        .until("it has noticed", |counters| get(&counters.connected) == 0)
+        .await;
+    proxy.mend();
+    stage.put(sent[1..].to_vec()).await;
+    stage.until_there(&sent).await;
+    let counters = service.stop().await;
+    surplus(&stage.raw().await, &sent);
+    assert!(get(&counters.reconnects) >= 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_of_kafka_that_failed_for_good_is_made_anew_and_all_comes_through() {
+    let stage = Stage::start().await;
+    let effect = Effect::Error(ErrorCode::OutOfOrderSequenceNumber, Moment::Before);
+    let fault = broker::Fault::new(effect).api(Api::Produce).topic(topics::MQ_RAW);
+    let faults = stage.broker.faults();
+    let fault = faults.add(fault.when(When::Times(1)));
+    let service = Running::start(&stage);
+    let sent = records(stage.warehouse, 1..=20);
+    stage.put(sent.clone()).await;
+    stage.until_there(&sent).await;
+    stage.until_empty().await;
+    let counters = service.stop().await;
+    surplus(&stage.raw().await, &sent);
+    assert_eq!(faults.hits(fault), 1);
+    assert!(get(&counters.released) >= 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

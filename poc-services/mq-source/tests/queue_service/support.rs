@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use backbone::amqp::{AmqpOptions, MessageProperties, QueueMessage, QueueSender, Secret, queue_name};
+use backbone::proxy::Proxy;
 use backbone::{Backbone, BackboneOptions};
 use contracts::ids::{Gtin, LocationId, Money, Quantity, Sku, TimeMs};
 use contracts::topics::{self, PARTITIONS, headers};
@@ -86,6 +87,21 @@ impl Stage {
             amqp,
             embedded,
             warehouse: warehouse(),
+        }
+    }
+
+    /// Between a service and its queue manager.
+    pub async fn proxy(&self) -> Proxy {
+        let target = self.amqp.url.rsplit('/').next().expect("host and port");
+        Proxy::start(target.parse().expect("an address"))
+            .await
+            .expect("a proxy")
+    }
+
+    pub fn through(&self, proxy: &Proxy) -> AmqpOptions {
+        AmqpOptions {
+            url: format!("amqp://{}", proxy.address()),
+            ..self.amqp.clone()
         }
     }
 
