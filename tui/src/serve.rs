@@ -143,6 +143,11 @@ impl Observed for Normaliser {
                 "Times that reading began again at the last commit.",
                 counts.recoveries,
             ),
+            (
+                "logs_cut_total",
+                "Times that a raw log was found cut off below what was read of it, or to be another one.",
+                counts.logs_cut,
+            ),
         ]
     }
 }

@@ -29,8 +29,10 @@ pub const GROUP: &str = "item-projector";
 const POLL: Duration = Duration::from_millis(20);
 const BATCH: usize = 1_000;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(15);
-/// An article that is not known is looked for so long: a movement that names it is behind its record.
-const ARTICLE_WITHIN: Duration = Duration::from_millis(500);
+/// A movement waits no longer than this for the articles that it may name.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+/// The topic has one partition, so that its records have one order.
+const OF_CATALOGUE: u32 = 0;
 
 /// What a line's being there once rests on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,6 +125,7 @@ fn serve(
                 }
                 Some(Event::Assigned(partitions)) => {
                     for (_, partition) in &partitions {
+                        catalogue.caught_up.remove(partition);
                         owned.insert(*partition, Owned::acquire(config, backbone, *partition)?);
                     }
                     // Only now: the owners before have nothing open any more.
@@ -144,12 +147,16 @@ fn serve(
                 }
                 Some(Event::Lost(partitions)) => forget(consumer, owned, &partitions)?,
             }
+            // A batch that takes long must not outlast its transaction.
+            if committed.elapsed() >= config.commit_every {
+                break;
+            }
         }
         if committed.elapsed() >= config.commit_every {
             commit(owned)?;
             committed = Instant::now();
         }
-        catalogue.tail()?;
+        catalogue.read(Duration::ZERO)?;
     }
     if config.kill.is_cancelled() {
         return Ok(());
@@ -168,9 +175,17 @@ fn forget(
     consumer.give_back(partitions)
 }
 
+/// Invariant: after [`Catalogue::catch_up`] every article is known that was in the topic when the movement came to its own.
 struct Catalogue {
     articles: Articles,
     reader: Reader,
+    /// Asks where topics end: a consumer's question waits behind its fetch.
+    asks: Producer,
+    /// Behind the last record that was read.
+    next: u64,
+    /// By partition of `movements`: what stands below was there when the catalogue had all that has been read of it. A flood
+    /// of unknown articles thus asks once for all that lies in the log, and not each time.
+    caught_up: BTreeMap<u32, u64>,
 }
 
 impl Catalogue {
@@ -178,29 +193,68 @@ impl Catalogue {
         let client = format!("{}-catalogue", config.client_id);
         let mut articles = Articles::default();
         let mut next = 0;
-        backbone.read_whole(&client, CATALOGUE, &[0], |record| {
+        backbone.read_whole(&client, CATALOGUE, &[OF_CATALOGUE], |record| {
             articles.apply(record.payload());
             next = record.offset() + 1;
         })?;
-        let reader = backbone.reader(&client, CATALOGUE, &[(0, next)])?;
-        Ok(Self { articles, reader })
+        Ok(Self {
+            articles,
+            reader: backbone.reader(&client, CATALOGUE, &[(OF_CATALOGUE, next)])?,
+            asks: backbone.producer(&client)?,
+            next,
+            caught_up: BTreeMap::new(),
+        })
     }
 
-    fn tail(&mut self) -> Result<(), BackboneError> {
-        while let Some(record) = self.reader.poll(Duration::ZERO)? {
+    /// Takes in what has come. Whether there was anything.
+    fn read(&mut self, wait: Duration) -> Result<bool, BackboneError> {
+        let mut wait = wait;
+        let mut any = false;
+        while let Some(record) = self.reader.poll(wait)? {
+            wait = Duration::ZERO;
+            any = true;
+            self.next = record.offset() + 1;
             self.articles.apply(record.payload());
         }
-        Ok(())
+        Ok(any)
     }
 
-    fn find(&mut self, sku: u32) -> Result<Option<project::Known>, BackboneError> {
-        let until = Instant::now() + ARTICLE_WITHIN;
-        while self.articles.get(sku).is_none() && Instant::now() < until {
-            if let Some(record) = self.reader.poll(POLL)? {
-                self.articles.apply(record.payload());
+    /// The article that a movement names.
+    fn find(&mut self, sku: u32, movement: &Record<'_>) -> Result<Option<project::Known>, BackboneError> {
+        let known = self.articles.get(sku);
+        if known.is_none() && self.catch_up(movement)? {
+            return Ok(self.articles.get(sku));
+        }
+        Ok(known)
+    }
+
+    /// Reads what was in the topic when the movement came to its own; false where that was read already.
+    fn catch_up(&mut self, movement: &Record<'_>) -> Result<bool, BackboneError> {
+        let caught_up = self.caught_up.entry(movement.partition()).or_default();
+        if movement.offset() < *caught_up {
+            return Ok(false);
+        }
+        // In this order: what the first answer counts was there before the second.
+        let (_, movements_end) = self.asks.watermarks(MOVEMENTS, movement.partition())?;
+        let (_, end) = self.asks.watermarks(CATALOGUE, OF_CATALOGUE)?;
+        *caught_up = movements_end;
+        let deadline = Instant::now() + READ_WITHIN;
+        while self.next < end && !self.reader.has_ended(OF_CATALOGUE, end) {
+            if Instant::now() >= deadline {
+                return Err(BackboneError::Topic {
+                    topic: CATALOGUE.to_owned(),
+                    message: format!(
+                        "ends at {end}, and was read to {} within {} s",
+                        self.next,
+                        READ_WITHIN.as_secs()
+                    ),
+                });
+            }
+            if !self.read(POLL)? {
+                self.reader.look_for_end(OF_CATALOGUE, self.next, end)?;
             }
         }
-        Ok(self.articles.get(sku))
+        Ok(true)
     }
 }
 
@@ -295,7 +349,7 @@ impl Owned {
         let key = items::place_name(id.source.location);
         let partition = partition_of_key(key.as_bytes(), PARTITIONS);
         for line in &lines {
-            let known = catalogue.find(line.sku.0)?;
+            let known = catalogue.find(line.sku.0, record)?;
             self.held.without_article += u64::from(known.is_none());
             let known = known.unwrap_or_default();
             project::write(&id, line, TimeMs(movement.occurred_ms), known, &mut self.text);

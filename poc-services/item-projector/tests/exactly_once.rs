@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use backbone::{OffsetReset, Producer};
 use contracts::ids::{BusinessDay, LocationId, SourceId, TransactionId};
 use contracts::records::{Article, Movement, MovementKind, MovementLine};
 use contracts::topics::{self, PARTITIONS, partition_of, partition_of_key};
@@ -367,4 +368,112 @@ fn it_begins_anew_when_kafka_does_not_say_where_the_group_was() {
     assert!(kafka.broker().faults().hits(refused) > 0, "it did happen");
     assert!(running.counters.snapshot().recoveries > 0);
     assert_each_once(&seen, &expected);
+}
+
+/// The catalogue, so that a transaction's mark is the last of the topic.
+fn publish_in_transaction(kafka: &Cluster, article: &Article) {
+    let name = "test-catalogue";
+    let topic = topics::CATALOGUE;
+    let mut producer = kafka.backbone.transactional_producer(name, name).unwrap();
+    let (key, payload) = (article.sku.to_string(), article.encode_to_vec());
+    producer
+        .send(topic, 0, key.as_bytes(), Some(&payload), None)
+        .unwrap();
+    let nobody = kafka
+        .backbone
+        .group_consumer(name, name, &[topic], OffsetReset::Earliest)
+        .unwrap();
+    producer.commit(&nobody, &[]).unwrap();
+}
+
+/// A movement of store 1 that sells one of each.
+fn publish_sale(producer: &mut Producer, number: u64, skus: impl Iterator<Item = u32>) {
+    let (id, movement) = transaction(1, number);
+    let location = id.source.location;
+    let lines = skus.map(|sku| MovementLine {
+        sku,
+        ..movement.lines[0]
+    });
+    let movement = Movement {
+        lines: lines.collect(),
+        ..movement.clone()
+    };
+    let (key, payload) = (location.to_string(), movement.encode_to_vec());
+    publish_one(
+        producer,
+        topics::MOVEMENTS,
+        partition_of(location),
+        &key,
+        &payload,
+    );
+}
+
+fn publish_one(producer: &mut Producer, topic: &str, partition: u32, key: &str, payload: &[u8]) {
+    producer
+        .send(topic, partition, key.as_bytes(), payload, None, &[])
+        .unwrap();
+    producer.flush(DEADLINE).unwrap();
+}
+
+/// Were each waited for, they would outlast the time that a transaction has.
+#[test]
+fn lines_of_articles_that_no_catalogue_has_do_not_hold_up_their_transaction() {
+    const NOBODYS: u32 = 900_000;
+    const LINES: u32 = 70;
+    let kafka = Cluster::start();
+    let article = |sku| Article {
+        sku,
+        price: 1_000,
+        ..Article::default()
+    };
+    publish_in_transaction(&kafka, &article(1));
+    let mut running = Running::start(&kafka, "one", Delivery::Transactions);
+    let mut producer = kafka.backbone.producer("test").unwrap();
+    publish_sale(&mut producer, 1, NOBODYS..NOBODYS + LINES);
+    // What comes while it runs ends with a mark as well.
+    publish_in_transaction(&kafka, &article(2));
+    publish_sale(&mut producer, 2, NOBODYS..NOBODYS + LINES);
+    let all = u64::from(2 * LINES);
+    running.wait_until(|counts| {
+        assert_eq!(counts.recoveries, 0, "{counts:?}");
+        counts.without_article == all
+    });
+    running.end();
+    assert_eq!(running.counters.snapshot().items, all);
+}
+
+#[test]
+fn an_article_that_was_published_before_its_movement_is_known_whatever_else_is_not() {
+    const NOBODYS: u32 = 900_000;
+    const ARTICLES: u32 = 20;
+    let kafka = Cluster::embedded();
+    publish_articles(&kafka);
+    // A movement is there before the article that it names.
+    let late = kafka.broker().faults().add(
+        Fault::new(Effect::Delay(Duration::from_millis(100)))
+            .api(Api::Fetch)
+            .client("item-projector-one-catalogue"),
+    );
+    let mut running = Running::start(&kafka, "one", Delivery::Transactions);
+    let mut producer = kafka.backbone.producer("test").unwrap();
+    publish_sale(&mut producer, 1, [100_001].into_iter());
+    running.wait_until(|counts| counts.items == 1);
+    for number in 2..=ARTICLES {
+        let article = Article {
+            sku: 200_000 + number,
+            price: 1_000,
+            ..Article::default()
+        };
+        let (key, payload) = (article.sku.to_string(), article.encode_to_vec());
+        publish_one(&mut producer, topics::CATALOGUE, 0, &key, &payload);
+        let skus = [NOBODYS + number, article.sku];
+        publish_sale(&mut producer, u64::from(number), skus.into_iter());
+    }
+    let counts = running.wait_until(|counts| counts.items == u64::from(2 * ARTICLES - 1));
+    running.end();
+    assert!(kafka.broker().faults().hits(late) > 0, "it did happen");
+    assert_eq!(
+        (counts.without_article, counts.recoveries),
+        (u64::from(ARTICLES - 1), 0)
+    );
 }

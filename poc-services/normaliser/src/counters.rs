@@ -56,6 +56,7 @@ pub struct Counters {
     articles: AtomicU64,
     recoveries: AtomicU64,
     refused_commits: AtomicU64,
+    logs_cut: AtomicU64,
     phase: AtomicU8,
 }
 
@@ -79,6 +80,8 @@ pub struct Snapshot {
     pub articles: u64,
     pub recoveries: u64,
     pub refused_commits: u64,
+    /// How often a partition's log was found cut off below what was read of it, or was another one.
+    pub logs_cut: u64,
     pub phase: Phase,
 }
 
@@ -117,6 +120,7 @@ impl Counters {
             articles: get(&self.articles),
             recoveries: get(&self.recoveries),
             refused_commits: get(&self.refused_commits),
+            logs_cut: get(&self.logs_cut),
             phase: match self.phase.load(Ordering::Relaxed) {
                 1 => Phase::WaitingForCatalogue,
                 2 => Phase::Running,
@@ -196,6 +200,10 @@ impl Counters {
 
     pub(crate) fn refused_commit(&self) {
         self.refused_commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn log_cut(&self) {
+        self.logs_cut.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn phase(&self, phase: Phase) {

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use backbone::{Backbone, BackboneError, Producer, Reader};
+use backbone::{Backbone, BackboneError, Producer, Reader, Record};
 use contracts::topics;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Catalogue, Counters, Phase, Position, RawTopic};
+use crate::{Catalogue, Counters, Phase, RawTopic};
 
 /// A message waits no longer than this for the articles that it may name.
 const READ_WITHIN: Duration = Duration::from_secs(10);
@@ -25,9 +25,10 @@ pub(crate) struct CatalogueFeed {
     reader: Option<Reader>,
     /// The offset behind the last record that was read.
     next: u64,
-    /// By raw topic and partition: what stands below was there when the catalogue had all that has been read of it. A flood
-    /// of unknown articles thus asks once for all that lies in the log, and not each time.
-    caught_up: BTreeMap<(RawTopic, u32), u64>,
+    /// By raw topic and partition: what stands below, written in this leader epoch, was there when the catalogue had all that
+    /// has been read of it. A flood of unknown articles thus asks once for all that lies in the log, and not each time. What
+    /// stands there in another epoch may have come since: the log was cut off and goes on otherwise.
+    caught_up: BTreeMap<(RawTopic, u32), (u64, i32)>,
 }
 
 impl CatalogueFeed {
@@ -56,6 +57,11 @@ impl CatalogueFeed {
         }
     }
 
+    /// Of a partition whose log is not the one that was read.
+    pub(crate) fn forget(&mut self, topic: RawTopic, partition: u32) {
+        self.caught_up.remove(&(topic, partition));
+    }
+
     /// Reads the topic to its end; waits, visibly, while it is empty. `false`: cancelled before that.
     pub(crate) fn fill(
         &mut self,
@@ -70,10 +76,13 @@ impl CatalogueFeed {
         let mut end = self.end()?;
         while !cancel.is_cancelled() {
             let read = self.read(catalogue, counters, POLL)?;
-            if self.next >= end && !read {
+            if !read {
+                self.look_for_end(end)?;
+            }
+            if !read && self.is_read_up_to(end) {
                 // A topic that is being filled has grown meanwhile.
                 end = self.end()?;
-                if self.next >= end && !catalogue.is_empty() {
+                if self.is_read_up_to(end) && !catalogue.is_empty() {
                     tracing::info!(articles = catalogue.len(), "catalogue read");
                     return Ok(true);
                 }
@@ -104,34 +113,49 @@ impl CatalogueFeed {
     /// Reads what was in the topic when a raw message came to its own. Whether there may be anything new.
     pub(crate) fn catch_up(
         &mut self,
-        (topic, at): (RawTopic, Position),
+        (topic, record): (RawTopic, &Record<'_>),
         catalogue: &mut Catalogue,
         counters: &Counters,
         producer: &Producer,
     ) -> Result<bool, BackboneError> {
-        let caught_up = self.caught_up.entry((topic, at.partition)).or_default();
-        if at.offset < *caught_up {
+        let (partition, leader_epoch) = (record.partition(), record.leader_epoch());
+        let caught_up = self.caught_up.entry((topic, partition)).or_default();
+        if record.offset() < caught_up.0 && leader_epoch == caught_up.1 {
             return Ok(false);
         }
         // In this order: what the first answer counts was there before the second. The producer asks, since a consumer's question
         // waits behind its fetch.
-        let (_, raw_end) = producer.watermarks(topic.name(), at.partition)?;
+        let (_, raw_end) = producer.watermarks(topic.name(), partition)?;
         let (_, end) = producer.watermarks(topics::CATALOGUE, PARTITION)?;
-        *caught_up = raw_end;
+        *caught_up = (raw_end, leader_epoch);
         let before = self.next;
         self.read_up_to(end, catalogue, counters)?;
         Ok(self.next > before)
     }
 
+    /// Whether all that can be read below an end is: the last of it may be marks of transactions, or be removed.
+    fn is_read_up_to(&self, end: u64) -> bool {
+        let reader = self.reader.as_ref();
+        self.next >= end || reader.is_some_and(|reader| reader.has_ended(PARTITION, end))
+    }
+
+    /// When nothing has come.
+    fn look_for_end(&self, end: u64) -> Result<(), BackboneError> {
+        match &self.reader {
+            Some(reader) if self.next < end => reader.look_for_end(PARTITION, self.next, end),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads at least up to an offset: somebody has seen the topic end there.
-    pub(crate) fn read_up_to(
+    fn read_up_to(
         &mut self,
         end: u64,
         catalogue: &mut Catalogue,
         counters: &Counters,
     ) -> Result<(), BackboneError> {
         let deadline = Instant::now() + READ_WITHIN;
-        while self.next < end {
+        while !self.is_read_up_to(end) {
             if Instant::now() >= deadline {
                 return Err(BackboneError::Topic {
                     topic: topics::CATALOGUE.to_owned(),
@@ -142,7 +166,9 @@ impl CatalogueFeed {
                     ),
                 });
             }
-            self.read(catalogue, counters, POLL)?;
+            if !self.read(catalogue, counters, POLL)? {
+                self.look_for_end(end)?;
+            }
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ mod poslog;
 mod progress;
 mod queue;
 mod raw;
+mod reading;
 mod replay;
 mod sabotage;
 mod scan;

@@ -22,14 +22,16 @@ impl Kept {
 
     /// Before the commit, so that what the next owner reads first is never dropped as read by all. Not each time: it may keep
     /// more than it must.
-    pub fn raise(&mut self, next: &[(Assignment, u64)]) -> Result<(), BackboneError> {
+    pub fn raise(&mut self, next: &[(Assignment, u64, i32)]) -> Result<(), BackboneError> {
         let mut risen = Vec::new();
-        for ((topic, partition), offset) in next {
+        for ((topic, partition), offset, _) in next {
             let Some(from) = self.from.get_mut(*partition as usize) else {
                 continue;
             };
-            if topic == topics::SCAN_RAW && from.is_none_or(|from| *offset > from + SCAN_SPAN * 5 / 4) {
-                let now = offset.saturating_sub(SCAN_SPAN);
+            let now = offset.saturating_sub(SCAN_SPAN);
+            // A log that was cut off is read again from further back.
+            let is_due = |from: u64| now < from || now > from + SCAN_SPAN / 4;
+            if topic == topics::SCAN_RAW && from.is_none_or(is_due) {
                 *from = Some(now);
                 risen.push(((topic.clone(), *partition), now));
             }
@@ -47,22 +49,22 @@ impl Kept {
     }
 }
 
-/// Next offsets by topic and partition.
+/// Next offsets by topic and partition, each with the leader epoch of the record before it.
 #[derive(Default)]
 pub struct Progress {
-    next: Vec<Option<u64>>,
+    next: Vec<Option<(u64, i32)>>,
 }
 
 impl Progress {
-    pub fn advance(&mut self, topic: RawTopic, partition: u32, next: u64) {
+    pub fn advance(&mut self, topic: RawTopic, partition: u32, next: u64, leader_epoch: i32) {
         let slot = partition as usize * RawTopic::ALL.len() + topic.index();
         if slot >= self.next.len() {
             self.next.resize(slot + 1, None);
         }
-        self.next[slot] = Some(next);
+        self.next[slot] = Some((next, leader_epoch));
     }
 
-    pub fn uncommitted(&self) -> Vec<(Assignment, u64)> {
+    pub fn uncommitted(&self) -> Vec<(Assignment, u64, i32)> {
         let topics = RawTopic::ALL.len();
         let slots = self
             .next
@@ -70,14 +72,9 @@ impl Progress {
             .enumerate()
             .filter_map(|(slot, next)| Some((slot, (*next)?)));
         slots
-            .map(|(slot, next)| {
-                (
-                    (
-                        RawTopic::ALL[slot % topics].name().to_owned(),
-                        (slot / topics) as u32,
-                    ),
-                    next,
-                )
+            .map(|(slot, (next, leader_epoch))| {
+                let topic = RawTopic::ALL[slot % topics].name();
+                ((topic.to_owned(), (slot / topics) as u32), next, leader_epoch)
             })
             .collect()
     }

@@ -4,15 +4,21 @@
 //! acknowledge, clients are made anew and reading goes on from the last commit: some movements come twice, which the
 //! inventory service tells by their identity, and none is missing. Of `scan.raw` reading begins some messages before the
 //! commit: of those only what they said is remembered.
+//!
+//! A commit holds only in the log that was read. Where that was cut off below it, or is another one, reading goes on from
+//! where the two differ, or from the beginning where that is not known ([`crate::reading`]).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backbone::{Assignment, Backbone, BackboneError, Event, GroupConsumer, OffsetReset, Producer, sessions};
+use backbone::{
+    Assignment, Backbone, BackboneError, Event, GroupConsumer, OffsetReset, Producer, Record, sessions,
+};
 use contracts::sabotage::Sabotage;
 use tokio_util::sync::CancellationToken;
 
 use crate::progress::{Kept, Progress};
+use crate::reading::Comes;
 use crate::worker::Worker;
 use crate::{BusinessClock, Counters, Phase, RawTopic, Snapshot};
 
@@ -153,26 +159,14 @@ fn serve(
             match consumer.poll(POLL)? {
                 None => break,
                 Some(Event::Record(record)) => {
-                    if let Some(topic) = RawTopic::from_name(record.topic())
-                        && !worker.was_read_before(topic, &record)
-                    {
-                        worker.handle(topic, &record, producer)?;
-                        progress.advance(topic, record.partition(), record.offset() + 1);
+                    if let Some(topic) = RawTopic::from_name(record.topic()) {
+                        take(topic, &record, consumer, worker, producer, &mut progress)?;
                     }
                 }
                 Some(Event::Assigned(partitions)) => {
-                    let committed = consumer.committed(&partitions)?;
-                    let from: Vec<_> = partitions
-                        .iter()
-                        .cloned()
-                        .zip(committed)
-                        .map(|(one, next)| {
-                            let start = worker.start_at(&one, next.map(|(offset, _)| offset));
-                            (one, start)
-                        })
-                        .collect();
+                    let from = worker.starts(partitions, consumer, producer)?;
+                    taken.extend(from.iter().map(|(one, _)| one.clone()));
                     consumer.take(&from)?;
-                    taken.extend(partitions);
                 }
                 Some(Event::Revoked(partitions)) => {
                     flush_and_commit(consumer, producer, &mut progress, &mut kept, worker.counters)?;
@@ -196,6 +190,35 @@ fn serve(
         return Ok(());
     }
     flush_and_commit(consumer, producer, &mut progress, &mut kept, worker.counters)
+}
+
+fn take(
+    topic: RawTopic,
+    record: &Record<'_>,
+    consumer: &GroupConsumer,
+    worker: &mut Worker<'_>,
+    producer: &mut Producer,
+    progress: &mut Progress,
+) -> Result<(), BackboneError> {
+    let partition = record.partition();
+    match worker.look(topic, record) {
+        Comes::Again => {
+            worker.remember(topic, record);
+            return Ok(());
+        }
+        Comes::Cut { .. } => {
+            // What is not committed yet lies in the log that was.
+            progress.forget(&[(record.topic().to_owned(), partition)]);
+            if topic == RawTopic::Scan {
+                let first = worker.first_behind_cut(topic, record);
+                return consumer.go_to(record.topic(), partition, first);
+            }
+        }
+        Comes::New => {}
+    }
+    worker.handle(topic, record, producer)?;
+    progress.advance(topic, partition, record.offset() + 1, record.leader_epoch());
+    Ok(())
 }
 
 fn give_back(
@@ -222,7 +245,7 @@ fn flush_and_commit(
     }
     producer.flush(FLUSH_TIMEOUT)?;
     kept.raise(&next)?;
-    match consumer.commit(&next, "") {
+    match consumer.commit_behind(&next) {
         Ok(()) => progress.committed(),
         // The group is in motion: what was made is durable, and whoever owns the partitions next makes it again at worst.
         Err(error @ BackboneError::Commit { .. }) => {

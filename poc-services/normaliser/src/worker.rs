@@ -1,23 +1,21 @@
 //! What becomes of one message: its movements, what is said of its place, or a dead letter.
 
-use backbone::{Assignment, BackboneError, Header, Producer, Record, StartAt};
+use backbone::{Assignment, BackboneError, GroupConsumer, Producer, Record, StartAt};
 use contracts::ids::{LocationId, TimeMs};
 use contracts::records::Movement;
-use contracts::topics::{self, PARTITIONS, headers, partition_of, partition_of_key};
+use contracts::topics::{self, headers, partition_of};
 use prost::Message as _;
 
 use crate::clock;
 use crate::feed::CatalogueFeed;
 use crate::paper;
+use crate::reading::{Comes, Reading};
 use crate::replay;
 use crate::service::Config;
 use crate::{
     Catalogue, Counters, Group, GroupPlace, Normalised, Normaliser, Position, RawMessage, RawTopic,
     Rejection, SCAN_SPAN, Saboteur, encode_movement, mark_put_back, rejected, resolved,
 };
-
-/// Of a letter that goes without its bytes.
-const KEY_BYTES_MAX: usize = 1_024;
 
 /// Everything that outlives the clients.
 pub struct Worker<'a> {
@@ -28,8 +26,7 @@ pub struct Worker<'a> {
     movement: Vec<u8>,
     key: Vec<u8>,
     saboteur: Saboteur,
-    /// By partition of `scan.raw`: what lies below came to something before.
-    resume: [u64; PARTITIONS as usize],
+    reading: Reading,
     pub counters: &'a Counters,
 }
 
@@ -43,34 +40,105 @@ impl<'a> Worker<'a> {
             movement: Vec::new(),
             key: Vec::with_capacity(6),
             saboteur: Saboteur::new(config.sabotage),
-            resume: [0; PARTITIONS as usize],
+            reading: Reading::default(),
             counters: &config.counters,
         }
     }
 
-    /// Where reading begins in a partition that the group assigned.
-    pub fn start_at(&mut self, (topic, partition): &Assignment, committed: Option<u64>) -> StartAt {
-        if topic != topics::SCAN_RAW {
-            return StartAt::Committed;
+    /// Where reading begins in partitions that the group assigned.
+    pub fn starts(
+        &mut self,
+        partitions: Vec<Assignment>,
+        consumer: &GroupConsumer,
+        producer: &Producer,
+    ) -> Result<Vec<(Assignment, StartAt)>, BackboneError> {
+        let committed = consumer.committed_behind(&partitions)?;
+        let asked: Vec<(&str, u32)> = partitions
+            .iter()
+            .map(|(topic, one)| (topic.as_str(), *one))
+            .collect();
+        let ends = producer.ends(&asked);
+        if let Err(error) = &ends {
+            tracing::warn!(%error, "leader epochs alone tell whether logs were cut off");
         }
-        self.normaliser.forget(*partition);
-        if let Some(resume) = self.resume.get_mut(*partition as usize) {
-            *resume = committed.unwrap_or(0);
-        }
-        committed.map_or(StartAt::Committed, |next| {
-            StartAt::Offset(next.saturating_sub(SCAN_SPAN))
-        })
+        let mut ends = ends.unwrap_or_default().into_iter();
+        let all = partitions.into_iter().zip(committed);
+        Ok(all
+            .map(|(one, committed)| {
+                let end = ends.next().unwrap_or(u64::MAX);
+                let start = self.start_at(&one, committed, end);
+                (one, start)
+            })
+            .collect())
     }
 
-    /// Takes note of a scan that lies below the commit.
-    pub fn was_read_before(&mut self, topic: RawTopic, record: &Record<'_>) -> bool {
-        let resume = self.resume.get(record.partition() as usize).copied();
-        let is_before = topic == RawTopic::Scan && record.offset() < resume.unwrap_or(0);
-        if is_before {
-            self.normaliser
-                .remember(&raw_message(topic, record), position(record));
+    /// From where on in a log that ends there, by next offset and leader epoch of the commit.
+    fn start_at(
+        &mut self,
+        (topic, partition): &Assignment,
+        committed: Option<(u64, i32)>,
+        end: u64,
+    ) -> StartAt {
+        let Some(topic) = RawTopic::from_name(topic) else {
+            return StartAt::Committed;
+        };
+        self.forget(topic, *partition);
+        let (next, leader_epoch) = committed.unwrap_or((0, -1));
+        if next > end {
+            self.say_cut(topic, *partition, end, next);
+            // How much of it is what was read, or whether any, is not known.
+            self.reading.begin(topic, *partition, 0, (0, -1));
+            return StartAt::Offset(0);
         }
-        is_before
+        let offset = first_to_read(topic, next);
+        self.reading
+            .begin(topic, *partition, offset, (next, leader_epoch));
+        match committed {
+            None => StartAt::Committed,
+            Some(_) => StartAt::Behind { offset, leader_epoch },
+        }
+    }
+
+    /// What a record is. What was remembered of a log is forgotten where that turns out to be cut off.
+    pub fn look(&mut self, topic: RawTopic, record: &Record<'_>) -> Comes {
+        let (partition, offset) = (record.partition(), record.offset());
+        let comes = self.reading.look(topic, partition, offset, record.leader_epoch());
+        if let Comes::Cut { reached } = comes {
+            self.say_cut(topic, partition, offset, reached);
+            self.forget(topic, partition);
+        }
+        comes
+    }
+
+    fn say_cut(&self, topic: RawTopic, partition: u32, from: u64, reached: u64) {
+        self.counters.log_cut();
+        tracing::warn!(
+            topic = topic.name(),
+            partition,
+            from,
+            reached,
+            "the log was cut off below what was read of it, or is another one: what now stands there is made; some that was acknowledged may be gone"
+        );
+    }
+
+    fn forget(&mut self, topic: RawTopic, partition: u32) {
+        self.feed.forget(topic, partition);
+        if topic == RawTopic::Scan {
+            self.normaliser.forget(partition);
+        }
+    }
+
+    /// Where to read on for a record that stands at a cut: its scans are compared with those before it.
+    pub fn first_behind_cut(&mut self, topic: RawTopic, record: &Record<'_>) -> u64 {
+        let offset = first_to_read(topic, record.offset());
+        self.reading.begin_again(topic, record.partition(), offset);
+        offset
+    }
+
+    /// Takes note of what came to something before.
+    pub fn remember(&mut self, topic: RawTopic, record: &Record<'_>) {
+        self.normaliser
+            .remember(&raw_message(topic, record), position(record));
     }
 
     pub fn handle(
@@ -88,7 +156,7 @@ impl<'a> Worker<'a> {
         let stood_at = replay::stood_at(record);
         if stood_at.is_some() {
             // It may name an article otherwise than the catalogue did then.
-            self.catch_up(topic, at, producer)?;
+            self.catch_up(topic, record, producer)?;
         }
         let is_statement = raw.is_statement();
         if is_statement {
@@ -103,7 +171,7 @@ impl<'a> Worker<'a> {
             class: Rejection::UNKNOWN_ITEM,
             ..
         }) = result
-            && self.catch_up(topic, at, producer)?
+            && self.catch_up(topic, record, producer)?
         {
             result = self
                 .normaliser
@@ -124,7 +192,15 @@ impl<'a> Worker<'a> {
             }
             Err(rejection) => {
                 self.counters.dead_letter(rejection.class);
-                dead_letter(record, &rejection, producer)?;
+                tracing::debug!(
+                    topic = record.topic(),
+                    partition = record.partition(),
+                    offset = record.offset(),
+                    class = rejection.class,
+                    message = rejection.message,
+                    "dead letter"
+                );
+                producer.send_dead_letter(record, rejection.class, &rejection.message)?;
                 if let Some(location) = raw.location() {
                     let told = rejected(location, topic.name(), record.offset(), rejection.class, due_ms);
                     send_statement(location, &told, record.timestamp_ms(), producer)?;
@@ -142,11 +218,11 @@ impl<'a> Worker<'a> {
     fn catch_up(
         &mut self,
         topic: RawTopic,
-        at: Position,
+        record: &Record<'_>,
         producer: &Producer,
     ) -> Result<bool, BackboneError> {
         let (catalogue, counters) = (&mut self.catalogue, self.counters);
-        self.feed.catch_up((topic, at), catalogue, counters, producer)
+        self.feed.catch_up((topic, record), catalogue, counters, producer)
     }
 
     /// A message of a till with the instant when its store's server took it tells whether the till's clock is off.
@@ -213,6 +289,15 @@ impl<'a> Worker<'a> {
     }
 }
 
+/// Of the scans before it a scan says some again.
+fn first_to_read(topic: RawTopic, next: u64) -> u64 {
+    if topic == RawTopic::Scan {
+        next.saturating_sub(SCAN_SPAN)
+    } else {
+        next
+    }
+}
+
 fn raw_message<'r>(topic: RawTopic, record: &'r Record<'_>) -> RawMessage<'r> {
     RawMessage {
         topic,
@@ -261,53 +346,4 @@ fn send_statement(
         timestamp_ms,
         &[],
     )
-}
-
-/// The message whole, with its own headers, where it stood and what is wrong with it. One that is too long even for that, which
-/// no edge of ours takes, goes without its bytes and headers: it is where it stood.
-fn dead_letter(
-    record: &Record<'_>,
-    rejection: &Rejection,
-    producer: &mut Producer,
-) -> Result<(), BackboneError> {
-    let (partition, offset) = (record.partition().to_string(), record.offset().to_string());
-    tracing::debug!(
-        topic = record.topic(),
-        partition,
-        offset,
-        class = rejection.class,
-        message = rejection.message,
-        "dead letter"
-    );
-    let told: [Header<'_>; 5] = [
-        (headers::DLQ_TOPIC, record.topic().as_bytes()),
-        (headers::DLQ_PARTITION, partition.as_bytes()),
-        (headers::DLQ_OFFSET, offset.as_bytes()),
-        (headers::DLQ_CLASS, rejection.class.as_bytes()),
-        (headers::DLQ_MESSAGE, rejection.message.as_bytes()),
-    ];
-    let mut send = |key: &[u8], payload: &[u8], headers: &[Header<'_>]| {
-        producer.send(
-            topics::DEAD_LETTERS,
-            partition_of_key(record.key(), PARTITIONS),
-            key,
-            payload,
-            record.timestamp_ms(),
-            headers,
-        )
-    };
-    let payload = record.payload().unwrap_or_default();
-    match send(record.key(), payload, &[&record.headers()[..], &told].concat()) {
-        Err(BackboneError::Refused { .. }) => {
-            let bytes = payload.len().to_string();
-            let left_out = [(headers::DLQ_LEFT_OUT, bytes.as_bytes())];
-            let key = if record.key().len() > KEY_BYTES_MAX {
-                &[]
-            } else {
-                record.key()
-            };
-            send(key, &[], &[&told[..], &left_out].concat())
-        }
-        other => other,
-    }
 }

@@ -1,6 +1,6 @@
 //! Consumers: a member of a group that decides itself when it takes and gives back partitions, and a plain reader.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,7 @@ pub enum StartAt {
     Committed,
     Offset(u64),
     /// Behind a record that was written in a leader epoch: where the log has been cut off meanwhile and goes on
-    /// otherwise, reading is an error with [`OffsetReset::Error`].
+    /// otherwise, reading is an error with [`OffsetReset::Error`], and begins where it was cut with [`OffsetReset::Earliest`].
     Behind {
         offset: u64,
         leader_epoch: i32,
@@ -232,26 +232,7 @@ impl GroupConsumer {
             .incremental_assign(&list)
             .map_err(client_error(&self.group))?;
         self.answered(|rebalance| matches!(rebalance, Rebalance::Assigned(_)));
-        self.seek(&to_check)
-    }
-
-    /// The client asks the broker whether a position is still in its log only when it seeks there.
-    fn seek(&self, list: &TopicPartitionList) -> Result<(), BackboneError> {
-        let deadline = Instant::now() + SEEK_WITHIN;
-        while list.count() > 0 {
-            let sought = self
-                .inner
-                .seek_partitions(list.clone(), SEEK_WITHIN)
-                .map_err(client_error(&self.group))?;
-            let failed = sought.elements().iter().find_map(|element| element.error().err());
-            match failed {
-                None => return Ok(()),
-                // It has not begun to fetch yet.
-                Some(_) if Instant::now() < deadline => std::thread::sleep(SEEK_PAUSE),
-                Some(source) => return Err(client_error(&self.group)(source)),
-            }
-        }
-        Ok(())
+        seek(&self.inner, &to_check, &self.group)
     }
 
     /// Goes on reading a partition that is taken from another offset.
@@ -259,7 +240,7 @@ impl GroupConsumer {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition as i32, Offset::Offset(offset as i64))
             .map_err(client_error(&self.group))?;
-        self.seek(&list)
+        seek(&self.inner, &list, &self.group)
     }
 
     /// Takes all of an assignment from where the group committed.
@@ -287,9 +268,6 @@ impl GroupConsumer {
 
     /// Commits next offsets, checked by the coordinator against member and generation.
     pub fn commit(&self, next: &[(Assignment, u64)], metadata: &str) -> Result<(), BackboneError> {
-        if next.is_empty() {
-            return Ok(());
-        }
         let mut list = TopicPartitionList::with_capacity(next.len());
         for ((topic, partition), offset) in next {
             let mut element = list.add_partition(topic, *partition as i32);
@@ -298,8 +276,27 @@ impl GroupConsumer {
                 .map_err(client_error(&self.group))?;
             element.set_metadata(metadata);
         }
+        self.commit_list(&list)
+    }
+
+    /// Commits next offsets, each with the leader epoch in which the record before it was written (-1 = unknown), by which
+    /// whoever goes on from there can tell whether the log is still the one that was read.
+    pub fn commit_behind(&self, next: &[(Assignment, u64, i32)]) -> Result<(), BackboneError> {
+        let mut list = TopicPartitionList::with_capacity(next.len());
+        for (index, ((topic, partition), offset, leader_epoch)) in next.iter().enumerate() {
+            list.add_partition_offset(topic, *partition as i32, Offset::Offset(*offset as i64))
+                .map_err(client_error(&self.group))?;
+            ffi::set_leader_epoch(&mut list, index, *leader_epoch);
+        }
+        self.commit_list(&list)
+    }
+
+    fn commit_list(&self, list: &TopicPartitionList) -> Result<(), BackboneError> {
+        if list.count() == 0 {
+            return Ok(());
+        }
         self.inner
-            .commit(&list, CommitMode::Sync)
+            .commit(list, CommitMode::Sync)
             .map_err(|source| BackboneError::Commit {
                 group: self.group.clone(),
                 source,
@@ -308,10 +305,7 @@ impl GroupConsumer {
 
     /// What the group committed: next offset and metadata, `None` where it never did.
     pub fn committed(&self, partitions: &[Assignment]) -> Result<Vec<Option<(u64, String)>>, BackboneError> {
-        let committed = self
-            .inner
-            .committed_offsets(list(partitions), Duration::from_secs(10))
-            .map_err(client_error(&self.group))?;
+        let committed = self.committed_list(partitions)?;
         Ok(partitions
             .iter()
             .map(|(topic, partition)| {
@@ -322,6 +316,37 @@ impl GroupConsumer {
                 }
             })
             .collect())
+    }
+
+    /// What the group committed: next offset and the leader epoch of the record before it, -1 where that was not committed.
+    pub fn committed_behind(
+        &self,
+        partitions: &[Assignment],
+    ) -> Result<Vec<Option<(u64, i32)>>, BackboneError> {
+        let committed = self.committed_list(partitions)?;
+        let elements = committed.elements();
+        Ok(partitions
+            .iter()
+            .map(|(topic, partition)| {
+                let is_it = |index: &usize| {
+                    let element = &elements[*index];
+                    element.topic() == topic && element.partition() == *partition as i32
+                };
+                let index = (0..elements.len()).find(is_it)?;
+                match elements[index].offset() {
+                    Offset::Offset(offset) => {
+                        Some((offset as u64, ffi::committed_leader_epoch(&committed, index)))
+                    }
+                    _ => None,
+                }
+            })
+            .collect())
+    }
+
+    fn committed_list(&self, partitions: &[Assignment]) -> Result<TopicPartitionList, BackboneError> {
+        self.inner
+            .committed_offsets(list(partitions), Duration::from_secs(10))
+            .map_err(client_error(&self.group))
     }
 
     /// Which member of which generation this is: a transaction that commits for another one is refused.
@@ -353,6 +378,28 @@ impl GroupConsumer {
     pub fn last_error(&self) -> Option<String> {
         self.context.errors.last_error()
     }
+}
+
+/// The client asks the broker whether a position is still in its log only when it seeks there.
+fn seek<C: ConsumerContext>(
+    inner: &BaseConsumer<C>,
+    list: &TopicPartitionList,
+    client: &str,
+) -> Result<(), BackboneError> {
+    let deadline = Instant::now() + SEEK_WITHIN;
+    while list.count() > 0 {
+        let sought = inner
+            .seek_partitions(list.clone(), SEEK_WITHIN)
+            .map_err(client_error(client))?;
+        let failed = sought.elements().iter().find_map(|element| element.error().err());
+        match failed {
+            None => return Ok(()),
+            // It has not begun to fetch yet.
+            Some(_) if Instant::now() < deadline => std::thread::sleep(SEEK_PAUSE),
+            Some(source) => return Err(client_error(client)(source)),
+        }
+    }
+    Ok(())
 }
 
 impl Drop for GroupConsumer {
@@ -430,26 +477,74 @@ fn watermarks<C: ConsumerContext>(
     Ok((low as u64, high as u64))
 }
 
+/// What a reader knows of the end of a partition.
+#[derive(Default)]
+struct End {
+    /// An end that somebody had seen when the broker was asked for what is left.
+    seen: u64,
+    /// Nothing was left, some time after that.
+    is_met: bool,
+}
+
 /// Reads partitions of a topic from chosen offsets, outside of any group.
 pub struct Reader {
     inner: BaseConsumer<SharedContext>,
     topic: String,
+    ends: Mutex<BTreeMap<u32, End>>,
 }
 
 impl Reader {
+    /// The next record, or `None` when none came in time.
     pub fn poll(&self, timeout: Duration) -> Result<Option<Record<'_>>, BackboneError> {
-        match self.inner.poll(timeout) {
-            None => Ok(None),
-            Some(Ok(message)) => Ok(Some(Record(message))),
-            Some(Err(error)) if is_fatal(&error) => Err(BackboneError::Topic {
-                topic: self.topic.clone(),
-                message: error.to_string(),
-            }),
-            Some(Err(error)) => {
-                tracing::debug!(%error, topic = self.topic, "poll");
-                Ok(None)
+        loop {
+            match self.inner.poll(timeout) {
+                None => return Ok(None),
+                Some(Ok(message)) => return Ok(Some(Record(message))),
+                // It comes once for each end that is met, so this ends.
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    self.ends.lock().entry(partition as u32).or_default().is_met = true;
+                }
+                Some(Err(error)) if is_fatal(&error) => {
+                    return Err(BackboneError::Topic {
+                        topic: self.topic.clone(),
+                        message: error.to_string(),
+                    });
+                }
+                Some(Err(error)) => {
+                    tracing::debug!(%error, topic = self.topic, "poll");
+                    return Ok(None);
+                }
             }
         }
+    }
+
+    /// Whether nothing is left of a partition below an end that somebody has seen, as far as [`Reader::look_for_end`] has
+    /// found out. A reader that counts offsets alone never gets there where the last of them are marks of transactions, or
+    /// were removed by compaction.
+    pub fn has_ended(&self, partition: u32, end: u64) -> bool {
+        let ends = self.ends.lock();
+        ends.get(&partition)
+            .is_some_and(|known| known.is_met && known.seen >= end)
+    }
+
+    /// For a partition that is read up to `next` and gives nothing more, though somebody has seen it end behind that: what
+    /// comes from now on, records or that there are none, was asked after that was seen. Asks once for each end.
+    pub fn look_for_end(&self, partition: u32, next: u64, end: u64) -> Result<(), BackboneError> {
+        let mut ends = self.ends.lock();
+        let known = ends.entry(partition).or_default();
+        // Before it has met any end, it may just not be there yet.
+        if !known.is_met || known.seen >= end {
+            return Ok(());
+        }
+        *known = End {
+            seen: end,
+            is_met: false,
+        };
+        drop(ends);
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic, partition as i32, Offset::Offset(next as i64))
+            .map_err(client_error(&self.topic))?;
+        seek(&self.inner, &list, &self.topic)
     }
 
     pub fn watermarks(&self, partition: u32) -> Result<(u64, u64), BackboneError> {
@@ -516,6 +611,7 @@ impl Backbone {
     pub fn reader(&self, client_id: &str, topic: &str, from: &[(u32, u64)]) -> Result<Reader, BackboneError> {
         let inner: BaseConsumer<SharedContext> = self
             .consumer_config(client_id, client_id, OffsetReset::Earliest)
+            .set("enable.partition.eof", "true")
             .create_with_context(SharedContext::default())
             .map_err(client_error(client_id))?;
         let mut list = TopicPartitionList::with_capacity(from.len());
@@ -527,6 +623,7 @@ impl Backbone {
         Ok(Reader {
             inner,
             topic: topic.to_owned(),
+            ends: Mutex::default(),
         })
     }
 

@@ -131,6 +131,18 @@ pub fn set_leader_epoch(list: &mut TopicPartitionList, index: usize, leader_epoc
     }
 }
 
+/// The leader epoch of the record before an offset that a group committed; -1 where none was committed with it.
+pub fn committed_leader_epoch(list: &TopicPartitionList, index: usize) -> i32 {
+    if index >= list.count() {
+        return -1;
+    }
+    // SAFETY: the list is borrowed, and has more elements than `index`.
+    unsafe {
+        let element = (*list.ptr()).elems.add(index);
+        sys::rd_kafka_topic_partition_get_leader_epoch(element)
+    }
+}
+
 /// The id that the cluster gave a topic when it was created; an error says why there is none.
 pub fn topic_id<C: ClientContext>(
     client: &Client<C>,

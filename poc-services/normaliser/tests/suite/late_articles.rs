@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::kafka::{Kafka, receipt};
-use crate::support::service::{AT, DEADLINE, OATS, Running};
+use crate::support::service::{AT, DEADLINE, OATS, Running, add_in_transaction};
 use contracts::ids::LocationId;
 use contracts::records::Article;
 use contracts::topics::{self, partition_of};
@@ -71,4 +71,28 @@ fn a_flood_of_unknown_articles_asks_for_the_catalogue_once_for_all_that_lies_in_
     service.stop();
     let asked = kafka.broker.faults().hits(asked);
     assert!((2..20).contains(&asked), "at the start, and once more: {asked}");
+}
+
+#[test]
+fn a_catalogue_that_ends_with_a_transactions_mark_is_read_to_its_end_at_the_start_and_later() {
+    let tea = Article {
+        sku: 8,
+        gtin: 2_000_012_345_678,
+        ..OATS
+    };
+    let kafka = Kafka::start();
+    add_in_transaction(&kafka, &[OATS]);
+    let service = Running::start(&kafka, "one", None);
+    kafka.send(topics::TLOG_RAW, &[(STORE, receipt(1, OATS.gtin, AT))]);
+    service.wait_until("what is known at the start", |counts| counts.transactions == 1);
+    kafka.send(topics::TLOG_RAW, &[(STORE, receipt(2, NOBODYS, AT))]);
+    service.wait_until("a letter", |counts| counts.dead_letters_total() == 1);
+    let gtins = [tea.gtin, NOBODYS];
+    add_in_transaction(&kafka, &[tea]);
+    let receipts = [(3, gtins[0]), (4, gtins[1])].map(|(number, gtin)| (STORE, receipt(number, gtin, AT)));
+    kafka.send(topics::TLOG_RAW, &receipts);
+    service.wait_until("the new article", |counts| {
+        counts.transactions == 2 && counts.dead_letters_total() == 2
+    });
+    assert_eq!(service.stop().counts.recoveries, 0);
 }

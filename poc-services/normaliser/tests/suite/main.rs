@@ -6,6 +6,7 @@
 mod kafka;
 mod support;
 
+mod cut_logs;
 mod delivery_papers;
 mod late_articles;
 mod mapping;

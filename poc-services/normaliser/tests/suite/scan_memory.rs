@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 /// A hang must end; nothing here waits so long otherwise.
 const DEADLINE: Duration = Duration::from_mins(2);
 const AT: i64 = 1_741_944_413_000;
-const STORE: LocationId = LocationId::store(7);
+pub const STORE: LocationId = LocationId::store(7);
 const OATS: u64 = 614_141_999_996;
 
 /// One piece goes past reader 4.
-fn beep(running_number: u64, after_ms: i64) -> Vec<u8> {
+pub fn beep(running_number: u64, after_ms: i64) -> Vec<u8> {
     let mut out = Vec::new();
     let at = TimeMs(AT + after_ms);
     let mut writer = DocumentWriter::begin(&mut out, at);

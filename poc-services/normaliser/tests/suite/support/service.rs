@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::kafka::{Kafka, receipt, send};
-use backbone::Producer;
+use backbone::{OffsetReset, Producer};
 use contracts::ids::{LocationId, TimeMs};
 use contracts::records::{Article, Movement};
 use contracts::topics::{self, PARTITIONS, headers, partition_of};
@@ -111,6 +111,24 @@ impl Kafka {
         }
         seen
     }
+}
+
+/// Publishes articles so that a transaction's mark is the last of the topic.
+pub fn add_in_transaction(kafka: &Kafka, articles: &[Article]) {
+    let name = "test-catalogue";
+    let topic = topics::CATALOGUE;
+    let mut producer = kafka.backbone.transactional_producer(name, name).unwrap();
+    for article in articles {
+        let (key, payload) = (article.sku.to_string(), article.encode_to_vec());
+        producer
+            .send(topic, 0, key.as_bytes(), Some(&payload), None)
+            .unwrap();
+    }
+    let nobody = kafka
+        .backbone
+        .group_consumer(name, name, &[topic], OffsetReset::Earliest)
+        .unwrap();
+    producer.commit(&nobody, &[]).unwrap();
 }
 
 pub struct Running {
