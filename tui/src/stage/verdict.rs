@@ -69,6 +69,9 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
     not_shown.extend(run.wrongs.never_happened(&faults));
     let mut wrongs = run.wrongs.sentences();
     wrongs.extend(poison_is_gone(run, &faults));
+    if !run.opened && !run.interrupted {
+        wrongs.push("the opening stock did not get into the view, so nothing was sold".to_owned());
+    }
     let (outcome, mut reasons) = judge(&Case {
         report: &report,
         anomalies: &anomalies,
@@ -80,7 +83,6 @@ pub fn give(run: &mut Run<'_>, drained: bool) -> Ended {
         dirt: &dirt_is_wrong,
         wrongs: &wrongs,
         not_shown: &not_shown,
-        opened: run.opened,
         drained,
         broker_is_full: run.servers.broker_throttled() > 0,
         interrupted: run.interrupted,
