@@ -211,29 +211,51 @@ fn broken(name: &str, scenario: &Path, file: &Path, sum: &mut Sum) -> Result<Opt
             error.lines().last().unwrap_or_default()
         )));
     };
-    let number = |path: &str| report.pointer(path).and_then(Value::as_u64).unwrap_or_default();
-    let lost = number("/audit/transactions_lost");
-    let doubled = number("/audit/transactions_doubled");
-    let diverging = number("/audit/cells_diverging") + number("/audit/items_diverging");
+    let number = |path: &str| {
+        let found = report.pointer(path).and_then(Value::as_u64);
+        found.with_context(|| format!("the report has no {path}"))
+    };
+    let lost = number("/audit/transactions_lost")?;
+    let doubled = number("/audit/transactions_doubled")?;
+    let diverging = number("/audit/cells_diverging")? + number("/audit/items_diverging")?;
     sum.lost += lost;
     sum.doubled += doubled;
     sum.diverging += diverging;
-    sum.repaired += number("/recovery/zombie_writes_repaired");
-    sum.rebuilt += number("/recovery/partitions_rebuilt");
+    sum.repaired += number("/recovery/zombie_writes_repaired")?;
+    sum.rebuilt += number("/recovery/partitions_rebuilt")?;
+    if lost + doubled + diverging > 0 {
+        return Ok(Some(format!(
+            "{lost} lost, {doubled} doubled, {diverging} diverging"
+        )));
+    }
     let outbreak = &report["faults"][0];
+    if let Some(unseen) = unseen(name, outbreak) {
+        return Ok(Some(unseen.to_owned()));
+    }
+    sum.hit += 1;
     sum.converged_s.extend(outbreak["converged_after_s"].as_f64());
-    let hits = outbreak["hits"].as_u64().unwrap_or_default();
-    sum.hit += u32::from(outbreak["name"] == name && hits > 0);
-    let problem = if lost + doubled + diverging > 0 {
-        format!("{lost} lost, {doubled} doubled, {diverging} diverging")
-    } else if hits == 0 {
-        "it never happened".to_owned()
-    } else if code == 0 || is_only_late(code) {
+    if code == 0 || is_only_late(code) {
         return Ok(None);
+    }
+    Ok(Some(format!(
+        "status {code}: {}",
+        report["verdict"]["reasons"][0]
+    )))
+}
+
+/// What an outbreak does not show that it has to.
+fn unseen(name: &str, outbreak: &Value) -> Option<&'static str> {
+    if outbreak["name"] != name {
+        Some("something else was broken")
+    } else if outbreak["hits"].as_u64().unwrap_or_default() == 0 {
+        Some("it never happened")
+    } else if !outbreak["mended_at_s"].is_number() {
+        Some("it was never mended")
+    } else if !outbreak["converged_after_s"].is_number() {
+        Some("the view never came right behind its mending")
     } else {
-        format!("status {code}: {}", report["verdict"]["reasons"][0])
-    };
-    Ok(Some(problem))
+        None
+    }
 }
 
 /// A machine that is busy with others makes the generator late, which says nothing about what is examined here.
@@ -281,7 +303,26 @@ fn wrong_on_a_full_disk(code: Option<i32>, out: &str, error: &str) -> Option<Str
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn an_outbreak_has_to_have_happened_to_have_ended_and_to_be_over() {
+        let whole = json!({"name": "node-lost", "hits": 3, "mended_at_s": 9.5, "converged_after_s": 0.2});
+        assert_eq!(unseen("node-lost", &whole), None);
+        assert!(unseen("late", &whole).is_some());
+        for (key, value) in [
+            ("hits", json!(0)),
+            ("mended_at_s", Value::Null),
+            ("converged_after_s", Value::Null),
+        ] {
+            let mut less = whole.clone();
+            less[key] = value;
+            assert!(unseen("node-lost", &less).is_some(), "{key}");
+        }
+        assert!(unseen("node-lost", &Value::Null).is_some());
+    }
 
     #[test]
     fn a_full_disk_may_cost_the_report_and_nothing_else() {

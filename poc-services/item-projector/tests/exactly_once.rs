@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use backbone::{OffsetReset, Producer};
+use backbone::Producer;
 use contracts::ids::{BusinessDay, LocationId, SourceId, TransactionId};
 use contracts::records::{Article, Movement, MovementKind, MovementLine};
 use contracts::topics::{self, PARTITIONS, partition_of, partition_of_key};
 use contracts::wire::items::{item_id, place_name};
 use embedded::broker::faults::{Api, Effect, ErrorCode, Fault, Moment, When};
 use item_projector::{Config, Counters, Delivery, ProjectorError, Snapshot, run};
-use kafka::send;
+use kafka::{send, send_in_transaction};
 use prost::Message as _;
 use support::Cluster;
 use tokio_util::sync::CancellationToken;
@@ -370,20 +370,9 @@ fn it_begins_anew_when_kafka_does_not_say_where_the_group_was() {
     assert_each_once(&seen, &expected);
 }
 
-/// The catalogue, so that a transaction's mark is the last of the topic.
 fn publish_in_transaction(kafka: &Cluster, article: &Article) {
-    let name = "test-catalogue";
-    let topic = topics::CATALOGUE;
-    let mut producer = kafka.backbone.transactional_producer(name, name).unwrap();
-    let (key, payload) = (article.sku.to_string(), article.encode_to_vec());
-    producer
-        .send(topic, 0, key.as_bytes(), Some(&payload), None)
-        .unwrap();
-    let nobody = kafka
-        .backbone
-        .group_consumer(name, name, &[topic], OffsetReset::Earliest)
-        .unwrap();
-    producer.commit(&nobody, &[]).unwrap();
+    let record = (0, article.sku.to_string(), article.encode_to_vec());
+    send_in_transaction(&kafka.backbone, topics::CATALOGUE, [record]);
 }
 
 /// A movement of store 1 that sells one of each.

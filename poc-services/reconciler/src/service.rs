@@ -1,7 +1,7 @@
 //! The loop: papers into sets, and what should be published against what is.
 //!
 //! `papers` is compacted and holds each paper under its own key, so it is the state itself: whoever takes a partition reads it from
-//! its beginning, and publishes nothing before it is where the topic ended then. `discrepancies` is read back all the time; where it
+//! its beginning to its end, and publishes nothing before that. `discrepancies` is read back all the time; where it
 //! does not say what the papers say, it is written again. Where they say nothing, because they are not complete or were deleted
 //! long ago, what is published stays.
 
@@ -81,7 +81,7 @@ fn session(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
         open: Open::new(&config.counters.open),
         keep: config.keep,
     };
-    let result = serve(config, cancel, &consumer, &mut worker);
+    let result = serve(config, backbone, cancel, &consumer, &mut worker);
     if result.is_err() || config.kill.is_cancelled() {
         worker.producer.purge();
     }
@@ -97,6 +97,7 @@ fn session(config: &Config, backbone: &Backbone, cancel: &CancellationToken) -> 
 
 fn serve(
     config: &Config,
+    backbone: &Backbone,
     cancel: &CancellationToken,
     consumer: &GroupConsumer,
     worker: &mut Worker<'_>,
@@ -108,12 +109,13 @@ fn serve(
                 None => break,
                 Some(Event::Record(record)) => worker.take(&record),
                 Some(Event::Assigned(partitions)) => {
-                    for (_, partition) in &partitions {
-                        worker.acquire(*partition)?;
-                    }
+                    worker.acquire(&partitions, config, backbone)?;
                     let from: Vec<_> = partitions
                         .into_iter()
-                        .map(|one| (one, StartAt::Offset(0)))
+                        .map(|one| {
+                            let next = worker.owned.get(&one.1).map_or(0, |owned| owned.next);
+                            (one, StartAt::Offset(next))
+                        })
                         .collect();
                     consumer.take(&from)?;
                 }
@@ -145,8 +147,6 @@ struct Owned {
     changed: BTreeSet<u64>,
     /// Behind the last paper that was read.
     next: u64,
-    /// Where the topic ended when the partition was taken.
-    ready_at: u64,
     committed: u64,
 }
 
@@ -162,14 +162,18 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    fn acquire(&mut self, partition: u32) -> Result<(), BackboneError> {
-        let (low, high) = self.producer.watermarks(PAPERS, partition)?;
-        let owned = Owned {
-            ready_at: if low == high { 0 } else { high },
-            ..Owned::default()
-        };
-        self.owned.insert(partition, owned);
-        Ok(())
+    /// Reads all papers of partitions that the group assigned: before that, what contradicts is not known.
+    fn acquire(
+        &mut self,
+        partitions: &[Assignment],
+        config: &Config,
+        backbone: &Backbone,
+    ) -> Result<(), BackboneError> {
+        let partitions: Vec<u32> = partitions.iter().map(|(_, partition)| *partition).collect();
+        self.owned
+            .extend(partitions.iter().map(|one| (*one, Owned::default())));
+        let client = format!("{}-papers", config.client_id);
+        backbone.read_whole(&client, PAPERS, &partitions, |record| self.take(record))
     }
 
     fn take(&mut self, record: &Record<'_>) {
@@ -198,9 +202,6 @@ impl Worker<'_> {
         self.read_back()?;
         let mut wrote = false;
         for (partition, owned) in &mut self.owned {
-            if owned.next < owned.ready_at {
-                continue;
-            }
             for advice in std::mem::take(&mut owned.changed) {
                 let wanted = match owned.papers.verdict(advice) {
                     Verdict::Open => continue,
@@ -229,9 +230,6 @@ impl Worker<'_> {
             self.producer.flush(FLUSH_TIMEOUT)?;
         }
         for (partition, owned) in &mut self.owned {
-            if owned.next < owned.ready_at {
-                continue;
-            }
             for key in owned.papers.forget(self.keep) {
                 self.producer.gather(PAPERS, *partition, &key, None)?;
                 add(&self.counters.deleted, 1);
@@ -272,7 +270,7 @@ impl Worker<'_> {
         let next: Vec<(Assignment, u64)> = self
             .owned
             .iter_mut()
-            .filter(|(_, owned)| owned.next > owned.committed && owned.next >= owned.ready_at)
+            .filter(|(_, owned)| owned.next > owned.committed)
             .map(|(partition, owned)| {
                 owned.committed = owned.next;
                 ((PAPERS.to_owned(), *partition), owned.next)

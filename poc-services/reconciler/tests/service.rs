@@ -79,16 +79,17 @@ fn expected() -> BTreeMap<u64, Vec<u32>> {
         .collect()
 }
 
+fn record(paper: &Paper) -> (u32, String, Vec<u8>) {
+    let key = format!("{}/{}/{}", paper.despatch_advice, paper.source_kind, paper.number);
+    (
+        partition_of_advice(paper.despatch_advice),
+        key,
+        paper.encode_to_vec(),
+    )
+}
+
 fn send(kafka: &Kafka, papers: &[Paper]) {
-    let records = papers.iter().map(|paper| {
-        let key = format!("{}/{}/{}", paper.despatch_advice, paper.source_kind, paper.number);
-        (
-            partition_of_advice(paper.despatch_advice),
-            key,
-            paper.encode_to_vec(),
-        )
-    });
-    kafka::send(&kafka.backbone, topics::PAPERS, records);
+    kafka::send(&kafka.backbone, topics::PAPERS, papers.iter().map(record));
 }
 
 /// All papers, dealt out by turns, so that those of a delivery lie far apart and receipts come before shipments.
@@ -208,6 +209,16 @@ fn the_list_is_exact_though_the_stage_is_killed_in_the_middle_and_papers_come_tw
     wait_for_list(&kafka, &expected());
     third.end();
     assert_eq!(list(&kafka), expected());
+}
+
+/// A mark cannot be read, and neither can deletions that compaction has removed: the topic ends behind all that comes.
+#[test]
+fn a_topic_that_ends_with_what_cannot_be_read_holds_up_nothing() {
+    let kafka = Kafka::start();
+    kafka::send_in_transaction(&kafka.backbone, topics::PAPERS, shuffled().iter().map(record));
+    let mut running = Running::start(&kafka, "one");
+    wait_for_list(&kafka, &expected());
+    running.end();
 }
 
 #[test]

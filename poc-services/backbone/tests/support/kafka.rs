@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use backbone::{Backbone, BackboneOptions};
+use backbone::{Backbone, BackboneOptions, OffsetReset};
 use contracts::ids::TimeMs;
 use contracts::topics;
 use contracts::wire::tlog4690::{Header, Item, ReceiptWriter};
@@ -65,6 +65,25 @@ pub fn send<K: AsRef<[u8]>, P: AsRef<[u8]>>(
             .unwrap();
     }
     producer.flush(DEADLINE).unwrap();
+}
+
+/// The same in a transaction, whose mark is then the last of the partitions.
+pub fn send_in_transaction<K: AsRef<[u8]>, P: AsRef<[u8]>>(
+    backbone: &Backbone,
+    topic: &str,
+    records: impl IntoIterator<Item = (u32, K, P)>,
+) {
+    let name = "test-in-transaction";
+    let mut producer = backbone.transactional_producer(name, name).unwrap();
+    for (partition, key, payload) in records {
+        producer
+            .send(topic, partition, key.as_ref(), Some(payload.as_ref()), None)
+            .unwrap();
+    }
+    let nobody = backbone
+        .group_consumer(name, name, &[topic], OffsetReset::Earliest)
+        .unwrap();
+    producer.commit(&nobody, &[]).unwrap();
 }
 
 /// One line of a till, one piece of the article.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::kafka::{Kafka, receipt};
-use crate::support::service::{AT, DEADLINE, OATS, Running, add_in_transaction};
+use crate::support::service::{AT, DEADLINE, OATS, Running};
 use contracts::ids::LocationId;
 use contracts::records::Article;
 use contracts::topics::{self, partition_of};
@@ -81,14 +81,14 @@ fn a_catalogue_that_ends_with_a_transactions_mark_is_read_to_its_end_at_the_star
         ..OATS
     };
     let kafka = Kafka::start();
-    add_in_transaction(&kafka, &[OATS]);
+    kafka.add_in_transaction(&[OATS]);
     let service = Running::start(&kafka, "one", None);
     kafka.send(topics::TLOG_RAW, &[(STORE, receipt(1, OATS.gtin, AT))]);
     service.wait_until("what is known at the start", |counts| counts.transactions == 1);
     kafka.send(topics::TLOG_RAW, &[(STORE, receipt(2, NOBODYS, AT))]);
     service.wait_until("a letter", |counts| counts.dead_letters_total() == 1);
     let gtins = [tea.gtin, NOBODYS];
-    add_in_transaction(&kafka, &[tea]);
+    kafka.add_in_transaction(&[tea]);
     let receipts = [(3, gtins[0]), (4, gtins[1])].map(|(number, gtin)| (STORE, receipt(number, gtin, AT)));
     kafka.send(topics::TLOG_RAW, &receipts);
     service.wait_until("the new article", |counts| {

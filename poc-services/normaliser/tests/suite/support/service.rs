@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::kafka::{Kafka, receipt, send};
-use backbone::{OffsetReset, Producer};
+use crate::kafka::{Kafka, receipt, send, send_in_transaction};
+use backbone::Producer;
 use contracts::ids::{LocationId, TimeMs};
 use contracts::records::{Article, Movement};
 use contracts::topics::{self, PARTITIONS, headers, partition_of};
@@ -49,6 +49,13 @@ impl Kafka {
     pub fn add_article(&self, article: &Article) {
         let record = (0, article.sku.to_string(), article.encode_to_vec());
         send(&self.backbone, topics::CATALOGUE, [record]);
+    }
+
+    pub fn add_in_transaction(&self, articles: &[Article]) {
+        let records = articles
+            .iter()
+            .map(|article| (0, article.sku.to_string(), article.encode_to_vec()));
+        send_in_transaction(&self.backbone, topics::CATALOGUE, records);
     }
 
     pub fn send(&self, topic: &str, messages: &[(LocationId, Vec<u8>)]) {
@@ -111,24 +118,6 @@ impl Kafka {
         }
         seen
     }
-}
-
-/// Publishes articles so that a transaction's mark is the last of the topic.
-pub fn add_in_transaction(kafka: &Kafka, articles: &[Article]) {
-    let name = "test-catalogue";
-    let topic = topics::CATALOGUE;
-    let mut producer = kafka.backbone.transactional_producer(name, name).unwrap();
-    for article in articles {
-        let (key, payload) = (article.sku.to_string(), article.encode_to_vec());
-        producer
-            .send(topic, 0, key.as_bytes(), Some(&payload), None)
-            .unwrap();
-    }
-    let nobody = kafka
-        .backbone
-        .group_consumer(name, name, &[topic], OffsetReset::Earliest)
-        .unwrap();
-    producer.commit(&nobody, &[]).unwrap();
 }
 
 pub struct Running {
