@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use kafka::{
     AckProducer, Assignment, Backbone, BackboneError, BackboneOptions, BatchAck, Event, GroupConsumer,
-    Header, LagProbe, OffsetKeeper, OffsetReset, PartitionLag, Producer, Reader, Record, StartAt,
+    Header, LagProbe, OffsetKeeper, OffsetReset, PartitionLag, Producer, Reader, Record, StartAt, Tail,
     TransactionalProducer,
 };
 pub use sessions::sessions;

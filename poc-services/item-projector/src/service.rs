@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backbone::{
-    Assignment, Backbone, BackboneError, Event, GroupConsumer, OffsetReset, Producer, Reader, Record,
-    StartAt, TransactionalProducer, sessions,
+    Assignment, Backbone, BackboneError, Event, GroupConsumer, OffsetReset, Producer, Record, StartAt, Tail,
+    TransactionalProducer, sessions,
 };
 use contracts::ids::TimeMs;
 use contracts::records::{self, Movement};
@@ -29,8 +29,6 @@ pub const GROUP: &str = "item-projector";
 const POLL: Duration = Duration::from_millis(20);
 const BATCH: usize = 1_000;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(15);
-/// A movement waits no longer than this for the articles that it may name.
-const READ_WITHIN: Duration = Duration::from_secs(10);
 /// The topic has one partition, so that its records have one order.
 const OF_CATALOGUE: u32 = 0;
 
@@ -125,7 +123,7 @@ fn serve(
                 }
                 Some(Event::Assigned(partitions)) => {
                     for (_, partition) in &partitions {
-                        catalogue.caught_up.remove(partition);
+                        catalogue.tail.forget(MOVEMENTS, *partition);
                         owned.insert(*partition, Owned::acquire(config, backbone, *partition)?);
                     }
                     // Only now: the owners before have nothing open any more.
@@ -156,7 +154,7 @@ fn serve(
             commit(owned)?;
             committed = Instant::now();
         }
-        catalogue.read(Duration::ZERO)?;
+        catalogue.read()?;
     }
     if config.kill.is_cancelled() {
         return Ok(());
@@ -175,17 +173,11 @@ fn forget(
     consumer.give_back(partitions)
 }
 
-/// Invariant: after [`Catalogue::catch_up`] every article is known that was in the topic when the movement came to its own.
 struct Catalogue {
     articles: Articles,
-    reader: Reader,
-    /// Asks where topics end: a consumer's question waits behind its fetch.
+    tail: Tail,
+    /// Asks where topics end.
     asks: Producer,
-    /// Behind the last record that was read.
-    next: u64,
-    /// By partition of `movements`: what stands below was there when the catalogue had all that has been read of it. A flood
-    /// of unknown articles thus asks once for all that lies in the log, and not each time.
-    caught_up: BTreeMap<u32, u64>,
 }
 
 impl Catalogue {
@@ -199,62 +191,31 @@ impl Catalogue {
         })?;
         Ok(Self {
             articles,
-            reader: backbone.reader(&client, CATALOGUE, &[(OF_CATALOGUE, next)])?,
+            tail: backbone.tail(&client, CATALOGUE, OF_CATALOGUE, next)?,
             asks: backbone.producer(&client)?,
-            next,
-            caught_up: BTreeMap::new(),
         })
     }
 
-    /// Takes in what has come. Whether there was anything.
-    fn read(&mut self, wait: Duration) -> Result<bool, BackboneError> {
-        let mut wait = wait;
-        let mut any = false;
-        while let Some(record) = self.reader.poll(wait)? {
-            wait = Duration::ZERO;
-            any = true;
-            self.next = record.offset() + 1;
-            self.articles.apply(record.payload());
-        }
-        Ok(any)
+    /// Takes in what has come, without waiting.
+    fn read(&mut self) -> Result<(), BackboneError> {
+        let articles = &mut self.articles;
+        self.tail
+            .read(Duration::ZERO, &mut |record| articles.apply(record.payload()))?;
+        Ok(())
     }
 
     /// The article that a movement names.
     fn find(&mut self, sku: u32, movement: &Record<'_>) -> Result<Option<project::Known>, BackboneError> {
         let known = self.articles.get(sku);
-        if known.is_none() && self.catch_up(movement)? {
+        let articles = &mut self.articles;
+        if known.is_none()
+            && self.tail.catch_up(movement, &self.asks, &mut |record| {
+                articles.apply(record.payload());
+            })?
+        {
             return Ok(self.articles.get(sku));
         }
         Ok(known)
-    }
-
-    /// Reads what was in the topic when the movement came to its own; false where that was read already.
-    fn catch_up(&mut self, movement: &Record<'_>) -> Result<bool, BackboneError> {
-        let caught_up = self.caught_up.entry(movement.partition()).or_default();
-        if movement.offset() < *caught_up {
-            return Ok(false);
-        }
-        // In this order: what the first answer counts was there before the second.
-        let (_, movements_end) = self.asks.watermarks(MOVEMENTS, movement.partition())?;
-        let (_, end) = self.asks.watermarks(CATALOGUE, OF_CATALOGUE)?;
-        *caught_up = movements_end;
-        let deadline = Instant::now() + READ_WITHIN;
-        while self.next < end && !self.reader.has_ended(OF_CATALOGUE, end) {
-            if Instant::now() >= deadline {
-                return Err(BackboneError::Topic {
-                    topic: CATALOGUE.to_owned(),
-                    message: format!(
-                        "ends at {end}, and was read to {} within {} s",
-                        self.next,
-                        READ_WITHIN.as_secs()
-                    ),
-                });
-            }
-            if !self.read(POLL)? {
-                self.reader.look_for_end(OF_CATALOGUE, self.next, end)?;
-            }
-        }
-        Ok(true)
     }
 }
 

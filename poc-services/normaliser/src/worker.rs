@@ -156,7 +156,7 @@ impl<'a> Worker<'a> {
         let stood_at = replay::stood_at(record);
         if stood_at.is_some() {
             // It may name an article otherwise than the catalogue did then.
-            self.catch_up(topic, record, producer)?;
+            self.catch_up(record, producer)?;
         }
         let is_statement = raw.is_statement();
         if is_statement {
@@ -171,7 +171,7 @@ impl<'a> Worker<'a> {
             class: Rejection::UNKNOWN_ITEM,
             ..
         }) = result
-            && self.catch_up(topic, record, producer)?
+            && self.catch_up(record, producer)?
         {
             result = self
                 .normaliser
@@ -215,14 +215,9 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn catch_up(
-        &mut self,
-        topic: RawTopic,
-        record: &Record<'_>,
-        producer: &Producer,
-    ) -> Result<bool, BackboneError> {
-        let (catalogue, counters) = (&mut self.catalogue, self.counters);
-        self.feed.catch_up((topic, record), catalogue, counters, producer)
+    fn catch_up(&mut self, record: &Record<'_>, producer: &Producer) -> Result<bool, BackboneError> {
+        self.feed
+            .catch_up(record, &mut self.catalogue, self.counters, producer)
     }
 
     /// A message of a till with the instant when its store's server took it tells whether the till's clock is off.

@@ -521,7 +521,7 @@ impl Reader {
     /// Whether nothing is left of a partition below an end that somebody has seen, as far as [`Reader::look_for_end`] has
     /// found out. A reader that counts offsets alone never gets there where the last of them are marks of transactions, or
     /// were removed by compaction.
-    pub fn has_ended(&self, partition: u32, end: u64) -> bool {
+    pub(super) fn has_ended(&self, partition: u32, end: u64) -> bool {
         let ends = self.ends.lock();
         ends.get(&partition)
             .is_some_and(|known| known.is_met && known.seen >= end)
@@ -529,7 +529,7 @@ impl Reader {
 
     /// For a partition that is read up to `next` and gives nothing more, though somebody has seen it end behind that: what
     /// comes from now on, records or that there are none, was asked after that was seen. Asks once for each end.
-    pub fn look_for_end(&self, partition: u32, next: u64, end: u64) -> Result<(), BackboneError> {
+    pub(super) fn look_for_end(&self, partition: u32, next: u64, end: u64) -> Result<(), BackboneError> {
         let mut ends = self.ends.lock();
         let known = ends.entry(partition).or_default();
         // Before it has met any end, it may just not be there yet.

@@ -1,7 +1,7 @@
 //! The service over the embedded broker: all sources, dead letters, the catalogue that comes late, stops and starts.
 
 use crate::kafka::{Kafka, receipt};
-use crate::support::service::{AT, DEADLINE, OATS, Running, due, receipts};
+use crate::support::service::{AT, OATS, Running, due, receipts};
 use contracts::ids::{BusinessDay, Gtin, LocationId, Money, Quantity, Sku};
 use contracts::records::{Article, ExpectedSource, Movement, Place, SourceKind};
 use contracts::topics::{self, headers, partition_of};
@@ -199,22 +199,9 @@ fn what_is_said_of_sources_goes_with_the_movements_and_is_no_transaction() {
     };
     let mut bytes = Vec::new();
     source_mark::write(&mark, &mut bytes);
-    let mut producer = kafka.producer();
-    for payload in [&bytes[..], b"no mark"] {
-        let format = [(headers::FORMAT, FORMAT_SOURCE_MARK.as_bytes())];
-        let key = store.to_string();
-        producer
-            .send(
-                topics::TLOG_RAW,
-                partition_of(store),
-                key.as_bytes(),
-                payload,
-                Some(due()),
-                &format,
-            )
-            .unwrap();
-    }
-    producer.flush(DEADLINE).unwrap();
+    let format = (headers::FORMAT, FORMAT_SOURCE_MARK.as_bytes());
+    let messages = [(store, bytes), (store, b"no mark".to_vec())];
+    kafka.send_with(format, topics::TLOG_RAW, &messages);
     let mut status = Vec::new();
     let record = copybook::StatusRecord {
         place: LocationId::warehouse(1),

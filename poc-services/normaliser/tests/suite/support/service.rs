@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::kafka::{Kafka, receipt, send, send_in_transaction};
-use backbone::Producer;
+use backbone::{Header, Producer};
 use contracts::ids::{LocationId, TimeMs};
 use contracts::records::{Article, Movement};
 use contracts::topics::{self, PARTITIONS, headers, partition_of};
@@ -59,10 +59,13 @@ impl Kafka {
     }
 
     pub fn send(&self, topic: &str, messages: &[(LocationId, Vec<u8>)]) {
+        self.send_with((headers::RECEIVED, b"1"), topic, messages);
+    }
+
+    pub fn send_with(&self, header: Header<'_>, topic: &str, messages: &[(LocationId, Vec<u8>)]) {
         let mut producer = self.producer();
         for (location, payload) in messages {
             let key = location.to_string();
-            let format = [(headers::RECEIVED, &b"1"[..])];
             producer
                 .send(
                     topic,
@@ -70,7 +73,7 @@ impl Kafka {
                     key.as_bytes(),
                     payload,
                     Some(due()),
-                    &format,
+                    &[header],
                 )
                 .unwrap();
         }
